@@ -1,0 +1,61 @@
+/**
+ * Every default maximum of the program, with its reason. What a route may change is listed in the configuration reference
+ * (`limits` of a route); what stands here alone is fixed.
+ */
+export const limits = {
+  /** Request line and header fields of a client. Node refuses more with 431. */
+  headerBytes: 16_384,
+  /** Header fields of a client request: room for every browser and proxy, small enough to stay cheap. */
+  headerFields: 64,
+  /** Bytes of client content that wait for the backend, per session; then reading pauses (GRIP: 200000). */
+  queueBytes: 200_000,
+  /** One message from a client; a larger one closes the session with 1009 (GRIP: below 200000). */
+  messageBytes: 199_999,
+  /** Bytes towards a client that its socket has not taken; above it no next request starts (GRIP: 200000). */
+  unsentBytes: 200_000,
+  /** Body of one reply of a backend. */
+  replyBytes: 1_000_000,
+  /** Body of a refused handshake that is passed on to the client. */
+  refusalBytes: 100_000,
+  /** Channels one session may have joined (GRIP: 20). */
+  subscriptions: 20,
+  /** Filters of one subscription (GRIP: 5). */
+  filters: 5,
+  /** A control message of a backend in the socket. */
+  controlMessageBytes: 65_536,
+  /** A channel name, in UTF-8. */
+  channelNameBytes: 1024,
+  /** Items of metadata of one session, and the length of one. */
+  metadataItems: 64,
+  metadataBytes: 4096,
+  /** Body of a call to the control API (GRIP: 1000000). */
+  publishBytes: 1_000_000,
+  /** Items of one publish call: a longer list would hold up everybody else. */
+  publishItems: 10_000,
+  /** Connections to the control API at once (GRIP: 128). */
+  controlConnections: 128,
+  /** Sessions of this process; further handshakes get 503. */
+  sessions: 50_000,
+  /** Connections to one target; further exchanges wait for a free one. */
+  targetConnections: 512,
+  /** Calls that may wait for a free connection to one target; further ones fail as overloaded. */
+  targetWaiting: 100_000,
+  /** Bytes a client may send before its handshake is answered; then its socket is not read on. */
+  earlyBytes: 65_536,
+  /** How long a peer may take for its part of a closing handshake. */
+  closeTimeoutMs: 10_000,
+  /** Subscribers served before timers and sockets get their turn. */
+  fanOutSlice: 256,
+  /** Publications that wait for a channel's current round; the oldest is dropped and counted. */
+  channelPending: 10_000,
+} as const;
+
+/** What a route may set for its sessions; see `limits` in the configuration reference. */
+export interface RouteLimits {
+  readonly messageBytes: number;
+  readonly queueBytes: number;
+  readonly unsentBytes: number;
+  readonly replyBytes: number;
+  readonly refusalBytes: number;
+  readonly subscriptions: number;
+}

@@ -1,0 +1,25 @@
+/** Counters of the program by name. The table is the reference of `docs/metrics.md`. */
+export const counters = {
+  sessions_opened: 'Sessions that were accepted.',
+  sessions_refused: 'Handshakes that were refused by a policy, the gateway or the backend.',
+  messages_received: 'Messages from clients.',
+  messages_sent: 'Messages written to clients, published ones included.',
+  messages_dropped: 'Messages from clients that a policy or a fault dropped.',
+  exchanges: 'Requests with events that were answered.',
+  exchanges_failed: 'Requests with events that failed.',
+  exchange_retries: 'Requests with events that were sent again.',
+  publications: 'Items that were published.',
+  deliveries: 'Items handed to subscribers.',
+  deliveries_dropped: 'Items a subscriber did not get because it read too slowly.',
+  subscriptions_refused: 'Subscriptions refused by a policy or over the limit.',
+  policy_denials: 'Times a policy denied.',
+  policy_errors: 'Times a policy threw.',
+} as const;
+
+export type CounterName = keyof typeof counters;
+
+export interface Metrics {
+  count(name: CounterName, by?: number): void;
+}
+
+export const noMetrics: Metrics = { count: () => {} };

@@ -1,0 +1,163 @@
+/**
+ * Policies: rules at seven moments of a session's life. A policy is made by its definition from options that its schema has
+ * checked; it keeps its own state in the closure of `create`, per session in a WeakMap of its own, shared state in the store.
+ */
+import type { Static, TSchema } from 'typebox';
+import type { Clock } from './clock.ts';
+import type { Message } from './event.ts';
+import type { Reply, RequestDraft } from './exchange.ts';
+import type { HeaderDraft } from './headers.ts';
+import type { ChannelName } from './ids.ts';
+import type { Step } from './instruction.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import { isPromise, type MaybePromise } from './promise.ts';
+import type { Publication } from './publication.ts';
+import type { Denial, Identity, SessionView } from './session.ts';
+import type { Store } from './store.ts';
+import { toForegateError, type ErrorCode } from './errors.ts';
+
+/** Go on (undefined), refuse, go on later while nothing more is read from this client, or: the message was meant for the policy. */
+export type Verdict = undefined | Denial | { readonly kind: 'delay'; readonly ms: number } | { readonly kind: 'consumed' };
+
+/** Who calls the control API. Policies of the control API may set `identity`. */
+export interface Publisher {
+  identity: Identity | undefined;
+  readonly address: string;
+  readonly headers: readonly string[];
+}
+
+export interface Policy {
+  /** Before anything is sent downstream. `answer`: header fields for the client's handshake or reply, such as limits. */
+  connect?(session: SessionView, answer: HeaderDraft): MaybePromise<Verdict>;
+  /** Each message from the client. */
+  message?(session: SessionView, message: Message): MaybePromise<Verdict>;
+  /** Whoever asks for it: the backend or the route. */
+  subscribe?(session: SessionView, channel: ChannelName): MaybePromise<Verdict>;
+  /** Every request downstream; may change the draft. */
+  request?(session: SessionView, draft: RequestDraft): MaybePromise<Verdict>;
+  /** Read, not yet carried out. For plain requests the head alone, with an empty body and no steps. */
+  response?(session: SessionView, reply: Reply, steps: readonly Step[]): MaybePromise<Verdict>;
+  /** Before it goes on the bus. */
+  publish?(publication: Publication, publisher: Publisher): MaybePromise<Verdict>;
+  /** Once for every session whose `connect` was run, denied or not. */
+  disconnect?(session: SessionView): void;
+  /** The last session of its route has ended, or the program ends. */
+  dispose?(): MaybePromise<void>;
+}
+
+export interface PolicyContext {
+  /** Numbers shared by all sessions, and by all processes where the configuration says so. Keys are the policy's own. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Unique for this use of the policy: the prefix of its keys in the store. */
+  readonly scope: string;
+  /** The folder that relative paths in options start from. */
+  readonly directory: string;
+}
+
+export interface PolicyDefinition<Options extends TSchema = TSchema> {
+  /** The word after `use:`. */
+  readonly name: string;
+  /** One sentence for the reference. */
+  readonly summary: string;
+  readonly options: Options;
+  create(options: Static<Options>, context: PolicyContext): MaybePromise<Policy>;
+}
+
+/** Only pins the types: options are what the schema says. */
+export function definePolicy<const Options extends TSchema>(definition: PolicyDefinition<Options>): PolicyDefinition<Options> {
+  return definition;
+}
+
+/** A refusal. `detail` is shown to the client: a sentence without secrets. */
+export function deny(code: ErrorCode, detail: string, more: Partial<Omit<Denial, 'kind' | 'code' | 'detail'>> = {}): Denial {
+  return { kind: 'deny', code, detail, ...more };
+}
+
+type Moment = 'connect' | 'message' | 'subscribe' | 'request' | 'response' | 'publish';
+export type Hook<Subject, Detail> = (subject: Subject, detail: Detail) => MaybePromise<Verdict>;
+
+/** One array per moment, compiled once per route; an empty one costs nothing. */
+export interface RouteHooks {
+  readonly connect: readonly Hook<SessionView, HeaderDraft>[];
+  readonly message: readonly Hook<SessionView, Message>[];
+  readonly subscribe: readonly Hook<SessionView, ChannelName>[];
+  readonly request: readonly Hook<SessionView, RequestDraft>[];
+  readonly response: readonly Hook<SessionView, ReadReply>[];
+  readonly publish: readonly Hook<Publication, Publisher>[];
+  readonly disconnect: readonly ((session: SessionView) => void)[];
+}
+
+export interface ReadReply {
+  readonly reply: Reply;
+  readonly steps: readonly Step[];
+}
+
+export const noHooks: RouteHooks = { connect: [], message: [], subscribe: [], request: [], response: [], publish: [], disconnect: [] };
+
+/** Puts the policies of a route, in their order, into one array per moment. A policy that throws denies. */
+export function compileHooks(policies: readonly (readonly [name: string, policy: Policy])[], watch: { log: Log; metrics: Metrics }): RouteHooks {
+  const guard = <Subject, Detail>(name: string, moment: Moment, hook: Hook<Subject, Detail>): Hook<Subject, Detail> => {
+    const failed = (thrown: unknown): Denial => {
+      watch.metrics.count('policy_errors');
+      watch.log.error('policy.failed', { policy: name, moment, error: toForegateError(thrown).cause ?? thrown });
+      return deny('policy-failed', `The policy ${name} could not decide.`);
+    };
+    const noted = (verdict: Verdict): Verdict => {
+      if (verdict?.kind === 'deny') {
+        watch.metrics.count('policy_denials');
+        watch.log.debug('policy.denied', { policy: name, moment, code: verdict.code, detail: verdict.detail });
+      }
+      return verdict;
+    };
+    return (subject, detail) => {
+      try {
+        const verdict = hook(subject, detail);
+        return isPromise(verdict) ? verdict.then(noted, failed) : noted(verdict);
+      } catch (thrown) {
+        return failed(thrown);
+      }
+    };
+  };
+  const collect = <Subject, Detail>(moment: Moment, pick: (policy: Policy) => Hook<Subject, Detail> | undefined): Hook<Subject, Detail>[] =>
+    policies.flatMap(([name, policy]) => {
+      const hook = pick(policy);
+      return hook ? [guard(name, moment, hook)] : [];
+    });
+  return {
+    connect: collect('connect', (policy) => policy.connect?.bind(policy)),
+    message: collect('message', (policy) => policy.message?.bind(policy)),
+    subscribe: collect('subscribe', (policy) => policy.subscribe?.bind(policy)),
+    request: collect('request', (policy) => policy.request?.bind(policy)),
+    response: collect<SessionView, ReadReply>('response', (policy) =>
+      policy.response ? (session, read) => policy.response?.(session, read.reply, read.steps) : undefined,
+    ),
+    publish: collect('publish', (policy) => policy.publish?.bind(policy)),
+    disconnect: policies.flatMap(([name, policy]) => (policy.disconnect ? [guardEnd(name, policy, watch)] : [])),
+  };
+}
+
+function guardEnd(name: string, policy: Policy, watch: { log: Log; metrics: Metrics }): (session: SessionView) => void {
+  return (session) => {
+    try {
+      policy.disconnect?.(session);
+    } catch (thrown) {
+      watch.metrics.count('policy_errors');
+      watch.log.error('policy.failed', { policy: name, moment: 'disconnect', error: thrown });
+    }
+  };
+}
+
+/** Runs the hooks of a moment in order; the first verdict that is not "go on" ends the round. Stays synchronous while they are. */
+export function runHooks<Subject, Detail>(hooks: readonly Hook<Subject, Detail>[], subject: Subject, detail: Detail): MaybePromise<Verdict> {
+  for (let i = 0; i < hooks.length; i += 1) {
+    const verdict = hooks[i]?.(subject, detail);
+    if (verdict === undefined) continue;
+    if (isPromise(verdict)) return verdict.then((later) => later ?? runHooks(hooks.slice(i + 1), subject, detail));
+    return verdict;
+  }
+  return undefined;
+}

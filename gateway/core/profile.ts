@@ -1,0 +1,25 @@
+/** What the API gateway in between needs, and how its own refusals look. */
+import type { ErrorCode } from './errors.ts';
+import type { Reply, RequestHead } from './exchange.ts';
+import type { MaybePromise } from './promise.ts';
+import type { SessionView } from './session.ts';
+
+export const faultKinds = ['unauthenticated', 'forbidden', 'throttled', 'too-large', 'upstream'] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly retryAfterMs?: number;
+}
+
+export interface Profile {
+  readonly name: string;
+  /** Header names, in lower case, that this gateway adds for its backends: never taken from a client. */
+  readonly identityHeaders: readonly string[];
+  /** Credentials, moved where this gateway looks for them. Once per session. */
+  prepare(head: RequestHead, session: SessionView): MaybePromise<void>;
+  /** Reads a reply that is not a reply of the backend in its dialect. */
+  fault(reply: Reply): Fault;
+}

@@ -1,0 +1,72 @@
+/** One item for one channel, and what the hub knows of those who get it. */
+import type { HeaderList } from './headers.ts';
+import type { ChannelName, SessionId } from './ids.ts';
+import type { Metadata } from './session.ts';
+
+/** `ws-message` (GRIP 6.3). */
+export type MessageFormat =
+  | { readonly action: 'send'; readonly type: 'text' | 'binary' | 'ping' | 'pong'; readonly content: Buffer; readonly contentFilters?: readonly string[] }
+  | { readonly action: 'close'; readonly code: number; readonly reason: string }
+  | { readonly action: 'refresh' }
+  | { readonly action: 'hint' };
+
+/** `http-stream` (GRIP 6.3). */
+export type StreamFormat =
+  | { readonly action: 'send'; readonly content: Buffer; readonly contentFilters?: readonly string[] }
+  | { readonly action: 'close' }
+  | { readonly action: 'hint' };
+
+/** `http-response` (GRIP 6.3). */
+export type ResponseFormat =
+  | {
+      readonly action: 'send';
+      readonly code: number;
+      readonly reason?: string;
+      readonly headers: HeaderList;
+      readonly body: { readonly kind: 'bytes'; readonly bytes: Buffer } | { readonly kind: 'patch'; readonly patch: readonly unknown[] };
+      readonly contentFilters?: readonly string[];
+    }
+  | { readonly action: 'hint' | 'close' | 'refresh' };
+
+export interface Publication {
+  readonly channel: ChannelName;
+  readonly id?: string;
+  readonly previousId?: string;
+  /** Not to be put in order (`no-seq`). */
+  readonly unsequenced?: boolean;
+  /** Stated size, for statistics. */
+  readonly size?: number;
+  readonly meta: Metadata;
+  readonly formats: { readonly message?: MessageFormat; readonly stream?: StreamFormat; readonly response?: ResponseFormat };
+}
+
+/** How publications become bytes for one way of writing: one object shared by all its subscribers, so each item is encoded once. */
+export interface Shape {
+  readonly format: keyof Publication['formats'];
+  /** The bytes to write, or undefined where there is nothing to write for this shape. */
+  encode(publication: Publication): Buffer | undefined;
+  /** The same publication with other content: what filters change for one subscriber. Undefined where it has no content. */
+  content(publication: Publication): Buffer | undefined;
+  withContent(publication: Publication, content: Buffer): Publication;
+}
+
+/** What the hub knows of a session. */
+export interface Subscriber {
+  readonly id: SessionId;
+  readonly shape: Shape;
+  /** For filters only. */
+  readonly meta: Metadata;
+  /** True if it has joined the channel: for `require-sub`. */
+  joined(channel: string): boolean;
+  /** One write for everything that was joined into `bytes`. */
+  write(bytes: Buffer, items: number): void;
+  /** Actions that are no bytes: close, refresh, hint. */
+  act(publication: Publication): void;
+}
+
+/** One subscriber's place in a channel; made by the hub. */
+export interface Subscription {
+  readonly channel: ChannelName;
+  readonly subscriber: Subscriber;
+  filters: readonly string[];
+}

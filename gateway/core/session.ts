@@ -1,0 +1,69 @@
+/** A session as policies, dialects and profiles see it: one long-lived client. */
+import type { ErrorCode } from './errors.ts';
+import type { Message } from './event.ts';
+import type { HeaderList } from './headers.ts';
+import type { RouteId, SessionId } from './ids.ts';
+
+/** Names in lower case and their values. */
+export type Metadata = ReadonlyMap<string, string>;
+
+export const noMetadata: Metadata = new Map();
+
+/** Who a client or a publisher has proved to be. */
+export interface Identity {
+  /** For logs, limits and channel rules: the token's subject, or the name of the key. */
+  readonly subject: string;
+  /** The policy that vouches for it. */
+  readonly by: string;
+  readonly claims?: Readonly<Record<string, unknown>>;
+}
+
+/** A refusal as a value, with what the client may be told. */
+export interface Denial {
+  readonly kind: 'deny';
+  readonly code: ErrorCode;
+  /** A sentence that holds no secret. */
+  readonly detail: string;
+  readonly retryAfterMs?: number;
+  /** For the HTTP answer: `WWW-Authenticate`, `RateLimit`. */
+  readonly headers?: HeaderList;
+  /** What happens to a message: `close` the session (default), `drop` the message, or `answer` with a frame. */
+  readonly action?: 'close' | 'drop' | 'answer';
+}
+
+export interface ClientRequest {
+  readonly method: string;
+  /** Path and query as received. */
+  readonly path: string;
+  readonly headers: HeaderList;
+  /** The client's IP address. */
+  readonly address: string;
+  /** True if the client came by TLS. */
+  readonly secure: boolean;
+}
+
+/** A place in the client's request; `name` as the client wrote it. */
+export type ConsumedCredential =
+  | { readonly in: 'header' | 'query' | 'cookie'; readonly name: string }
+  /** One offered subprotocol; `answer`: what the 101 says where the backend chooses none, since browsers insist on one. */
+  | { readonly in: 'subprotocol'; readonly name: string; readonly answer?: string };
+
+export interface SessionView {
+  readonly id: SessionId;
+  readonly routeId: RouteId;
+  readonly transport: 'websocket' | 'request';
+  readonly request: ClientRequest;
+  /** Milliseconds since 1970. */
+  readonly openedAt: number;
+  /** Comes back with every request (`Meta-*`); names in lower case. */
+  readonly state: Metadata;
+  /** Read by filters only (`set-meta`). */
+  readonly meta: Metadata;
+  /** Set by `jwt`, `api-key` and their kind; read by limits. */
+  identity: Identity | undefined;
+  /** Where credentials stood that were used up here and must not go on. Filled in `connect`. */
+  readonly consumed: ConsumedCredential[];
+  send(message: Message): void;
+  /** At any time: the token expired, the key was revoked. */
+  end(denial: Denial): void;
+}
