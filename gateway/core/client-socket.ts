@@ -3,17 +3,17 @@ import type { Message } from './event.ts';
 
 export interface ClientSocket {
   /** Frames the messages and writes them at once, in one write. */
-  send(messages: readonly Message[]): void;
+  sendMessages(messages: readonly Message[]): void;
   /** Writes frames that were made ready by a shape. */
-  write(frames: Buffer): void;
-  /** Starts or answers the closing handshake; the socket is gone after it, or after a deadline. */
-  close(code: number | undefined, reason: string): void;
+  writeFrames(frames: Buffer): void;
+  /** Starts or answers the closing handshake; no code is a close frame without one. The socket is gone after it, or after a deadline. */
+  startClose(code: number | undefined, reason: string): void;
   /** Ends the TCP connection without a word. */
   drop(): void;
   pause(): void;
   resume(): void;
   /** Bytes that the client has not taken. */
   readonly unsentBytes: number;
-  /** Calls once, when nothing is unsent any more or the socket is gone. */
+  /** Calls once, when the client has taken everything or is gone. */
   drained(then: () => void): void;
 }

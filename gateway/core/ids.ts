@@ -29,14 +29,22 @@ export function routeId(text: string): RouteId {
 const controlCharacter = /\p{Cc}/u;
 
 /** True for a name that {@link channelName} would take. */
-export function isChannelName(text: string): boolean {
-  return text.length > 0 && text.length <= limits.channelNameBytes && !controlCharacter.test(text) && Buffer.byteLength(text) <= limits.channelNameBytes;
+export function isChannelName(text: string): text is ChannelName {
+  return (
+    text.length > 0 &&
+    text.length <= limits.channelNameBytes &&
+    !controlCharacter.test(text) &&
+    Buffer.byteLength(text) <= limits.channelNameBytes
+  );
 }
 
 /** @throws ForegateError `bad-request` for an empty name, one that is too long, or one with control characters. */
 export function channelName(text: string): ChannelName {
   if (!isChannelName(text)) {
-    throw new ForegateError('bad-request', `A channel name must have 1 to ${limits.channelNameBytes} bytes and no control characters.`);
+    throw new ForegateError(
+      'bad-request',
+      `A channel name must have 1 to ${limits.channelNameBytes} bytes and no control characters.`,
+    );
   }
-  return text as ChannelName;
+  return text;
 }

@@ -1,6 +1,5 @@
 /** What a reply asks of Foregate itself, and the steps of a reply in their order. */
 import type { Close, Disconnect, Message } from './event.ts';
-import type { Reply } from './exchange.ts';
 import type { HeaderList } from './headers.ts';
 import type { ChannelName } from './ids.ts';
 
@@ -43,12 +42,7 @@ export interface Accept {
   readonly grip?: GripSocket;
 }
 
-export interface Reject {
-  readonly kind: 'reject';
-  readonly reply: Reply;
-}
-
-export type ServerEvent = Accept | Reject | Message | Close | Disconnect;
+export type ServerEvent = Accept | Message | Close | Disconnect;
 
 /** An event or an instruction. One list, since their order counts. */
 export type Step = ServerEvent | Instruction;

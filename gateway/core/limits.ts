@@ -42,12 +42,23 @@ export const limits = {
   targetWaiting: 100_000,
   /** Bytes a client may send before its handshake is answered; then its socket is not read on. */
   earlyBytes: 65_536,
+  /** A token or key of a client: three times the longest token seen in use; longer ones are refused unread. */
+  credentialBytes: 8192,
+  /** Keys a key set may hold; the rest is not read. */
+  keySetKeys: 100,
+  keySetBytes: 262_144,
+  /** Keys the store in memory counts apart (about 400 bytes each); further ones share one budget until windows end. */
+  storeKeys: 100_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */
   fanOutSlice: 256,
   /** Publications that wait for a channel's current round; the oldest is dropped and counted. */
   channelPending: 10_000,
+  /** Their content, likewise: large items must not fill the memory while a slow round goes on. */
+  channelPendingBytes: 16_777_216,
+  /** Bytes that are joined into one write per subscriber, the last item not counted. */
+  joinedBytes: 65_536,
 } as const;
 
 /** What a route may set for its sessions; see `limits` in the configuration reference. */

@@ -10,7 +10,7 @@ export const counters = {
   exchange_retries: 'Requests with events that were sent again.',
   publications: 'Items that were published.',
   deliveries: 'Items handed to subscribers.',
-  deliveries_dropped: 'Items a subscriber did not get because it read too slowly.',
+  deliveries_dropped: 'Items a subscriber did not get: it read too slowly, or they did not fit its protocol.',
   subscriptions_refused: 'Subscriptions refused by a policy or over the limit.',
   policy_denials: 'Times a policy denied.',
   policy_errors: 'Times a policy threw.',

@@ -1,0 +1,348 @@
+/**
+ * The settings: the shape of the configuration file once it is read, with every default. Descriptions are the reference
+ * (`docs/configuration.md`), and defaults stand nowhere else. In the file a field with a default may be left out, and a target
+ * or an adapter may be a plain string: `config/schema.ts`.
+ */
+import { Type, type Static } from 'typebox';
+import { Duration } from './duration.ts';
+import { limits } from './limits.ts';
+import type { FaultKind } from './profile.ts';
+import { Pem, Secret } from './secret.ts';
+
+/** Fields that gateways and proxies use to vouch for a caller; a client that sends one is lying. */
+const identityHeaders = [
+  'X-Consumer-*',
+  'X-Credential-*',
+  'X-Anonymous-Consumer',
+  'X-Authenticated-*',
+  'X-Authorization-Claims',
+  'Eg-*',
+  'X-Ms-Client-Principal*',
+  'X-Apigee-*',
+  'X-Tyk-*',
+  'X-Userinfo',
+  'X-Id-Token',
+  'X-Access-Token',
+  'X-Ssl-Client-*',
+  'X-Client-Cert*',
+  'X-Forwarded-Client-Cert',
+];
+
+/** What fills in a required field that the file may leave out; shown in the reference as its default. */
+export const derivedMark = 'x-foregate-derived';
+
+const port = (number: number, description: string) => Type.Integer({ minimum: 0, maximum: 65_535, default: number, description });
+
+const count = (number: number, description: string, minimum = 1) => Type.Integer({ minimum, default: number, description });
+
+const flag = (on: boolean, description: string) => Type.Boolean({ default: on, description });
+
+const ListenSchema = Type.Object(
+  {
+    host: Type.String({ minLength: 1, default: '0.0.0.0', description: 'Address to listen on.' }),
+    port: port(7999, 'Port to listen on; 0 takes any free one.'),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          cert: Pem({ description: 'Certificate chain (PEM).' }),
+          key: Secret({ description: 'Private key (PEM).' }),
+        },
+        { description: 'Makes the port speak TLS (`wss://`, `https://`).' },
+      ),
+    ),
+  },
+  { description: 'One port for clients.' },
+);
+
+/** `use` names the policy, the rest of the mapping is its options. */
+const UseSchema = Type.Object(
+  { use: Type.String({ minLength: 1, description: 'The name of a policy, a file (`./mine.mjs`) or an installed package.' }) },
+  { additionalProperties: true, description: 'A policy and its options.' },
+);
+
+const policyList = (description: string) => Type.Array(UseSchema, { default: [], description });
+
+const ControlSchema = Type.Object(
+  {
+    host: Type.String({
+      minLength: 1,
+      default: '127.0.0.1',
+      description: 'Address to listen on. Anything but a loopback address needs `auth` or `tls.ca`.',
+    }),
+    port: port(5561, 'Port to listen on; 0 takes any free one.'),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          cert: Pem({ description: 'Certificate chain (PEM).' }),
+          key: Secret({ description: 'Private key (PEM).' }),
+          ca: Type.Optional(Pem({ description: 'Callers must show a certificate signed by this authority (PEM).' })),
+        },
+        { description: 'Makes the port speak TLS.' },
+      ),
+    ),
+    auth: Type.Object(
+      {
+        bearer: Type.Array(Secret({ description: 'A token.' }), {
+          default: [],
+          description: 'Tokens accepted in `Authorization: Bearer`.',
+        }),
+        jwt: Type.Array(
+          Type.Object({
+            issuer: Type.String({ minLength: 1, description: 'The `iss` claim that goes with the key.' }),
+            key: Secret({ description: 'Key of the signature: text, `base64:...`, or a public key (PEM).' }),
+          }),
+          { default: [], description: 'Signed tokens accepted in `Authorization: Bearer`, as GRIP libraries send them.' },
+        ),
+        basic: Type.Array(
+          Type.Object({
+            user: Type.String({ minLength: 1, description: 'User name.' }),
+            password: Secret({ description: 'Password.' }),
+          }),
+          { default: [], description: 'Accounts accepted in `Authorization: Basic`.' },
+        ),
+      },
+      {
+        default: {},
+        description: 'Who may call: one fitting entry is enough. With no entry at all everybody who can reach the port may.',
+      },
+    ),
+    policies: policyList('Rules for publishers, in order; see [policies](policies.md).'),
+  },
+  { default: {}, description: 'The control API: publishing, health, metrics, sessions.' },
+);
+
+const TargetSchema = Type.Object(
+  {
+    url: Type.String({
+      minLength: 1,
+      examples: ['http://127.0.0.1:8080', 'wss://chat.internal'],
+      description:
+        'Scheme, host and port: `http://`, `https://`, `ws://` or `wss://`. The path is always the one the client asked for.',
+    }),
+    dialect: Type.Enum(['websocket-over-http', 'relay'], {
+      [derivedMark]: '`relay` for `ws://` and `wss://`, else `websocket-over-http`',
+      description:
+        'How events reach the backend: `websocket-over-http` in short HTTP requests, `relay` frame by frame over a WebSocket of its own.',
+    }),
+    host: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9._:\\[\\]-]+$',
+        examples: ['api.internal'],
+        description: "`Host` for this target; left out: the client's own.",
+      }),
+    ),
+    oneEventPerRequest: flag(false, 'Send one event in each request, for backends or gateways that count requests as messages.'),
+    channels: Type.Array(Type.String({ minLength: 1, description: 'A channel, without `channelPrefix`.' }), {
+      default: [],
+      description: 'Channels that every session joins by itself.',
+    }),
+    retry: Type.Enum(['once', 'never'], {
+      default: 'once',
+      description: 'Whether a request is sent again when a kept connection turns out to be closed before a byte of the reply.',
+    }),
+    timeout: Duration({ default: '30s', description: 'How long one request may take.' }),
+    idle: Duration({
+      default: '4s',
+      description: 'How long an unused connection to the target is kept: less than the target keeps it.',
+    }),
+    connections: count(limits.targetConnections, 'Connections to this target at once; further requests wait.'),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          ca: Type.Optional(Pem({ description: 'Authority to trust instead of the well-known ones (PEM).' })),
+          cert: Type.Optional(Pem({ description: 'Client certificate (PEM).' })),
+          key: Type.Optional(Secret({ description: 'Private key of the client certificate (PEM).' })),
+          servername: Type.Optional(
+            Type.String({ minLength: 1, description: 'Name to ask for and to check; left out: the host of `url`.' }),
+          ),
+          verify: flag(true, "Check the target's certificate. `false` is for tests only."),
+        },
+        { description: 'For `https://` and `wss://`.' },
+      ),
+    ),
+  },
+  { description: 'One place where requests go.' },
+);
+
+const faultAction = (description: string) => Type.Enum(['close', 'drop', 'answer'], { default: 'close', description });
+
+const faultTexts: Readonly<Record<FaultKind, string>> = {
+  unauthenticated: 'The gateway does not accept the credentials any more.',
+  forbidden: 'The gateway does not allow this message.',
+  throttled: 'A rate or quota of the gateway is used up.',
+  'too-large': 'The message is larger than the gateway allows.',
+  upstream: 'The gateway could not reach the backend.',
+};
+
+/** What a route may set apart from its id, match and targets. */
+const routeOptions = {
+  adapter: Type.Object(
+    { use: Type.String({ minLength: 1, description: 'The name of the adapter.' }) },
+    {
+      default: { use: 'generic' },
+      description: 'The API gateway in between, whose refusals and headers are understood; also just its name.',
+    },
+  ),
+  policies: policyList('Rules for the clients of this route, in order; see [policies](policies.md).'),
+  grip: flag(true, 'Whether the backend may use GRIP: subscribe its clients to channels and hold requests.'),
+  channelPrefix: Type.String({
+    default: '',
+    description: 'Put before every channel name the backend gives, so that routes cannot mix.',
+  }),
+  headers: Type.Record(Type.String(), Secret({ description: 'Value of the header field.' }), {
+    default: {},
+    description: 'Header fields added to every request. Values are hidden in output, as they may be credentials.',
+  }),
+  limits: Type.Object(
+    {
+      messageBytes: count(limits.messageBytes, 'Size of one message from a client; a larger one closes the session (1009).'),
+      queueBytes: count(limits.queueBytes, 'Bytes from one client that wait for the backend; then reading from it pauses.'),
+      unsentBytes: count(
+        limits.unsentBytes,
+        'Bytes that one client has not taken yet; then no next request starts, and `slowClients` applies.',
+      ),
+      replyBytes: count(limits.replyBytes, 'Body of one reply of the backend.'),
+      refusalBytes: count(limits.refusalBytes, 'Body of a refused handshake that is passed on.'),
+      subscriptions: count(limits.subscriptions, 'Channels that one session may have joined.', 0),
+    },
+    { default: {}, description: 'Maximum values of one session.' },
+  ),
+  closeFrames: flag(true, 'Send a close frame before the connection ends on a failure.'),
+  pings: Type.Enum(['forward', 'answer'], {
+    default: 'forward',
+    description: 'Pings of clients go to the backend, or are answered here.',
+  }),
+  notifyAfterFailure: flag(false, 'Tell the backend that the session is gone also when its own failure ended it.'),
+  slowClients: Type.Enum(['close', 'drop'], {
+    default: 'close',
+    description: 'When a client does not take what is published: `close` the session (1013) or `drop` the item.',
+  }),
+  onFault: Type.Object(
+    {
+      unauthenticated: faultAction(faultTexts.unauthenticated),
+      forbidden: faultAction(faultTexts.forbidden),
+      throttled: faultAction(faultTexts.throttled),
+      'too-large': faultAction(faultTexts['too-large']),
+      upstream: faultAction(faultTexts.upstream),
+    },
+    {
+      default: {},
+      description:
+        'What a refusal by the gateway means in an open session: `close` it, `drop` the message, or `answer` with a frame.',
+    },
+  ),
+  reload: Type.Enum(['keep', 'drain'], {
+    default: 'keep',
+    description:
+      'When the configuration changes, open sessions stay under the old one (`keep`) or are closed with 1012 during `drain`.',
+  }),
+  idle: Duration({ default: '30m', description: 'A session ends when nothing came or went for so long.' }),
+  debug: flag(false, 'Tell clients the reason of an error in full. Not for production.'),
+};
+
+const routeIdentity = {
+  id: Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+    examples: ['chat', 'prices-v2'],
+    description: 'Unique name, seen in logs and lists.',
+  }),
+  match: Type.Object(
+    {
+      host: Type.Optional(
+        Type.String({
+          pattern: '^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$',
+          examples: ['chat.example.com', '*.example.com'],
+          description: '`Host` of the request, without port; `*.example.com` for all names below it. Left out: any.',
+        }),
+      ),
+      path: Type.String({
+        pattern: '^/[\\x21-\\x7e]*$',
+        examples: ['/', '/chat/'],
+        default: '/',
+        description: 'Beginning of the path. The longest that fits wins.',
+      }),
+      transports: Type.Array(Type.Enum(['websocket', 'http'], { description: 'A transport.' }), {
+        minItems: 1,
+        uniqueItems: true,
+        default: ['websocket', 'http'],
+        description: 'What clients may use on this route: `websocket`, `http`.',
+      }),
+    },
+    { default: {}, description: 'Which requests belong to the route.' },
+  ),
+};
+
+const RouteSchema = Type.Object({
+  ...routeIdentity,
+  targets: Type.Array(TargetSchema, {
+    minItems: 1,
+    description: 'Places to go to. The next is tried when one cannot be reached; then it is kept.',
+  }),
+  ...routeOptions,
+});
+
+export const SettingsSchema = Type.Object(
+  {
+    listen: Type.Array(ListenSchema, { minItems: 1, default: [{}], description: 'Ports for clients.' }),
+    control: ControlSchema,
+    grip: Type.Object(
+      {
+        issuer: Type.String({ minLength: 1, default: 'foregate', description: 'The `iss` claim of `Grip-Sig`.' }),
+        key: Type.Optional(
+          Secret({
+            description:
+              'Key that `Grip-Sig` is signed with: text, `base64:...`, or a private key (PEM). Left out: no `Grip-Sig` is sent.',
+          }),
+        ),
+        algorithm: Type.Optional(
+          Type.Enum(['HS256', 'ES256', 'RS256'], { description: 'Algorithm of `Grip-Sig`. Left out: by the type of the key.' }),
+        ),
+      },
+      { default: {}, description: 'How backends can tell that a request came through here.' },
+    ),
+    trustedProxies: Type.Array(Type.String({ description: 'An address or a range, such as `10.0.0.0/8`.' }), {
+      default: [],
+      description: 'Proxies in front whose `X-Forwarded-*` and `Forwarded` fields are believed: addresses or CIDR ranges.',
+    }),
+    stripHeaders: Type.Array(Type.String({ description: 'A name; a `*` at its end stands for any rest.' }), {
+      default: identityHeaders,
+      description:
+        'Header fields that no client may set, because gateways vouch for callers with them. A list here replaces the default.',
+    }),
+    limits: Type.Object(
+      {
+        sessions: count(limits.sessions, 'Sessions of this process; further handshakes get 503.'),
+        headerBytes: count(limits.headerBytes, 'Request line and header fields of a client, in bytes.', 1024),
+        headerFields: count(limits.headerFields, 'Header fields of a client request.', 8),
+        publishBytes: count(limits.publishBytes, 'Body of a call to the control API.'),
+        publishItems: count(limits.publishItems, 'Items of one publish call.'),
+        controlConnections: count(limits.controlConnections, 'Connections to the control API at once.'),
+      },
+      { default: {}, description: 'Maximum values of the process.' },
+    ),
+    log: Type.Object(
+      {
+        level: Type.Enum(['error', 'warn', 'info', 'debug'], {
+          default: 'info',
+          description: 'The least important level that is written.',
+        }),
+        format: Type.Enum(['json', 'text'], { default: 'json', description: '`json`: one object a line; `text`: for people.' }),
+      },
+      { default: {}, description: 'The log, on standard output.' },
+    ),
+    drain: Duration({
+      default: '10s',
+      description: 'How long a stop, or a route with `reload: drain`, takes to close its sessions.',
+    }),
+    routes: Type.Array(RouteSchema, { minItems: 1, description: 'Where requests go, and under which terms.' }),
+  },
+  { description: 'Foregate configuration.' },
+);
+
+/** Nobody changes settings once they are read. */
+type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T;
+
+export type Settings = Frozen<Static<typeof SettingsSchema>>;
+export type RouteSettings = Settings['routes'][number];
+export type TargetSettings = RouteSettings['targets'][number];
+export type LogSettings = Settings['log'];
