@@ -1,0 +1,52 @@
+/** `Grip-Sig`: a token that tells the backend that a request came through here (GRIP 8.4). Nothing of the request is signed. */
+import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto';
+import jsonwebtoken from 'jsonwebtoken';
+import type { Clock } from '../core/clock.ts';
+import { ForegateError } from '../core/errors.ts';
+import type { Signer } from '../core/route.ts';
+
+const lifeSeconds = 3600;
+
+/**
+ * A signer for a key: text or `base64:...` signs HS256, a PEM private key RS256 or ES256. A token is signed at most once a
+ * second: its times have whole seconds, so it is as fresh as one made for each request.
+ *
+ * @throws ForegateError `bad-request` for a PEM that is no RSA or P-256 private key.
+ */
+export function createSigner(settings: { readonly issuer: string; readonly key: string }, clock: Clock): Signer {
+  const { key, algorithm } = signingKey(settings.key);
+  let second = -1;
+  let token = '';
+  return {
+    sign() {
+      const now = Math.floor(clock.now() / 1000);
+      if (now !== second) {
+        second = now;
+        token = jsonwebtoken.sign({ iss: settings.issuer, iat: now, exp: now + lifeSeconds }, key, { algorithm });
+      }
+      return token;
+    },
+  };
+}
+
+function signingKey(text: string): { key: KeyObject; algorithm: 'HS256' | 'RS256' | 'ES256' } {
+  if (text.includes('-----BEGIN')) return privateKey(text);
+  const secret = text.startsWith('base64:') ? Buffer.from(text.slice('base64:'.length), 'base64') : Buffer.from(text);
+  if (secret.length === 0) throw new ForegateError('bad-request', 'The key for Grip-Sig is empty.');
+  return { key: createSecretKey(secret), algorithm: 'HS256' };
+}
+
+function privateKey(pem: string): { key: KeyObject; algorithm: 'RS256' | 'ES256' } {
+  const key = readPem(pem);
+  if (key.asymmetricKeyType === 'rsa') return { key, algorithm: 'RS256' };
+  if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return { key, algorithm: 'ES256' };
+  throw new ForegateError('bad-request', 'The key for Grip-Sig must be a text secret, an RSA or a P-256 private key.');
+}
+
+function readPem(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    throw new ForegateError('bad-request', 'The key for Grip-Sig looks like PEM, but is no private key.', { cause });
+  }
+}

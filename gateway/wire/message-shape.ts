@@ -1,0 +1,34 @@
+/** Publications as frames for raw WebSocket clients: `ws-message` with the action `send` (GRIP 6.3). */
+import { isUtf8 } from 'node:buffer';
+import type { Publication, Shape } from '../core/publication.ts';
+import { controlPayloadBytesMax, encodeFrames } from './websocket-frame.ts';
+
+/**
+ * The shape of every session that speaks plain WebSocket. There is nothing to write for text that is not UTF-8 (it came as
+ * `content-bin`; clients would close with 1007) and for a ping or pong with more than 125 bytes.
+ */
+export const messageShape: Shape = {
+  format: 'message',
+
+  encode(publication) {
+    const format = sendFormat(publication);
+    if (format === undefined) return undefined;
+    const { type, content } = format;
+    if (type === 'text' ? !isUtf8(content) : type !== 'binary' && content.length > controlPayloadBytesMax) return undefined;
+    return encodeFrames([{ kind: type, data: content }]);
+  },
+
+  content(publication) {
+    return sendFormat(publication)?.content;
+  },
+
+  withContent(publication, content) {
+    const format = sendFormat(publication);
+    if (format === undefined) return publication;
+    return { ...publication, formats: { ...publication.formats, message: { ...format, content } } };
+  },
+};
+
+function sendFormat({ formats: { message } }: Publication) {
+  return message?.action === 'send' ? message : undefined;
+}
