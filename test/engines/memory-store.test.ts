@@ -1,0 +1,114 @@
+/** The store in memory, beyond what every store keeps: promptness, bounds, and an end. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import * as fc from 'fast-check';
+import { ForegateError } from '../../gateway/core/errors.ts';
+import { isPromise } from '../../gateway/core/promise.ts';
+import type { Budget, Store, Taken } from '../../gateway/core/store.ts';
+import { memoryStore } from '../../gateway/engines/memory-store.ts';
+
+const minute = { limit: 10, windowMs: 60_000 };
+
+describe('memory store', () => {
+  it('answers without a promise', () => {
+    assert.equal(isPromise(memoryStore().take('key', minute, 1)), false);
+  });
+
+  it('never lets more than the limit pass in a window, whatever is asked for, and loses nothing that fits', () => {
+    const asks = fc.array(fc.tuple(fc.constantFrom('a', 'b'), fc.integer({ min: 0, max: 12 })), { maxLength: 60 });
+    fc.assert(
+      fc.property(asks, fc.integer({ min: 1, max: 40 }), (costs, limit) => {
+        const store = memoryStore();
+        const asked = new Map<string, number>();
+        for (const [key, cost] of costs) {
+          const total = (asked.get(key) ?? 0) + cost;
+          asked.set(key, total);
+          const { allowed, remaining } = now(store, key, { limit, windowMs: 60_000 }, cost);
+          assert.equal(allowed, total <= limit);
+          assert.equal(remaining, Math.max(0, limit - total));
+        }
+        void store.close();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('lets exactly the limit pass in each of several windows under steady pressure', async () => {
+    const store = memoryStore();
+    const budget = { limit: 7, windowMs: 40 };
+    const passed: number[] = [];
+    const end = Date.now() + 200;
+    while (Date.now() < end) {
+      for (let i = 0; i < 20; i += 1) if (now(store, 'key', budget, 1).allowed) passed.push(Date.now());
+      await wait(1);
+    }
+    const windows = Math.ceil(((passed.at(-1) ?? 0) - (passed[0] ?? 0) + 1) / budget.windowMs);
+    assert.equal(passed.length % budget.limit, 0);
+    assert.ok(
+      passed.length >= 3 * budget.limit && passed.length <= windows * budget.limit,
+      `${passed.length} in ${windows} windows`,
+    );
+    await store.close();
+  });
+
+  it('counts what is left of a point as a whole one', () => {
+    const store = memoryStore();
+    const allowed = Array.from({ length: 11 }, () => now(store, 'key', minute, 0.1).allowed);
+    assert.deepEqual(allowed, [...Array.from({ length: 10 }, () => true), false]);
+  });
+
+  it('takes nothing for a cost that is no number or negative', () => {
+    const store = memoryStore();
+    now(store, 'key', minute, 9);
+    now(store, 'key', minute, -100);
+    now(store, 'key', minute, NaN);
+    assert.equal(now(store, 'key', minute, 2).allowed, false);
+  });
+
+  it('counts newcomers together when it is full, and goes on counting the others apart', () => {
+    const store = memoryStore({ keysMax: 3 });
+    for (const key of ['a', 'b', 'c']) now(store, key, minute, 4);
+    assert.equal(now(store, 'd', minute, 6).remaining, 4);
+    assert.equal(now(store, 'e', minute, 6).allowed, false);
+    assert.equal(now(store, 'a', minute, 1).remaining, 5);
+  });
+
+  it('counts newcomers apart again when windows have ended', async () => {
+    const store = memoryStore({ keysMax: 1 });
+    now(store, 'a', { limit: 10, windowMs: 30 }, 1);
+    now(store, 'b', { limit: 10, windowMs: 30 }, 5);
+    await wait(60);
+    assert.equal(now(store, 'c', minute, 1).remaining, 9);
+    assert.equal(now(store, 'c', minute, 1).remaining, 8);
+  });
+
+  it('refuses windows that are longer than a timer can be', () => {
+    assert.throws(() => memoryStore().take('key', { limit: 1, windowMs: 2 ** 31 }, 1), ForegateError);
+  });
+
+  it('forgets everything when it is closed', async () => {
+    const store = memoryStore();
+    now(store, 'key', minute, 10);
+    await store.close();
+    assert.equal(now(store, 'key', minute, 1).allowed, true);
+  });
+
+  it('does not keep a process alive', async () => {
+    const url = new URL('../../gateway/engines/memory-store.ts', import.meta.url).href;
+    const script = `const { memoryStore } = await import(${JSON.stringify(url)}); memoryStore().take('key', { limit: 1, windowMs: 60000 }, 1);`;
+    const run = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      timeout: 8_000,
+    });
+    await assert.doesNotReject(run);
+  });
+});
+
+function now(store: Store, key: string, budget: Budget, cost: number): Taken {
+  const taken = store.take(key, budget, cost);
+  if (isPromise(taken)) throw new Error('a promise');
+  return taken;
+}
