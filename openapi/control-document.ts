@@ -1,0 +1,353 @@
+/** The OpenAPI 3.1 document of the control API; `docs/control.openapi.json` is its committed copy, and `/openapi.json` serves it. */
+import type { OpenAPIV3_1 } from 'openapi-types';
+import type { TSchema } from 'typebox';
+import * as schemas from './control-schemas.ts';
+
+// No annotations here: the published types of an operation are those of OpenAPI 3.0 and of 3.1 at once, and what TypeScript infers fits both.
+const ref = (name: keyof typeof schemas) => ({ $ref: `#/components/schemas/${name}` });
+const sharedResponse = (name: string) => ({ $ref: `#/components/responses/${name}` });
+const list = (name: keyof typeof schemas) => ({ type: 'array' as const, items: ref(name) });
+
+const json = <Schema extends object>(description: string, schema: Schema, example: unknown) => ({
+  description,
+  content: { 'application/json': { schema, example } },
+});
+
+const text = (description: string, example: string) => ({
+  description,
+  content: { 'text/plain': { schema: { type: 'string' as const }, example } },
+});
+
+const problem = (description: string, status: number, title: string, detail: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: ref('Problem'), example: { type: 'about:blank', title, status, detail } } },
+});
+
+const jsonBody = (name: keyof typeof schemas, description: string, example: unknown) => ({
+  required: true,
+  description,
+  content: { 'application/json': { schema: ref(name), example } },
+});
+
+const textQuery = (name: string, description: string, example: string) => ({
+  name,
+  in: 'query',
+  description,
+  schema: { type: 'string' as const },
+  example,
+});
+
+/** What every call but the health checks may answer. */
+const refusals = { '401': sharedResponse('Unauthorized'), '403': sharedResponse('Forbidden') };
+
+const limit = {
+  name: 'limit',
+  in: 'query',
+  description: 'Longest list that is wanted.',
+  schema: { type: 'integer' as const, minimum: 1, maximum: schemas.listLimit.max, default: schemas.listLimit.default },
+  example: 100,
+};
+
+const sessionIdExample = '2f1c8d1e-6a3b-4c57-9d0e-8b7a6f5e4d3c';
+
+const connectionExample = {
+  id: sessionIdExample,
+  route: 'chat',
+  transport: 'websocket',
+  address: '203.0.113.7',
+  path: '/chat/room-1',
+  subject: 'alice',
+  channels: ['room-1'],
+  openedAt: '2026-11-24T09:30:00.000Z',
+};
+
+const publishPath: OpenAPIV3_1.PathItemObject = {
+  post: {
+    operationId: 'publish',
+    tags: ['Publishing'],
+    summary: 'Publishes items to channels',
+    description:
+      'Hands the items to everybody who is subscribed to their channels. 200 means: all items were valid and allowed, and are on their way. ' +
+      'Otherwise nothing was published. The media type of the body is not looked at, but its length must be stated (`Content-Length`).',
+    requestBody: jsonBody('PublishBody', 'At most 1,000,000 bytes and 10,000 items, unless set otherwise.', {
+      items: [
+        {
+          channel: 'news',
+          id: '11',
+          'prev-id': '10',
+          formats: {
+            'http-response': { code: 200, headers: [['Content-Type', 'application/json']], body: '{"n":11}\n' },
+            'http-stream': { content: 'event: message\ndata: {"n":11}\n\n' },
+            'ws-message': { content: '{"n":11}' },
+          },
+        },
+      ],
+    }),
+    responses: {
+      '200': {
+        description: 'Published. In text, or in JSON where `Accept` prefers it.',
+        content: {
+          'text/plain': { schema: { type: 'string', enum: ['Published\n'] }, example: 'Published\n' },
+          'application/json': { schema: ref('Message'), example: { message: 'Published' } },
+        },
+      },
+      '400': text(
+        'The body is too large or not valid; the text says what is wrong first.',
+        "Invalid format: object does not contain 'items'\n",
+      ),
+      '401': text('Credentials are missing or not valid.', 'Credentials are missing or not valid.\n'),
+      '403': text('A policy does not allow it.', 'You may not publish to this channel.\n'),
+      '405': text('Only POST is taken.', 'Method not allowed: GET.\n'),
+      '406': text('`Accept` takes neither form.', 'Not Acceptable. Supported formats are text/plain and application/json.\n'),
+      '411': text('The length of the body is not stated.', 'Request requires Content-Length.\n'),
+      '429': {
+        ...text('A policy wants the publisher to slow down.', 'Too many publications.\n'),
+        headers: { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 0 } } },
+      },
+      '500': text('A policy could not decide, or something went wrong here.', 'Something went wrong here.\n'),
+      '503': text('Too much is waiting.', 'Too much is waiting.\n'),
+    },
+  },
+};
+
+const refreshPath: OpenAPIV3_1.PathItemObject = {
+  post: {
+    operationId: 'refresh',
+    tags: ['Sessions'],
+    summary: 'Makes a session ask its backend',
+    description:
+      'The session sends a request to its backend at once, with or without events. Whoever has no session id publishes the action `refresh`.',
+    requestBody: jsonBody('RefreshBody', 'The session.', { cid: sessionIdExample }),
+    responses: {
+      '200': json('The session will ask.', ref('Message'), { message: 'Refreshed' }),
+      '400': sharedResponse('BadRequest'),
+      ...refusals,
+      '404': sharedResponse('UnknownConnection'),
+      '413': sharedResponse('BodyTooLarge'),
+    },
+  },
+};
+
+const conncheckPath: OpenAPIV3_1.PathItemObject = {
+  post: {
+    operationId: 'conncheck',
+    tags: ['Sessions'],
+    summary: 'Tells which sessions are open',
+    description: 'For backends that remember session ids and want to forget those that are gone.',
+    requestBody: jsonBody('ConncheckBody', `At most ${schemas.connectionIdsMax} ids.`, {
+      ids: [sessionIdExample, '00000000-0000-4000-8000-000000000000'],
+    }),
+    responses: {
+      '200': json('Those that are open.', ref('ConnectionIds'), [sessionIdExample]),
+      '400': sharedResponse('BadRequest'),
+      ...refusals,
+      '413': sharedResponse('BodyTooLarge'),
+    },
+  },
+};
+
+const connectionsPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'listConnections',
+    tags: ['Sessions'],
+    summary: 'Lists open sessions',
+    description: 'The sessions of this process, in no order one could rely on.',
+    parameters: [
+      limit,
+      textQuery('channel', 'Only sessions that have joined this channel.', 'room-1'),
+      textQuery('subject', 'Only sessions of this subject.', 'alice'),
+    ],
+    responses: {
+      '200': json('The sessions.', list('Connection'), [connectionExample]),
+      '400': sharedResponse('BadRequest'),
+      ...refusals,
+    },
+  },
+};
+
+const connectionPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'getConnection',
+    tags: ['Sessions'],
+    summary: 'Shows one session',
+    description: 'What is known of an open session; nothing of its messages.',
+    parameters: [
+      {
+        name: 'id',
+        in: 'path',
+        required: true,
+        description: 'What backends see as `Connection-Id`.',
+        schema: { type: 'string' },
+        example: sessionIdExample,
+      },
+    ],
+    responses: {
+      '200': json('The session.', ref('Connection'), connectionExample),
+      ...refusals,
+      '404': sharedResponse('UnknownConnection'),
+    },
+  },
+};
+
+const channelsPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'listChannels',
+    tags: ['Sessions'],
+    summary: 'Lists channels that have subscribers',
+    description: 'The channels of this process, in no order one could rely on.',
+    parameters: [limit, textQuery('prefix', 'Only channels whose name begins so.', 'room-')],
+    responses: {
+      '200': json('The channels.', list('Channel'), [{ channel: 'room-1', subscribers: 3 }]),
+      '400': sharedResponse('BadRequest'),
+      ...refusals,
+    },
+  },
+};
+
+const livePath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'live',
+    tags: ['Operation'],
+    summary: 'Tells whether the process runs',
+    description: 'Needs no credentials.',
+    security: [],
+    responses: { '200': json('It runs.', ref('Health'), { status: 'live' }) },
+  },
+};
+
+const readyPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'ready',
+    tags: ['Operation'],
+    summary: 'Tells whether clients may be sent here',
+    description: 'Needs no credentials.',
+    security: [],
+    responses: {
+      '200': json('They may.', ref('Health'), { status: 'ready' }),
+      '503': json('It is starting or draining.', ref('Health'), { status: 'unavailable' }),
+    },
+  },
+};
+
+const metricsPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'metrics',
+    tags: ['Operation'],
+    summary: 'Gives all metrics',
+    description: 'In the text format of Prometheus.',
+    responses: { '200': text('The metrics.', '# TYPE foregate_sessions gauge\nforegate_sessions 2\n'), ...refusals },
+  },
+};
+
+const documentPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'document',
+    tags: ['Operation'],
+    summary: 'Gives this document',
+    description: 'In JSON.',
+    responses: {
+      '200': json(
+        'The document.',
+        { type: 'object' as const, required: ['openapi', 'info', 'paths'] },
+        { openapi: '3.1.0', info: { title: 'Foregate control API', version: '1.0.0' }, paths: {} },
+      ),
+      ...refusals,
+    },
+  },
+};
+
+const rootPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'root',
+    tags: ['Operation'],
+    summary: 'Tells that this is the control API',
+    description: 'Every other method has the same answer.',
+    responses: {
+      '200': text('It is.', 'Foregate API\n'),
+      '401': sharedResponse('Unauthorized'),
+      '403': sharedResponse('Forbidden'),
+    },
+  },
+};
+
+/** TypeBox's types are narrower than those of OpenAPI: any schema of TypeBox is an object of JSON Schema. */
+const schemaObject = (schema: TSchema): OpenAPIV3_1.SchemaObject => schema;
+
+export const controlDocument: OpenAPIV3_1.Document = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Foregate control API',
+    version: '1.0.0',
+    summary: 'How publishers and operators talk to Foregate.',
+    description:
+      'A slash at the end of a path may be there or not. Members of queries and bodies that are not known are ignored.',
+    license: { name: 'MIT', identifier: 'MIT' },
+  },
+  servers: [{ url: 'http://127.0.0.1:5561', description: 'Where the control API listens, unless set otherwise.' }],
+  security: [{ basic: [] }, { bearer: [] }, { mutualTLS: [] }],
+  tags: [
+    { name: 'Publishing', description: 'Items for channels.' },
+    { name: 'Sessions', description: 'Who is connected.' },
+    { name: 'Operation', description: 'For probes and dashboards.' },
+  ],
+  paths: {
+    '/publish/': publishPath,
+    '/refresh/': refreshPath,
+    '/conncheck/': conncheckPath,
+    '/connections': connectionsPath,
+    '/connections/{id}': connectionPath,
+    '/channels': channelsPath,
+    '/health/live': livePath,
+    '/health/ready': readyPath,
+    '/metrics': metricsPath,
+    '/openapi.json': documentPath,
+    '/': rootPath,
+  },
+  components: {
+    schemas: {
+      PublishBody: schemaObject(schemas.PublishBody),
+      PublishItem: schemaObject(schemas.PublishItem),
+      HttpResponseFormat: schemaObject(schemas.HttpResponseFormat),
+      HttpStreamFormat: schemaObject(schemas.HttpStreamFormat),
+      WsMessageFormat: schemaObject(schemas.WsMessageFormat),
+      RefreshBody: schemaObject(schemas.RefreshBody),
+      ConncheckBody: schemaObject(schemas.ConncheckBody),
+      ConnectionIds: schemaObject(schemas.ConnectionIds),
+      Message: schemaObject(schemas.Message),
+      Connection: schemaObject(schemas.Connection),
+      Channel: schemaObject(schemas.Channel),
+      Health: schemaObject(schemas.Health),
+      Problem: schemaObject(schemas.Problem),
+    },
+    responses: {
+      BadRequest: problem('The call is not valid.', 400, 'Bad Request', 'limit must be a whole number from 1 to 10000.'),
+      Unauthorized: {
+        ...problem('Credentials are missing or not valid.', 401, 'Unauthorized', 'Credentials are missing or not valid.'),
+        headers: { 'WWW-Authenticate': { description: 'The ways that are open.', schema: { type: 'string' } } },
+      },
+      Forbidden: problem(
+        'Only a client certificate would do, or a page of another site has called.',
+        403,
+        'Forbidden',
+        'A client certificate is needed.',
+      ),
+      UnknownConnection: problem('No such session.', 404, 'Not Found', 'There is no open session with this id.'),
+      BodyTooLarge: problem('The body is too large.', 413, 'Payload Too Large', 'The body is too large.'),
+    },
+    securitySchemes: {
+      basic: { type: 'http', scheme: 'basic', description: 'A user and a password of `control.auth.basic`.' },
+      bearer: {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description:
+          'A key of `control.auth.bearer`, or a JWT (HS256, RS256, ES256) with the `iss` and the key of `control.auth.jwt` and an `exp`.',
+      },
+      // The published types know OpenAPI 3.0 schemes only.
+      mutualTLS: {
+        type: 'mutualTLS',
+        description: 'A client certificate of `control.tls.ca`.',
+      } as unknown as OpenAPIV3_1.SecuritySchemeObject,
+    },
+  },
+};

@@ -1,0 +1,172 @@
+/** Bodies and answers of the control API. The handlers check with them, the document shows them, and the types come from them. */
+import { Type, type Static } from 'typebox';
+
+/** Ids that one `/conncheck/` may ask for. */
+export const connectionIdsMax = 10_000;
+/** Entries of a list, unless the caller says otherwise, and at most. */
+export const listLimit = { default: 1000, max: 10_000 } as const;
+
+const contentFilters = Type.Array(Type.String(), {
+  description: "Delivered only where the subscription's content filters are exactly these, in this order.",
+});
+const base64 = (what: string) =>
+  Type.String({ contentEncoding: 'base64', description: `${what} as base64; comes before the text form.` });
+const wholeNumber = (minimum: number, maximum: number, description: string) =>
+  Type.Union([Type.Integer({ minimum, maximum }), Type.String({ pattern: '^[0-9]+$' })], { description });
+
+export const HttpResponseFormat = Type.Object(
+  {
+    action: Type.Optional(
+      Type.Enum(['send', 'hint', 'close', 'refresh'], { default: 'send', description: 'All but `send` do nothing here.' }),
+    ),
+    code: Type.Optional(wholeNumber(0, 999, 'Status of the answer; 200 if left out.')),
+    reason: Type.Optional(Type.String({ description: 'Reason phrase; the usual one of the status if left out.' })),
+    headers: Type.Optional(
+      Type.Union(
+        [Type.Array(Type.Array(Type.String(), { minItems: 2, maxItems: 2 })), Type.Record(Type.String(), Type.String())],
+        {
+          description: 'Header fields, as pairs or as an object.',
+        },
+      ),
+    ),
+    'body-bin': Type.Optional(base64('The body')),
+    body: Type.Optional(Type.String({ description: 'The body as text.' })),
+    'body-patch': Type.Optional(
+      Type.Array(Type.Unknown(), { description: "JSON Patch (RFC 6902) for the body that the hold's instruction came with." }),
+    ),
+    'content-filters': Type.Optional(contentFilters),
+  },
+  { description: 'For long-polls that are being held. `send` needs one of `body-bin`, `body` and `body-patch`.' },
+);
+
+export const HttpStreamFormat = Type.Object(
+  {
+    action: Type.Optional(
+      Type.Enum(['send', 'hint', 'close', 'refresh'], { default: 'send', description: '`close` ends the stream.' }),
+    ),
+    'content-bin': Type.Optional(base64('The content')),
+    content: Type.Optional(Type.String({ description: 'The content as text.' })),
+    'content-filters': Type.Optional(contentFilters),
+  },
+  { description: 'For streams that are being held. `send` needs `content` or `content-bin`.' },
+);
+
+export const WsMessageFormat = Type.Object(
+  {
+    action: Type.Optional(
+      Type.Enum(['send', 'close', 'refresh', 'hint'], {
+        default: 'send',
+        description: '`close` closes the WebSockets, `refresh` makes each session ask its backend at once, `hint` does nothing.',
+      }),
+    ),
+    type: Type.Optional(
+      Type.Enum(['text', 'binary', 'ping', 'pong'], {
+        description: 'Left out: `binary` for `content-bin`, `text` for `content`.',
+      }),
+    ),
+    'content-bin': Type.Optional(base64('The content')),
+    content: Type.Optional(Type.String({ description: 'The content as text.' })),
+    code: Type.Optional(wholeNumber(1000, 4999, 'For `close`; 1000 if left out. Codes that must not be sent are refused.')),
+    reason: Type.Optional(Type.String({ description: 'For `close`; cut to 123 bytes.' })),
+    'content-filters': Type.Optional(contentFilters),
+  },
+  { description: 'For WebSockets. `send` needs `content` or `content-bin`, save for pings and pongs.' },
+);
+
+const formats = {
+  'http-response': Type.Optional(Type.Unsafe({ $ref: '#/components/schemas/HttpResponseFormat' })),
+  'http-stream': Type.Optional(Type.Unsafe({ $ref: '#/components/schemas/HttpStreamFormat' })),
+  'ws-message': Type.Optional(Type.Unsafe({ $ref: '#/components/schemas/WsMessageFormat' })),
+};
+
+export const PublishItem = Type.Object(
+  {
+    channel: Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      description: 'Subscribers of exactly this channel get the item; no control characters.',
+    }),
+    id: Type.Optional(
+      Type.String({ description: 'Id of the item in its channel; an id that was seen lately is not delivered again.' }),
+    ),
+    'prev-id': Type.Optional(Type.String({ description: 'Id of the item before it; the item waits a moment for that one.' })),
+    formats: Type.Optional(
+      Type.Object(formats, {
+        description: 'One form for each kind of client; others are ignored. May be left out if the formats stand beside it.',
+      }),
+    ),
+    ...formats,
+    meta: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'For filters: `sender`, `skip_users`, `require_sub` or your own.',
+      }),
+    ),
+    size: Type.Optional(wholeNumber(0, 0x7fff_ffff, 'Stated size, for statistics.')),
+    'no-seq': Type.Optional(Type.Boolean({ description: 'Deliver at once, whatever `prev-id` says.' })),
+  },
+  { description: 'One item for one channel.' },
+);
+
+export const PublishBody = Type.Object(
+  {
+    items: Type.Array(Type.Unsafe({ $ref: '#/components/schemas/PublishItem' }), {
+      description: 'All are checked first: one that is not valid refuses the whole call.',
+    }),
+  },
+  { description: 'What is to be published.' },
+);
+
+export const RefreshBody = Type.Object(
+  { cid: Type.String({ minLength: 1, description: 'Id of the session: what backends see as `Connection-Id`.' }) },
+  { description: 'Which session should ask its backend.' },
+);
+export type RefreshBody = Static<typeof RefreshBody>;
+
+export const ConncheckBody = Type.Object(
+  { ids: Type.Array(Type.String(), { maxItems: connectionIdsMax, description: 'Ids of sessions.' }) },
+  { description: 'Which sessions to look for.' },
+);
+export type ConncheckBody = Static<typeof ConncheckBody>;
+
+export const ConnectionIds = Type.Array(Type.String(), {
+  description: 'Those of the ids that belong to an open session, in the order asked.',
+});
+
+export const Message = Type.Object({ message: Type.String() }, { description: 'What was done.' });
+
+export const Connection = Type.Object(
+  {
+    id: Type.String({ description: 'What backends see as `Connection-Id`.' }),
+    route: Type.String({ description: 'Id of the route.' }),
+    transport: Type.Literal('websocket', { description: 'Kind of the connection.' }),
+    address: Type.String({ description: "The client's IP address." }),
+    path: Type.String({ description: 'Path that the client asked for, without the query.' }),
+    subject: Type.Optional(Type.String({ description: 'Who the client has proved to be.' })),
+    channels: Type.Array(Type.String(), { description: 'Channels it has joined.' }),
+    openedAt: Type.String({ format: 'date-time', description: 'When it was opened.' }),
+  },
+  { description: 'One open session.' },
+);
+
+export const Channel = Type.Object(
+  {
+    channel: Type.String({ description: 'Its name.' }),
+    subscribers: Type.Integer({ minimum: 0, description: 'Sessions of this process that have joined it.' }),
+  },
+  { description: 'One channel with subscribers.' },
+);
+
+export const Health = Type.Object(
+  { status: Type.Enum(['live', 'ready', 'unavailable'], { description: '`unavailable` while starting and while draining.' }) },
+  { description: 'How the process is.' },
+);
+
+export const Problem = Type.Object(
+  {
+    type: Type.Literal('about:blank', { description: 'The status says what kind of problem it is.' }),
+    title: Type.String({ description: 'The phrase of the status.' }),
+    status: Type.Integer({ minimum: 400, maximum: 599, description: 'The status of the answer.' }),
+    detail: Type.String({ description: 'What was wrong with this call.' }),
+  },
+  { description: 'Problem details (RFC 9457).' },
+);
