@@ -1,0 +1,141 @@
+/** Filters of a subscription: they drop an item for one subscriber, or change its content (GRIP chapter 5). */
+import type { Publication, Shape, Subscription } from '../core/publication.ts';
+
+type Filter =
+  { readonly changes: 'nothing'; passes(publication: Publication, subscription: Subscription): boolean } | ContentFilter;
+
+interface ContentFilter {
+  readonly changes: 'content';
+  /** Undefined where the content cannot be made: the item is dropped. */
+  apply(content: Buffer, publication: Publication, subscription: Subscription): Buffer | undefined;
+}
+
+const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
+  [
+    'skip-self',
+    { changes: 'nothing', passes: (publication, { subscriber }) => !isSelf(publication, subscriber.meta.get('user')) },
+  ],
+  [
+    'skip-users',
+    { changes: 'nothing', passes: (publication, { subscriber }) => !isSkipped(publication, subscriber.meta.get('user')) },
+  ],
+  ['require-sub', { changes: 'nothing', passes: hasRequired }],
+  ['build-id', { changes: 'content', apply: buildId }],
+  ['var-subst', { changes: 'content', apply: substituteVariables }],
+]);
+
+/**
+ * The publication as this subscription gets it, or undefined where it does not: dropped, the publisher's `content-filters` do not
+ * fit, or a filter failed. Unknown names are ignored. Actions are not changed, only dropped.
+ */
+export function applyFilters(publication: Publication, subscription: Subscription): Publication | undefined {
+  const { shape } = subscription.subscriber;
+  if (!contentFiltersFit(publication, shape, subscription.filters)) return undefined;
+  const original = shape.content(publication);
+  let content = original;
+  for (const name of subscription.filters) {
+    const filter = filters.get(name);
+    if (filter?.changes === 'nothing' && !filter.passes(publication, subscription)) return undefined;
+    if (filter?.changes !== 'content' || content === undefined) continue;
+    content = filter.apply(content, publication, subscription);
+    if (content === undefined) return undefined;
+  }
+  return content === undefined || content === original ? publication : shape.withContent(publication, content);
+}
+
+/** A publisher's `content-filters` must equal, in order, the subscription's filters that change content; without them all fit. */
+export function contentFiltersFit(publication: Publication, shape: Shape, names: readonly string[]): boolean {
+  const format = publication.formats[shape.format];
+  if (format?.action !== 'send' || format.contentFilters === undefined) return true;
+  const changing = names.filter((name) => filters.get(name)?.changes === 'content');
+  return changing.length === format.contentFilters.length && changing.every((name, i) => name === format.contentFilters?.[i]);
+}
+
+function isSelf(publication: Publication, user: string | undefined): boolean {
+  return user !== undefined && user !== '' && publication.meta.get('sender') === user;
+}
+
+function isSkipped(publication: Publication, user: string | undefined): boolean {
+  if (user === undefined || user === '') return false;
+  const users = publication.meta.get('skip_users')?.split(',') ?? [];
+  return users.some((name) => name.trim() === user);
+}
+
+function hasRequired(publication: Publication, { subscriber }: Subscription): boolean {
+  const required = publication.meta.get('require_sub');
+  return required === undefined || required === '' || subscriber.joined(required);
+}
+
+/** `%I` is the subscriber's id, made after its `id_format`; `%(text)I` is the text. */
+function buildId(content: Buffer, publication: Publication, subscription: Subscription): Buffer | undefined {
+  const { meta } = subscription.subscriber;
+  const idFormat = meta.get('id_format');
+  const encoding = meta.get('id_encoding');
+  if (idFormat === undefined || (encoding !== undefined && encoding !== 'hex')) return undefined;
+  return expand(content, (type, text) => {
+    if (type !== 'I') return undefined;
+    const id = text ?? currentId(idFormat, publication, subscription);
+    return encoding === 'hex' && id !== undefined ? Buffer.from(id, 'latin1').toString('hex') : id;
+  });
+}
+
+/** A WebSocket has no previous ids, so the only channel with a current one is that of the item itself. */
+function currentId(idFormat: string, { id }: Publication, { channel }: Subscription): string | undefined {
+  if (id === undefined) return undefined;
+  const made = expand(Buffer.from(idFormat), (type, name) =>
+    type === 's' && name === asBytes(channel) ? asBytes(id) : undefined,
+  );
+  return made?.toString('latin1');
+}
+
+function substituteVariables(content: Buffer, _publication: Publication, { subscriber }: Subscription): Buffer | undefined {
+  return expand(content, (type, name) => {
+    if (type !== 's' || name === undefined) return undefined;
+    // Names of metadata are kept in lower case.
+    const value = subscriber.meta.get(asText(name).toLowerCase());
+    return value === undefined ? undefined : asBytes(value);
+  });
+}
+
+/** The text that stands for a directive, one character per byte; undefined: there is no such directive. */
+type Directive = (type: string, argument: string | undefined) => string | undefined;
+
+const percent = 0x25;
+/** `%x`, or `%(argument)x` with a backslash before characters that are to be taken as they are. */
+const directivePattern = /%(?:\(([^\\)]*(?:\\[^][^\\)]*)*)\))?([^])/y;
+
+/**
+ * Replaces the directives of a format; `%%` is a percent sign. Undefined at the first that is unknown or cut short: going on would
+ * cost quadratic time with hostile content. Works on Latin-1 text, so that bytes which are no UTF-8 come through.
+ */
+function expand(format: Buffer, directive: Directive): Buffer | undefined {
+  if (!format.includes(percent)) return format;
+  const text = format.toString('latin1');
+  let made = '';
+  let done = 0;
+  for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', done)) {
+    directivePattern.lastIndex = at;
+    const match = directivePattern.exec(text);
+    if (match === null) return undefined;
+    // The pattern is shared, and a directive may expand a format itself.
+    const value = valueOf(match, directive);
+    if (value === undefined) return undefined;
+    made += text.slice(done, at) + value;
+    done = at + match[0].length;
+  }
+  return Buffer.from(made + text.slice(done), 'latin1');
+}
+
+function valueOf([, argument, type = '']: RegExpExecArray, directive: Directive): string | undefined {
+  if (type === '%' && argument === undefined) return '%';
+  return directive(type, argument?.replaceAll(/\\([^])/g, '$1'));
+}
+
+/** UTF-8 with one character per byte. */
+function asBytes(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
+
+function asText(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString();
+}
