@@ -1,0 +1,131 @@
+/** What every store must keep. Windows are short and real, since an engine has a clock of its own. */
+import assert from 'node:assert/strict';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Budget, Store } from '../core/store.ts';
+import { describe, it } from './suite.ts';
+
+/** Declares the suite; `open` makes a store with no counts, which the suite closes. */
+export function storeContract(name: string, open: () => Store | Promise<Store>): void {
+  const using = (test: (store: Store) => Promise<void>) => async (): Promise<void> => {
+    const store = await open();
+    try {
+      await test(store);
+    } finally {
+      await store.close();
+    }
+  };
+
+  describe(`store: ${name}`, () => {
+    it(
+      'allows exactly the limit and refuses what comes after it',
+      using(async (store) => {
+        assert.deepEqual(await takeTimes(store, 5, threePerMinute), [true, true, true, false, false]);
+      }),
+    );
+
+    it(
+      'says how many points remain, and none when it refuses',
+      using(async (store) => {
+        const remaining: number[] = [];
+        for (let i = 0; i < 4; i += 1) remaining.push((await store.take('key', threePerMinute, 1)).remaining);
+        assert.deepEqual(remaining, [2, 1, 0, 0]);
+      }),
+    );
+
+    it(
+      'says when the window ends',
+      using(async (store) => {
+        const { resetMs } = await store.take('key', threePerMinute, 1);
+        assert.ok(resetMs > 55_000 && resetMs <= 60_000, `${resetMs} ms`);
+      }),
+    );
+
+    it(
+      'allows exactly the limit to takers that come at the same moment',
+      using(async (store) => {
+        const taken = await Promise.all(
+          Array.from({ length: 50 }, async () => store.take('key', { limit: 20, windowMs: 60_000 }, 1)),
+        );
+        assert.equal(taken.filter(({ allowed }) => allowed).length, 20);
+      }),
+    );
+
+    it(
+      'counts each key apart',
+      using(async (store) => {
+        await takeTimes(store, 4, threePerMinute);
+        assert.equal((await store.take('another', threePerMinute, 1)).allowed, true);
+      }),
+    );
+
+    it(
+      'takes as many points as asked for',
+      using(async (store) => {
+        assert.deepEqual(await take(store, threePerMinute, 2), { allowed: true, remaining: 1 });
+        assert.deepEqual(await take(store, threePerMinute, 2), { allowed: false, remaining: 0 });
+      }),
+    );
+
+    it(
+      'refuses a cost above the limit, and counts it',
+      using(async (store) => {
+        assert.deepEqual(await take(store, threePerMinute, 4), { allowed: false, remaining: 0 });
+        assert.deepEqual(await take(store, threePerMinute, 1), { allowed: false, remaining: 0 });
+      }),
+    );
+
+    it(
+      'takes nothing for a cost of zero',
+      using(async (store) => {
+        assert.deepEqual(await take(store, threePerMinute, 0), { allowed: true, remaining: 3 });
+        await takeTimes(store, 3, threePerMinute);
+        assert.deepEqual(await take(store, threePerMinute, 0), { allowed: true, remaining: 0 });
+        await takeTimes(store, 1, threePerMinute);
+        assert.deepEqual(await take(store, threePerMinute, 0), { allowed: false, remaining: 0 });
+      }),
+    );
+
+    it(
+      'gives the whole budget back when the window ends, however often it was asked in vain',
+      using(async (store) => {
+        const budget = { limit: 2, windowMs: 60 };
+        const { resetMs } = await store.take('key', budget, 1);
+        await takeTimes(store, 10, budget);
+        await wait(resetMs + 5);
+        assert.deepEqual(await takeTimes(store, 3, budget), [true, true, false]);
+      }),
+    );
+
+    it(
+      'begins a window with its first points, not with the end of the one before',
+      using(async (store) => {
+        const budget = { limit: 1, windowMs: 60 };
+        await store.take('key', budget, 1);
+        await wait(100);
+        const { resetMs } = await store.take('key', budget, 1);
+        assert.ok(resetMs > 30 && resetMs <= 60, `${resetMs} ms`);
+      }),
+    );
+
+    it(
+      'can be closed twice',
+      using(async (store) => {
+        await store.take('key', threePerMinute, 1);
+        await store.close();
+      }),
+    );
+  });
+}
+
+const threePerMinute: Budget = { limit: 3, windowMs: 60_000 };
+
+async function take(store: Store, budget: Budget, cost: number): Promise<{ allowed: boolean; remaining: number }> {
+  const { allowed, remaining } = await store.take('key', budget, cost);
+  return { allowed, remaining };
+}
+
+async function takeTimes(store: Store, times: number, budget: Budget): Promise<boolean[]> {
+  const allowed: boolean[] = [];
+  for (let i = 0; i < times; i += 1) allowed.push((await store.take('key', budget, 1)).allowed);
+  return allowed;
+}

@@ -1,0 +1,138 @@
+/**
+ * Lets in who has a valid JSON Web Token, once per session, and ends the session with the token. Follows RFC 6750 (bearer tokens)
+ * and RFC 8725 (best practices for JWTs).
+ */
+import { Type } from 'typebox';
+import type { Clock, Timer } from '../gateway/core/clock.ts';
+import { Duration, toMs } from '../gateway/core/duration.ts';
+import { definePolicy, deny, type Policy, type Verdict } from '../gateway/core/policy.ts';
+import { isPromise } from '../gateway/core/promise.ts';
+import { Pem, Secret } from '../gateway/core/secret.ts';
+import type { Denial, SessionView } from '../gateway/core/session.ts';
+import { findCredential } from './credential.ts';
+import { publicAlgorithms, secretAlgorithms, tokenVerifier, type CheckedToken } from './token-verifier.ts';
+
+const OneOrMore = (description: string) =>
+  Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { description });
+const Place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
+
+const JwtOptions = Type.Object(
+  {
+    secret: Type.Optional(
+      Secret({
+        description:
+          'Shared secret, for HS256 and its kind; `base64:...` for bytes. One of `secret`, `publicKey` and `jwks` is needed.',
+      }),
+    ),
+    publicKey: Type.Optional(Pem({ description: 'Public key or certificate of the issuer (PEM), RSA or EC.' })),
+    jwks: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'URL of the key set of the issuer. It is read when first needed, every ten minutes, and for an unknown key id at most once in ten seconds; known keys are good for an hour while it cannot be read.',
+      }),
+    ),
+    algorithms: Type.Optional(
+      Type.Array(Type.Enum([...secretAlgorithms, ...publicAlgorithms]), {
+        minItems: 1,
+        description: 'Algorithms that are accepted. Without it: HS256 for a secret, RS256 and ES256 for public keys.',
+      }),
+    ),
+    issuer: Type.Optional(OneOrMore('The `iss` a token must have, or a list of them.')),
+    audience: Type.Optional(OneOrMore('The `aud` a token must have, or a list of which it must have one.')),
+    clockTolerance: Duration({ default: '0s', description: 'How far the clock of the issuer may be off.' }),
+    from: Type.Object(
+      {
+        header: Place('A header field; in `Authorization` the token stands after `Bearer`.'),
+        query: Place('A query parameter. It shows in the logs of everything before this server.'),
+        cookie: Place('A cookie.'),
+        subprotocol: Place('A WebSocket subprotocol: the client offers this name and then the token, or `name.token`.'),
+      },
+      {
+        additionalProperties: false,
+        minProperties: 1,
+        default: { header: 'Authorization' },
+        description:
+          'Where the token is: one place, or several that are tried in the order given. Without it: `header: Authorization`.',
+      },
+    ),
+    required: Type.Boolean({
+      default: true,
+      description: 'Whether a client without a token is refused. An invalid token is always refused.',
+    }),
+    forward: Type.Boolean({ default: false, description: 'Whether the token goes on to the backend.' }),
+    closeAtExpiry: Type.Boolean({
+      default: true,
+      description: 'Whether a WebSocket is closed when its token expires, with code 4401.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export const jwt = definePolicy({
+  name: 'jwt',
+  summary: 'Lets in who has a valid JSON Web Token.',
+  options: JwtOptions,
+  create(options, { clock, log }): Policy {
+    const clockToleranceMs = toMs(options.clockTolerance);
+    const verify = tokenVerifier({ ...options, clockToleranceMs }, { clock, log });
+    const expiry = new Expiry(clock);
+
+    const admit = (session: SessionView, checked: CheckedToken): Verdict => {
+      if (checked.kind === 'invalid') return refuse(checked.detail);
+      const { sub, exp } = checked.claims;
+      session.identity = { subject: typeof sub === 'string' ? sub : '', by: 'jwt', claims: checked.claims };
+      const ends = options.closeAtExpiry && session.transport === 'websocket';
+      if (ends && exp !== undefined) expiry.watch(session, exp * 1000 + clockToleranceMs);
+      return undefined;
+    };
+    return {
+      connect(session) {
+        const found = findCredential(session.request, options.from);
+        if (found.kind === 'none') return options.required ? missing : undefined;
+        if (found.kind === 'unclear') return refuse(found.detail);
+        if (!options.forward) session.consumed.push(...found.places);
+        const checked = verify(found.value);
+        return isPromise(checked) ? checked.then((later) => admit(session, later)) : admit(session, checked);
+      },
+      disconnect: (session) => expiry.forget(session),
+    };
+  },
+});
+
+/** RFC 6750 section 3.1: no error code where no token was given. */
+const missing = deny('unauthorized', 'A token is needed.', { headers: ['WWW-Authenticate', 'Bearer'] });
+
+function refuse(detail: string): Denial {
+  return deny('unauthorized', detail, {
+    headers: ['WWW-Authenticate', `Bearer error="invalid_token", error_description="${detail}"`],
+  });
+}
+
+/** Ends sessions when their token does, however quiet they are. */
+class Expiry {
+  readonly #clock: Clock;
+  /** `gone` marks a session that ended while its token was still being checked. */
+  readonly #timers = new WeakMap<SessionView, Timer | 'gone'>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  watch(session: SessionView, endsAt: number): void {
+    if (this.#timers.get(session) === 'gone') return;
+    const leftMs = endsAt - this.#clock.now();
+    if (leftMs <= 0) return session.end(deny('expired-token', 'The token has expired.'));
+    // A timer can be shorter than asked for: the clock has a longest one, of 24 days.
+    this.#timers.set(
+      session,
+      this.#clock.after(leftMs, () => this.watch(session, endsAt)),
+    );
+  }
+
+  forget(session: SessionView): void {
+    const timer = this.#timers.get(session);
+    if (timer !== undefined && timer !== 'gone') timer.cancel();
+    this.#timers.set(session, 'gone');
+  }
+}

@@ -1,0 +1,120 @@
+/** Runs the contract of policies on each one that comes with Foregate, and on the example of the documentation. */
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { policies } from '../../policies/index.ts';
+import { policyContract, type PolicySamples } from '../../gateway/testing/policy-contract.ts';
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const publicKey = rsa.publicKey.export({ format: 'pem', type: 'spki' });
+const privateKey = rsa.privateKey.export({ format: 'pem', type: 'pkcs8' });
+const secret = 'a secret of thirty-two bytes or more';
+
+const samples: Readonly<Record<string, PolicySamples>> = {
+  origin: {
+    good: [
+      { allow: ['https://app.example'] },
+      { allow: ['*.app.example', 'app.example:8443', 'null', 'http://[::1]:5173', 'capacitor://localhost'], required: true },
+    ],
+    bad: [
+      {},
+      { allow: [] },
+      { allow: 'https://app.example' },
+      { allow: ['*'] },
+      { allow: ['https://app.example/'] },
+      { allow: ['https://user@app.example'] },
+      { allow: ['https://*'] },
+      { allow: ['https://a.*.example'] },
+      { allow: ['https://app.example:port'] },
+      { allow: [''] },
+      { allow: ['https://app.example'], requird: true },
+    ],
+  },
+  jwt: {
+    good: [
+      { secret },
+      { publicKey, algorithms: ['RS256', 'PS256'], issuer: 'https://id.example', audience: ['chat', 'news'] },
+      { jwks: 'https://id.example/jwks.json', from: { subprotocol: 'token', cookie: 'session' }, required: false },
+    ],
+    bad: [
+      {},
+      { secret, publicKey },
+      { secret, jwks: 'https://id.example/jwks.json' },
+      { secret: '' },
+      { secret: 'base64:' },
+      { secret, algorithms: ['none'] },
+      { secret, algorithms: [] },
+      { secret, algorithms: ['RS256'] },
+      { publicKey, algorithms: ['HS256'] },
+      { publicKey, algorithms: ['RS256', 'HS256'] },
+      { publicKey, algorithms: ['ES256'] },
+      { publicKey: 'not a key' },
+      { publicKey: privateKey },
+      { jwks: 'id.example/jwks.json' },
+      { jwks: 'file:///keys.json' },
+      { jwks: 'https://user:password@id.example/jwks.json' },
+      { secret, from: {} },
+      { secret, from: { body: 'token' } },
+      { secret, issuer: [] },
+      { secret, clockTolerance: '5' },
+      { secret, audiance: 'chat' },
+    ],
+  },
+  'api-key': {
+    good: [
+      { keys: [{ key: 'k1', name: 'shop' }] },
+      {
+        keys: [
+          { key: 'k1', name: 'shop' },
+          { key: 'k2', name: 'shop' },
+        ],
+        from: { query: 'key' },
+        forward: true,
+      },
+    ],
+    bad: [
+      {},
+      { keys: [] },
+      { keys: ['k1'] },
+      { keys: [{ key: 'k1' }] },
+      { keys: [{ key: '', name: 'shop' }] },
+      {
+        keys: [
+          { key: 'k1', name: 'shop' },
+          { key: 'k1', name: 'other' },
+        ],
+      },
+      { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
+    ],
+  },
+  'rate-limit': {
+    good: [
+      { messages: 20 },
+      { bytes: 1000, window: '1m', by: 'session', over: 'drop' },
+      { connections: 5, window: '24d', by: 'key' },
+    ],
+    bad: [
+      {},
+      { messages: 1, bytes: 1 },
+      { messages: 0 },
+      { messages: 1.5 },
+      { messages: 'twenty' },
+      { messages: 1, window: '0s' },
+      { messages: 1, window: '25d' },
+      { messages: 1, window: 1000 },
+      { messages: 1, by: 'color' },
+      { messages: 1, over: 'ignore' },
+      { connections: 1, by: 'session' },
+    ],
+  },
+};
+
+for (const policy of policies) {
+  const options = samples[policy.name];
+  if (options !== undefined) policyContract(policy, options);
+}
+
+describe('the list of policies', () => {
+  it('has a contract run for each, and no name twice', () => {
+    assert.deepEqual(policies.map(({ name }) => name).toSorted(), Object.keys(samples).toSorted());
+  });
+});
