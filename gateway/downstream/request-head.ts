@@ -1,0 +1,259 @@
+/**
+ * Header fields on their way through: what of a client's request goes downstream, what is added to it, and what of a reply goes
+ * to clients (GRIP 2.2, 8.1-8.3). Names are compared in lower case with `_` as `-`, because backends that see both as the same
+ * name would else take a forged field for a real one.
+ *
+ * Runs for every connect and every plain request: one pass, names looked up in a set and one pattern made once per target.
+ */
+import type { RequestHead } from '../core/exchange.ts';
+import { header, isHeaderValue, isHopByHop, type HeaderDraft, type HeaderList } from '../core/headers.ts';
+import type { Route, Target } from '../core/route.ts';
+import type { ClientRequest, ConsumedCredential } from '../core/session.ts';
+import { forwardingFields, isForwardingField } from './forwarded.ts';
+
+/** What this gateway does for a backend that speaks GRIP, in the words of `Grip-Feature` (GRIP 8.3). */
+export const gripFeatures = 'filter:skip-self, filter:skip-users, filter:require-sub, filter:build-id, filter:var-subst';
+
+/**
+ * What all requests of a WebSocket session share: the client's handshake, cleaned, with its forwarding fields, the route's own
+ * and, on a GRIP route, those of GRIP. `Grip-Sig`, `Connection-Id`, `Accept`, `Content-*` and `Meta-*` are of single requests
+ * and not in it.
+ */
+export function buildHead(
+  request: ClientRequest,
+  route: Route,
+  target: Target,
+  consumed: readonly ConsumedCredential[],
+): RequestHead {
+  return build(request, rulesOf(route, target).session, consumed);
+}
+
+/** The same for a plain request: `Accept` and `Content-*` stay as the client sent them. */
+export function buildPlainHead(
+  request: ClientRequest,
+  route: Route,
+  target: Target,
+  consumed: readonly ConsumedCredential[],
+): RequestHead {
+  return build(request, rulesOf(route, target).plain, consumed);
+}
+
+/** What of a reply goes to a client: no fields of this hop, nothing meant for Foregate, no value that would break the head. */
+export function cleanReplyHeaders(headers: HeaderList): HeaderDraft {
+  const named = connectionNames(headers);
+  const kept: HeaderDraft = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    const value = headers[i + 1] ?? '';
+    const lower = normalName(name);
+    if (isHopByHop(lower) || isForGateway(lower) || named?.has(lower) || !isHeaderValue(value)) continue;
+    kept.push(name, value);
+  }
+  return kept;
+}
+
+/** The host of a target without the scheme, as `Host` wants it. */
+export function hostOf(origin: string): string {
+  return origin.slice(origin.indexOf('//') + 2);
+}
+
+interface HeadRules {
+  readonly route: Route;
+  /** Instead of the client's own. */
+  readonly host: string | undefined;
+  /** Where the client named none. */
+  readonly targetHost: string;
+  readonly dropped: ReadonlySet<string>;
+  readonly droppedPrefix: RegExp;
+  readonly added: HeaderList;
+}
+
+interface TargetRules {
+  readonly session: HeadRules;
+  readonly plain: HeadRules;
+}
+
+const compiled = new WeakMap<Route, WeakMap<Target, TargetRules>>();
+
+function rulesOf(route: Route, target: Target): TargetRules {
+  let targets = compiled.get(route);
+  if (!targets) compiled.set(route, (targets = new WeakMap()));
+  let rules = targets.get(target);
+  if (!rules) targets.set(target, (rules = { session: sessionRules(route, target), plain: plainRules(route, target) }));
+  return rules;
+}
+
+/** Of this hop, or the gateway's own to say. */
+const ownNames = ['host', 'expect', 'connection-id', 'sec-websocket-extensions', 'keep-alive-interval'];
+const ownPrefixes = ['meta-', 'set-meta-', 'grip-', 'content-bytes-'];
+/** About the body of one request, which a dialect makes itself. */
+const bodyNames = ['accept', 'accept-encoding', 'content-encoding', 'content-type', 'content-length'];
+
+function sessionRules(route: Route, target: Target): HeadRules {
+  const added = [...routeFields(route), ...gripFields(route)];
+  if (route.grip) added.push('Sec-WebSocket-Extensions', 'grip');
+  // Gateways ask for gzip themselves where nothing is said, and some of their filters then compress event bodies.
+  if (target.dialect) added.push('Accept-Encoding', 'identity');
+  return compile(route, target, bodyNames, added);
+}
+
+/**
+ * Instructions in a reply can be read only if it is not compressed, so GRIP routes ask for that. The other routes' replies are
+ * not looked into: there the client and its backend agree on a coding between themselves. A reply that is compressed against
+ * the wish goes through with its `Content-Encoding`, since its bytes do, too.
+ */
+function plainRules(route: Route, target: Target): HeadRules {
+  if (!route.grip) return compile(route, target, [], routeFields(route));
+  return compile(
+    route,
+    target,
+    ['accept-encoding'],
+    [...routeFields(route), ...gripFields(route), 'Accept-Encoding', 'identity'],
+  );
+}
+
+function routeFields(route: Route): HeaderDraft {
+  return route.headers.filter((_, i) => route.headers[i - (i % 2)]?.toLowerCase() !== 'host');
+}
+
+function gripFields(route: Route): HeaderDraft {
+  return route.grip ? ['Grip-Feature', gripFeatures] : [];
+}
+
+function compile(route: Route, target: Target, names: readonly string[], added: HeaderList): HeadRules {
+  const identity = [...route.forwarded.strip, ...target.profile.identityHeaders].map(normalName);
+  const prefixes = [...ownPrefixes, ...identity.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))];
+  const addedNames = added.filter((_, i) => i % 2 === 0).map(normalName);
+  return {
+    route,
+    host: header(route.headers, 'host') ?? target.host,
+    targetHost: hostOf(target.origin),
+    dropped: new Set([...ownNames, ...names, ...identity, ...addedNames]),
+    droppedPrefix: new RegExp(`^(?:${prefixes.map((prefix) => prefix.replaceAll(/[^a-z0-9-]/g, '\\$&')).join('|')})`),
+    added,
+  };
+}
+
+function build(request: ClientRequest, rules: HeadRules, consumed: readonly ConsumedCredential[]): RequestHead {
+  const clientHost = header(request.headers, 'host')?.toLowerCase() || undefined;
+  const headers: HeaderDraft = ['Host', rules.host ?? validHost(clientHost) ?? rules.targetHost];
+  const said = pickHeaders(request, rules, consumed, headers);
+  headers.push(...forwardingFields(request, validHost(clientHost), said), ...rules.added);
+  return { path: consumed.length === 0 ? request.path : withoutParameters(request.path, namesIn('query', consumed)), headers };
+}
+
+/** Copies the client's fields that go on to `headers`; returns the forwarding fields of a trusted peer. */
+function pickHeaders(
+  request: ClientRequest,
+  rules: HeadRules,
+  consumed: readonly ConsumedCredential[],
+  headers: HeaderDraft,
+): HeaderDraft {
+  const said: HeaderDraft = [];
+  const trusted = rules.route.forwarded.trusts(request.address);
+  const named = connectionNames(request.headers);
+  for (let i = 0; i + 1 < request.headers.length; i += 2) {
+    const name = request.headers[i] ?? '';
+    const lower = normalName(name);
+    if (isHopByHop(lower) || rules.dropped.has(lower) || rules.droppedPrefix.test(lower)) continue;
+    const sent = request.headers[i + 1] ?? '';
+    const value = consumed.length === 0 ? sent : withoutCredentials(lower, sent, consumed);
+    if (value === undefined || !isHeaderValue(value)) continue;
+    if (isForwardingField(lower)) {
+      if (trusted) said.push(name, value);
+    } else if (!named?.has(lower) && (lower !== 'x-request-id' || trusted || isSaneId(value))) {
+      headers.push(name, value);
+    }
+  }
+  return said;
+}
+
+/** A host and port, as URLs have them: what else could a backend take for one that it is not? */
+function validHost(host: string | undefined): string | undefined {
+  return host !== undefined && /^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/.test(host) ? host : undefined;
+}
+
+function isSaneId(value: string): boolean {
+  return /^[\w.:@/+=-]{1,128}$/.test(value);
+}
+
+function normalName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower.includes('_') ? lower.replaceAll('_', '-') : lower;
+}
+
+/** Names that `Connection` lists; undefined where it says only what it usually says. */
+function connectionNames(headers: HeaderList): ReadonlySet<string> | undefined {
+  let names: Set<string> | undefined;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.length !== 10 || headers[i]?.toLowerCase() !== 'connection') continue;
+    const value = headers[i + 1] ?? '';
+    if (usualConnection.test(value)) continue;
+    names ??= new Set();
+    for (const name of value.split(',')) names.add(normalName(name.trim()));
+  }
+  return names;
+}
+
+const usualConnection = /^(?:keep-alive|close|upgrade|keep-alive, upgrade)$/i;
+
+/** Said to Foregate by a backend, not to the client. */
+function isForGateway(lowerName: string): boolean {
+  switch (lowerName) {
+    case 'sec-websocket-extensions':
+    case 'keep-alive-interval':
+    case 'content-bytes-accepted':
+      return true;
+    default:
+      return lowerName.startsWith('grip-') || lowerName.startsWith('set-meta-');
+  }
+}
+
+/** The value without what was used up here; undefined if nothing is left of the field. */
+function withoutCredentials(lowerName: string, value: string, consumed: readonly ConsumedCredential[]): string | undefined {
+  if (namesIn('header', consumed).some((name) => normalName(name) === lowerName)) return undefined;
+  if (lowerName === 'cookie') return withoutCookies(value, namesIn('cookie', consumed));
+  if (lowerName === 'sec-websocket-protocol') return withoutProtocols(value, namesIn('subprotocol', consumed));
+  return value;
+}
+
+function namesIn(place: ConsumedCredential['in'], consumed: readonly ConsumedCredential[]): string[] {
+  return consumed.filter((credential) => credential.in === place).map((credential) => credential.name);
+}
+
+function withoutCookies(value: string, names: readonly string[]): string | undefined {
+  return withoutItems(value, ';', (item) => names.includes(item.split('=', 1)[0]?.trim() ?? ''));
+}
+
+function withoutProtocols(value: string, names: readonly string[]): string | undefined {
+  return withoutItems(value, ',', (item) => names.includes(item.trim()));
+}
+
+function withoutItems(value: string, separator: string, drop: (item: string) => boolean): string | undefined {
+  const items = value.split(separator);
+  const kept = items.filter((item) => !drop(item));
+  if (kept.length === items.length) return value;
+  return kept.join(separator).trim() || undefined;
+}
+
+/** Works on the text: the bytes of what stays are the client's own. */
+function withoutParameters(path: string, names: readonly string[]): string {
+  const start = path.indexOf('?');
+  if (start < 0 || names.length === 0) return path;
+  const parameters = path.slice(start + 1).split('&');
+  const kept = parameters.filter((parameter) => !isNamed(parameter.split('=', 1)[0] ?? '', names));
+  if (kept.length === parameters.length) return path;
+  return kept.length === 0 ? path.slice(0, start) : `${path.slice(0, start)}?${kept.join('&')}`;
+}
+
+function isNamed(written: string, names: readonly string[]): boolean {
+  return names.includes(written) || names.includes(decoded(written));
+}
+
+function decoded(written: string): string {
+  try {
+    return decodeURIComponent(written.replaceAll('+', ' '));
+  } catch {
+    return written;
+  }
+}

@@ -1,0 +1,80 @@
+/** Routes, targets and sessions for the tests of this folder: complete, with nothing switched on. */
+import { noHooks } from '../../gateway/core/policy.ts';
+import { newSessionId, routeId } from '../../gateway/core/ids.ts';
+import { limits } from '../../gateway/core/limits.ts';
+import { fields, type HeaderList } from '../../gateway/core/headers.ts';
+import type { Profile } from '../../gateway/core/profile.ts';
+import type { Route, Target } from '../../gateway/core/route.ts';
+import { noMetadata, type ClientRequest, type SessionView } from '../../gateway/core/session.ts';
+
+export const plainProfile: Profile = {
+  name: 'none',
+  identityHeaders: [],
+  prepare: () => undefined,
+  fault: () => ({ kind: 'upstream', code: 'downstream-fault', detail: '' }),
+};
+
+export function testTarget(changes: Partial<Target> = {}): Target {
+  return {
+    origin: 'http://backend.internal:8000',
+    host: undefined,
+    dialect: undefined,
+    profile: plainProfile,
+    downstream: { send: () => Promise.reject(new Error('Not for plain requests.')), back: () => Promise.resolve(true) },
+    batches: true,
+    retry: 'once',
+    channels: [],
+    timeoutMs: 5000,
+    tls: {},
+    ...changes,
+  };
+}
+
+export function testRoute(changes: Partial<Route> = {}): Route {
+  const { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions } = limits;
+  return {
+    id: routeId('test'),
+    match: { host: undefined, path: '/', transports: ['http', 'websocket'] },
+    targets: [testTarget()],
+    hooks: noHooks,
+    limits: { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions },
+    grip: undefined,
+    channelPrefix: '',
+    headers: [],
+    forwarded: { trusts: () => false, strip: [] },
+    closeFrames: true,
+    pings: 'forward',
+    notifyAfterFailure: false,
+    slowClients: 'close',
+    onFault: { unauthenticated: 'close', forbidden: 'close', throttled: 'close', 'too-large': 'close', upstream: 'close' },
+    reload: 'keep',
+    idleMs: 60_000,
+    debug: false,
+    ...changes,
+  };
+}
+
+export function testRequest(headers: HeaderList, changes: Partial<ClientRequest> = {}): ClientRequest {
+  return { method: 'GET', path: '/', address: '192.0.2.7', secure: false, headers, ...changes };
+}
+
+export function testSession(request: ClientRequest): SessionView {
+  return {
+    id: newSessionId(),
+    routeId: routeId('test'),
+    transport: 'request',
+    request,
+    openedAt: 0,
+    state: noMetadata,
+    meta: noMetadata,
+    identity: undefined,
+    consumed: [],
+    send: () => undefined,
+    end: () => undefined,
+  };
+}
+
+/** `Name: value` lines, for comparing. */
+export function lines(headers: HeaderList): string[] {
+  return [...fields(headers)].map(([name, value]) => `${name}: ${value}`);
+}
