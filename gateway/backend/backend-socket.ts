@@ -1,0 +1,206 @@
+/**
+ * The client's WebSocket as a backend sees it during one request: everything called here is collected and goes back in the
+ * answer, as events and control messages (GRIP 2.3, 3.3). Nothing is kept between requests but `meta`.
+ */
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { closeReason, isSendableCloseCode } from '../core/close-code.ts';
+import { ForegateError } from '../core/errors.ts';
+import { contentBytes, type ClientEvent } from '../core/event.ts';
+import { limits } from '../core/limits.ts';
+import type { SessionMeta } from './session-meta.ts';
+
+/** What {@link BackendSocket.accept} can add to the handshake's answer. */
+export interface OpenOptions {
+  /** One of the client's `Sec-WebSocket-Protocol`. */
+  readonly subprotocol?: string;
+  /** For the client's 101, such as `Set-Cookie`. */
+  readonly headers?: OutgoingHttpHeaders;
+}
+
+export interface SubscribeOptions {
+  /** Names of GRIP filters, such as `skip-self`; at most 5. */
+  readonly filters?: readonly string[];
+}
+
+export interface ToClientLater {
+  /** Seconds of silence (`idle`) or between two frames (`interval`); default 55. */
+  readonly timeoutSeconds?: number;
+  /** Default `idle`. */
+  readonly mode?: 'idle' | 'interval';
+}
+
+/** The handshake is refused: an ordinary HTTP answer. */
+export interface Refusal {
+  readonly status: number;
+  readonly body: string | Uint8Array;
+  readonly headers: OutgoingHttpHeaders;
+}
+
+/** Prefixes inside a GRIP socket: without them a message could be mistaken for an instruction (GRIP 3.2). */
+const messagePrefix = Buffer.from('m:');
+const controlPrefix = 'c:';
+export const gripExtension = 'grip; message-prefix="m:"';
+
+export class BackendSocket<Name extends string = string> {
+  /** The same for the life of the connection (`Connection-Id`). */
+  readonly id: string;
+  /** The request that brought the events: a POST with the headers of the client's handshake. */
+  readonly request: IncomingMessage;
+  /** What is stored with the session. */
+  readonly meta: SessionMeta<Name>;
+  readonly #opening: boolean;
+  readonly #events: ClientEvent[] = [];
+  #bytes = 0;
+  #closed = false;
+  #accepted: OpenOptions | undefined;
+  #refusal: Refusal | undefined;
+  #askEverySeconds: number | undefined;
+
+  constructor(request: IncomingMessage, id: string, meta: SessionMeta<Name>, moment: 'opening' | 'open') {
+    this.request = request;
+    this.id = id;
+    this.meta = meta;
+    this.#opening = moment === 'opening';
+  }
+
+  /** Accepts the handshake. Only needed for its options: an `open` handler that does not refuse accepts. */
+  accept(options: OpenOptions = {}): void {
+    this.#mustBeOpening('accept');
+    this.#accepted = options;
+  }
+
+  /** Refuses the handshake: the client gets this HTTP answer. @throws RangeError for a status outside 300 to 599. */
+  refuse(status: number, body: string | Uint8Array = '', headers: OutgoingHttpHeaders = {}): void {
+    this.#mustBeOpening('refuse');
+    if (!Number.isInteger(status) || status < 300 || status > 599)
+      throw new RangeError('A refusal has a status from 300 to 599.');
+    this.#refusal = { status, body, headers };
+  }
+
+  /** Sends text, or bytes as a binary message. Ignored after {@link close}. @throws ForegateError `reply-too-large` */
+  send(message: string | Uint8Array): void {
+    const data = Buffer.concat([messagePrefix, typeof message === 'string' ? Buffer.from(message) : message]);
+    this.#add({ kind: typeof message === 'string' ? 'text' : 'binary', data });
+  }
+
+  /** Asks the client for a sign of life. */
+  ping(content: string | Uint8Array = ''): void {
+    this.#add({ kind: 'ping', data: Buffer.from(content) });
+  }
+
+  /** Answers a ping. Done by itself where there is no `ping` handler. */
+  pong(content: string | Uint8Array = ''): void {
+    this.#add({ kind: 'pong', data: Buffer.from(content) });
+  }
+
+  /** From now on the client gets what is published to the channel. */
+  subscribe(channel: string, { filters }: SubscribeOptions = {}): void {
+    this.#control('subscribe', { channel, ...(filters && { filters }) });
+  }
+
+  unsubscribe(channel: string): void {
+    this.#control('unsubscribe', { channel });
+  }
+
+  /** What filters read, such as `user` for `skip-self`; undefined deletes. Not the same as {@link meta}. */
+  setFilterMeta(name: string, value: string | undefined): void {
+    this.#control('set-meta', { name, ...(value !== undefined && { value }) });
+  }
+
+  /** A frame that the gateway sends to the client in silence, without asking here; undefined: none any more. */
+  keepAlive(message: string | Uint8Array | undefined, { timeoutSeconds, mode }: ToClientLater = {}): void {
+    if (message === undefined) return this.#control('keep-alive', {});
+    this.#control('keep-alive', {
+      ...contentOf(message),
+      ...(timeoutSeconds && { timeout: timeoutSeconds }),
+      ...(mode && { mode }),
+    });
+  }
+
+  /** A request comes at least so often, also without anything from the client; 0: no longer. Below 20 counts as 20. */
+  askEvery(seconds: number): void {
+    if (!Number.isInteger(seconds) || seconds < 0) throw new RangeError('askEvery takes whole seconds, or 0.');
+    this.#askEverySeconds = seconds;
+  }
+
+  /** Sends once after the time (default 1 second); a second one sends the first at once. */
+  sendDelayed(message: string | Uint8Array, { timeoutSeconds = 1 }: { readonly timeoutSeconds?: number } = {}): void {
+    this.#control('send-delayed', { ...contentOf(message), timeout: timeoutSeconds });
+  }
+
+  /** Sends what waits for its delay now. */
+  flushDelayed(): void {
+    this.#control('flush-delayed', {});
+  }
+
+  /** The client stays and gets publications, but nothing of it comes here any more. */
+  detach(): void {
+    this.#control('detach', {});
+  }
+
+  /** Closes the WebSocket. A reason is cut to the 123 bytes it can have. @throws RangeError for a code that must not be sent. */
+  close(code = 1000, reason = ''): void {
+    if (!isSendableCloseCode(code)) throw new RangeError(`${code} is not a close code that can be sent.`);
+    this.#add({ kind: 'close', code, reason: closeReason(reason) });
+    this.#closed = true;
+  }
+
+  /** Answers a close of the client, unless this side has closed already. For the middleware. */
+  answerClose(code: number | undefined, reason: string): void {
+    if (this.#closed) return;
+    if (code !== undefined && isSendableCloseCode(code)) return this.close(code, reason);
+    this.#add({ kind: 'close', reason: '' });
+    this.#closed = true;
+  }
+
+  /** The refusal of the handshake, if there is one. For the middleware. */
+  get refusal(): Refusal | undefined {
+    return this.#refusal;
+  }
+
+  /** The events of the answer. For the middleware. */
+  events(): ClientEvent[] {
+    return this.#opening ? [{ kind: 'open' }, ...this.#events] : this.#events;
+  }
+
+  /** The answer's own header fields. For the middleware. */
+  headers(): OutgoingHttpHeaders {
+    return {
+      ...this.#openingHeaders(),
+      ...(this.#askEverySeconds !== undefined && { 'Keep-Alive-Interval': String(this.#askEverySeconds) }),
+      ...this.meta.changes(),
+    };
+  }
+
+  #openingHeaders(): OutgoingHttpHeaders {
+    if (!this.#opening) return {};
+    const { subprotocol, headers = {} } = this.#accepted ?? {};
+    return {
+      ...headers,
+      ...(subprotocol && { 'Sec-WebSocket-Protocol': subprotocol }),
+      'Sec-WebSocket-Extensions': gripExtension,
+    };
+  }
+
+  #control(type: string, members: Readonly<Record<string, unknown>>): void {
+    this.#add({ kind: 'text', data: Buffer.from(controlPrefix + JSON.stringify({ type, ...members })) });
+  }
+
+  #add(event: ClientEvent): void {
+    if (this.#closed) return;
+    this.#bytes += contentBytes(event);
+    if (this.#bytes > limits.replyBytes)
+      throw new ForegateError('reply-too-large', 'The answer is too large: publish to a channel instead.');
+    this.#events.push(event);
+  }
+
+  #mustBeOpening(method: string): void {
+    if (!this.#opening) throw new ForegateError('internal', `${method}() is for the open handler; later there is close().`);
+  }
+}
+
+/** Members of a control message that carry a frame; `content-bin` alone would be sent as text (GRIP 3.3). */
+function contentOf(message: string | Uint8Array): Readonly<Record<string, string>> {
+  if (typeof message === 'string') return { content: message };
+  return { 'content-bin': Buffer.from(message).toString('base64'), 'message-type': 'binary' };
+}
