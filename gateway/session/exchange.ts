@@ -1,0 +1,73 @@
+/**
+ * The straight line of one exchange: events out, steps back, in one request. Everything that a session sends downstream goes
+ * through here: encode, add the session's head, hooks, send, is it a fault, decode, hooks.
+ */
+import type { Dialect } from '../core/dialect.ts';
+import type { Batch, Decoded, Reply, RequestDraft, RequestHead } from '../core/exchange.ts';
+import { runHooks, type Hook, type Verdict } from '../core/policy.ts';
+import type { Fault } from '../core/profile.ts';
+import { isPromise, type MaybePromise } from '../core/promise.ts';
+import type { Route, Target } from '../core/route.ts';
+import type { Denial, SessionView } from '../core/session.ts';
+
+/** What an exchange needs of its session. */
+export interface Caller extends SessionView {
+  readonly route: Route;
+  readonly target: Target;
+  readonly head: RequestHead;
+}
+
+export type Outcome =
+  | ({ readonly kind: 'decoded' } & Decoded)
+  /** Not a reply in the dialect: the gateway in between or the backend refused or failed. */
+  | { readonly kind: 'fault'; readonly fault: Fault; readonly reply: Reply }
+  | Denial;
+
+export type Send = (caller: Caller, draft: RequestDraft) => Promise<Reply>;
+
+/** Sends once; `repeat.ts` has the sender that tries again. */
+export const sendOnce: Send = ({ target, route }, draft) =>
+  target.downstream.send(draft, { replyBytes: route.limits.replyBytes, timeoutMs: target.timeoutMs });
+
+/** @throws ForegateError what the downstream throws, and `bad-reply` */
+export async function exchange(caller: Caller, dialect: Dialect, batch: Batch, send: Send): Promise<Outcome> {
+  const { route, target } = caller;
+  const draft = dress(dialect.encode(batch, caller), caller);
+  const before = await permitted(route.hooks.request, caller, draft);
+  if (before !== undefined) return before;
+  const reply = await send(caller, draft);
+  if (!dialect.speaks(reply)) return { kind: 'fault', fault: target.profile.fault(reply), reply };
+  const { steps, remaining } = dialect.decode(reply, batch, caller);
+  const after = await permitted(route.hooks.response, caller, { reply, steps });
+  return after ?? { kind: 'decoded', steps, remaining };
+}
+
+/** What a fault means for the client, in the words of a denial: the route says what happens. */
+export function denialOf(outcome: Exclude<Outcome, { kind: 'decoded' }>, route: Route): Denial {
+  if (outcome.kind === 'deny') return outcome;
+  const { kind, code, detail, retryAfterMs } = outcome.fault;
+  return { kind: 'deny', code, detail, action: route.onFault[kind], ...(retryAfterMs !== undefined && { retryAfterMs }) };
+}
+
+/** The session's head goes before the dialect's own fields; the signature is as fresh as the second. */
+export function dress(own: Pick<RequestDraft, 'method' | 'headers' | 'body'>, { head, route }: Caller): RequestDraft {
+  const headers = head.headers.concat(own.headers);
+  if (route.grip?.signer !== undefined) headers.push('Grip-Sig', route.grip.signer.sign());
+  return { method: own.method, path: head.path, headers, body: own.body };
+}
+
+/** A denial, or undefined to go on; `delay` is waited for here. */
+export function permitted<Detail>(
+  hooks: readonly Hook<SessionView, Detail>[],
+  session: SessionView,
+  detail: Detail,
+): MaybePromise<Denial | undefined> {
+  const verdict = runHooks(hooks, session, detail);
+  if (isPromise(verdict)) return verdict.then(settled);
+  return verdict === undefined ? undefined : settled(verdict);
+}
+
+async function settled(verdict: Verdict): Promise<Denial | undefined> {
+  if (verdict?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, verdict.ms));
+  return verdict?.kind === 'deny' ? verdict : undefined;
+}

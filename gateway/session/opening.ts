@@ -1,0 +1,70 @@
+/**
+ * The opening of a WebSocket session: OPEN goes to the route's targets until one can be reached, and is asked again while the
+ * backend says "not yet" (GRIP 2.4). Only OPEN may move on to the next target; then the target stays.
+ */
+import { errors, ForegateError, toForegateError } from '../core/errors.ts';
+import type { Reply } from '../core/exchange.ts';
+import type { Accept, Step } from '../core/instruction.ts';
+import type { Target } from '../core/route.ts';
+import type { Denial } from '../core/session.ts';
+import { buildHead } from '../downstream/request-head.ts';
+import type { BackendSocket } from '../downstream/websocket-client.ts';
+import { exchange, sendOnce, type Outcome } from './exchange.ts';
+import { openRelay } from './relay.ts';
+import type { WebSocketSession } from './websocket-session.ts';
+
+export type Opening =
+  /** `steps`: what else the reply carried. `backend`: the other socket of a relayed session. */
+  | { readonly kind: 'accepted'; readonly accept: Accept; readonly steps: readonly Step[]; readonly backend?: BackendSocket }
+  /** The client gets this answer instead of its 101. */
+  | { readonly kind: 'refused'; readonly reply: Reply }
+  | Denial;
+
+const openBatch = { events: [{ kind: 'open' }], replayedBytes: 0, more: false } as const;
+
+/** The client while its handshake is open. */
+export interface Waiting {
+  readonly left: boolean;
+  /** Resolves after `ms`, or as soon as the client has left. */
+  remains(ms: number): Promise<void>;
+}
+
+/** @throws ForegateError when no target could be reached, the reply is none, or the client left before it was asked again */
+export async function openUpstream(session: WebSocketSession, client: Waiting): Promise<Opening> {
+  let failure = new ForegateError('downstream-unreachable');
+  for (const target of session.route.targets) {
+    session.target = target;
+    session.head = buildHead(session.request, session.route, target, session.consumed);
+    await target.profile.prepare(session.head, session);
+    try {
+      return await openAt(session, target, client);
+    } catch (thrown) {
+      failure = toForegateError(thrown);
+      if (!errors[failure.code].retry) break;
+    }
+  }
+  throw failure;
+}
+
+async function openAt(session: WebSocketSession, target: Target, client: Waiting): Promise<Opening> {
+  const { dialect } = target;
+  if (dialect === undefined) return openRelay(session);
+  for (;;) {
+    const opening = readOutcome(await exchange(session, dialect, openBatch, sendOnce));
+    if (opening.kind !== 'wait') return opening;
+    for (const step of opening.steps) if (step.kind === 'set-state') session.instruct(step);
+    await client.remains(opening.intervalMs);
+    if (client.left) throw new ForegateError('downstream-lost', 'The client left before it was accepted.');
+  }
+}
+
+type Answer = Opening | { readonly kind: 'wait'; readonly intervalMs: number; readonly steps: readonly Step[] };
+
+function readOutcome(outcome: Outcome): Answer {
+  if (outcome.kind === 'deny') return outcome;
+  if (outcome.kind === 'fault') return { kind: 'refused', reply: outcome.reply };
+  const accept = outcome.steps.find((step) => step.kind === 'accept');
+  if (accept !== undefined) return { kind: 'accepted', accept, steps: outcome.steps.filter((step) => step !== accept) };
+  const wait = outcome.steps.find((step) => step.kind === 'ask-every');
+  return { kind: 'wait', intervalMs: wait?.intervalMs ?? 0, steps: outcome.steps };
+}

@@ -1,0 +1,147 @@
+/**
+ * The upstream of a session whose target is a WebSocket backend (GRIP 2.13): frame by frame in both directions, GRIP included,
+ * with the reading of one side held while the other does not take what it is sent.
+ */
+import { ForegateError, toForegateError } from '../core/errors.ts';
+import { isMessage, type ClientEvent, type Message } from '../core/event.ts';
+import type { Reply } from '../core/exchange.ts';
+import type { Accept, Step } from '../core/instruction.ts';
+import { isPromise, type MaybePromise } from '../core/promise.ts';
+import type { Denial } from '../core/session.ts';
+import { connectBackend, messageBytes, type BackendSocket } from '../downstream/websocket-client.ts';
+import { acceptance } from '../wire/websocket-over-http.ts';
+import { dress, permitted, type Caller } from './exchange.ts';
+import type { PumpHost } from './pump.ts';
+import type { Upstream } from './upstream.ts';
+
+export type RelayOpening =
+  | { readonly kind: 'accepted'; readonly accept: Accept; readonly steps: readonly Step[]; readonly backend: BackendSocket }
+  | { readonly kind: 'refused'; readonly reply: Reply }
+  | Denial;
+
+/** Makes the backend's handshake with the client's. @throws ForegateError as `connectBackend` does */
+export async function openRelay(caller: Caller): Promise<RelayOpening> {
+  const { route, target } = caller;
+  const draft = dress({ method: 'GET', headers: [], body: undefined }, caller);
+  const denial = await permitted(route.hooks.request, caller, draft);
+  if (denial !== undefined) return denial;
+  const { replyBytes: maxPayload, refusalBytes } = route.limits;
+  const connected = await connectBackend({ target, head: draft, maxPayload, refusalBytes, timeoutMs: target.timeoutMs });
+  if (connected.kind === 'refused') return connected;
+  return { kind: 'accepted', accept: acceptance(connected.headers), steps: [], backend: connected.socket };
+}
+
+/** What a relay needs of its session. */
+export type RelayHost = Pick<PumpHost, 'apply' | 'failed' | 'upstreamFinished' | 'pause' | 'resume' | 'room' | 'queueBytes'>;
+
+export class Relay implements Upstream {
+  readonly #host: RelayHost;
+  readonly #backend: BackendSocket;
+  /** Steps of earlier messages that have to be waited for: later ones come after them. */
+  #applying: Promise<void> | undefined;
+  #clientPaused = false;
+  /** The backend's end is expected, or nobody wants to hear of it. */
+  #ending = false;
+  #finished = false;
+
+  constructor(host: RelayHost, backend: BackendSocket) {
+    this.#host = host;
+    this.#backend = backend;
+    backend.on('message', (data, isBinary) => this.#read([{ kind: isBinary ? 'binary' : 'text', data: messageBytes(data) }]));
+    backend.on('ping', (data) => this.#read([{ kind: 'ping', data }]));
+    backend.on('pong', (data) => this.#read([{ kind: 'pong', data }]));
+    backend.onCloseFrame = (code, reason) =>
+      this.#read([code === undefined ? { kind: 'close', reason } : { kind: 'close', code, reason }]);
+    backend.on('close', () => this.#gone());
+  }
+
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  begin(): void {
+    this.#backend.resume();
+  }
+
+  push(event: ClientEvent): void {
+    if (isMessage(event)) this.#send(event);
+    else if (event.kind === 'close') this.#backend.closeWith(event.code, event.reason);
+  }
+
+  /** There is nothing to ask: this backend speaks when it wants to. */
+  ask(): void {}
+
+  /** One side lost its connection without a word; the other sees the same. */
+  lost(): void {
+    this.stop();
+  }
+
+  detach(): void {
+    this.#ending = true;
+    this.#backend.closeWith(undefined, '');
+    this.#backend.resume();
+  }
+
+  /** Nothing waits here. */
+  discard(): void {}
+
+  stop(): void {
+    this.#ending = true;
+    this.#backend.terminate();
+  }
+
+  #send({ kind, data }: Message): void {
+    if (kind === 'ping') this.#backend.ping(data);
+    else if (kind === 'pong') this.#backend.pong(data);
+    else this.#backend.send(data, { binary: kind === 'binary' }, this.#sent);
+    if (this.#clientPaused || this.#backend.bufferedAmount <= this.#host.queueBytes) return;
+    this.#clientPaused = true;
+    this.#host.pause();
+  }
+
+  /** The backend took a message: is there room for the client's next ones? */
+  readonly #sent = (): void => {
+    if (!this.#clientPaused || this.#backend.bufferedAmount > this.#host.queueBytes) return;
+    this.#clientPaused = false;
+    this.#host.resume();
+  };
+
+  #read(steps: readonly Step[]): void {
+    if (this.#ending) return;
+    if (this.#applying === undefined) this.#apply(steps);
+    else this.#applying = this.#applying.then(() => this.#guarded(() => this.#host.apply(steps)));
+  }
+
+  #apply(steps: readonly Step[]): void {
+    const applying = this.#guarded(() => this.#host.apply(steps));
+    const waiting = isPromise(applying) ? applying : this.#host.room();
+    if (waiting === undefined) return;
+    this.#backend.pause();
+    const applied = waiting.then(() => {
+      if (this.#applying !== applied) return;
+      this.#applying = undefined;
+      this.#backend.resume();
+    });
+    this.#applying = applied;
+  }
+
+  #guarded(work: () => MaybePromise<void>): MaybePromise<void> {
+    try {
+      const working = work();
+      return isPromise(working) ? working.catch((thrown: unknown) => this.#fail(thrown)) : undefined;
+    } catch (thrown) {
+      return this.#fail(thrown);
+    }
+  }
+
+  #fail(thrown: unknown): void {
+    this.stop();
+    this.#host.failed(toForegateError(thrown));
+  }
+
+  #gone(): void {
+    this.#finished = true;
+    if (!this.#ending) this.#host.failed(new ForegateError('downstream-lost'));
+    this.#host.upstreamFinished();
+  }
+}

@@ -1,0 +1,45 @@
+/** A session joins a channel, if its limits and the policies let it. */
+import { runHooks, type Verdict } from '../core/policy.ts';
+import type { Membership } from '../core/instruction.ts';
+import { isPromise, type MaybePromise } from '../core/promise.ts';
+import type { Subscriber } from '../core/publication.ts';
+import type { Route } from '../core/route.ts';
+import type { Denial, SessionView } from '../core/session.ts';
+import type { SessionParts } from './parts.ts';
+
+/** What joining needs of a session. */
+export interface Joining extends SessionView, Subscriber {
+  readonly route: Route;
+  /** Messages flow. */
+  readonly open: boolean;
+}
+
+/** Resolved when nothing published from now on is missed. A refusal is counted and told in the log; the backend is not told (GRIP 3.3). */
+export function subscribe(session: Joining, membership: Membership, parts: SessionParts): MaybePromise<void> {
+  if (!session.open) return undefined;
+  if (overLimit(session, membership, parts)) return refused(session, membership, 'limit', parts);
+  const verdict = runHooks(session.route.hooks.subscribe, session, membership.channel);
+  return isPromise(verdict)
+    ? verdict.then((later) => join(session, membership, later, parts))
+    : join(session, membership, verdict, parts);
+}
+
+function overLimit(session: Joining, { channel }: Membership, { hub }: SessionParts): boolean {
+  return hub.channelsOf(session).length >= session.route.limits.subscriptions && !hub.joined(session, channel);
+}
+
+function join(session: Joining, membership: Membership, verdict: Verdict, parts: SessionParts): MaybePromise<void> {
+  if (!session.open) return undefined;
+  if (verdict?.kind !== 'deny') return parts.hub.join(session, membership.channel, membership.filters);
+  if (closes(verdict)) session.end(verdict);
+  return refused(session, membership, verdict.code, parts);
+}
+
+function closes(denial: Denial): boolean {
+  return denial.action === 'close';
+}
+
+function refused(session: Joining, { channel }: Membership, reason: string, { metrics, log }: SessionParts): void {
+  metrics.count('subscriptions_refused');
+  log.warn('subscription.refused', { session: session.id, route: session.routeId, channel, reason });
+}

@@ -1,0 +1,425 @@
+/**
+ * A client's WebSocket from its handshake to its end: what the client does goes through the policies upstream, what the backend
+ * answers is applied, what is published is written. How it ends is the business of `closing.ts`.
+ */
+import type { ClientSocket } from '../core/client-socket.ts';
+import type { SessionInfo } from '../core/control-host.ts';
+import { errors, type ForegateError } from '../core/errors.ts';
+import type { ClientEvent, Close, Message } from '../core/event.ts';
+import type { Batch, RequestHead } from '../core/exchange.ts';
+import { isChannelName, newSessionId } from '../core/ids.ts';
+import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
+import { limits } from '../core/limits.ts';
+import { runHooks } from '../core/policy.ts';
+import type { MaybePromise } from '../core/promise.ts';
+import type { Publication } from '../core/publication.ts';
+import type { Route, Target } from '../core/route.ts';
+import {
+  noMetadata,
+  type ClientRequest,
+  type ConsumedCredential,
+  type Denial,
+  type Identity,
+  type Metadata,
+} from '../core/session.ts';
+import { messageShape } from '../wire/message-shape.ts';
+import { applySteps, type StepHost } from './apply.ts';
+import type { SocketListener } from './client-websocket.ts';
+import { Closing, type ClosingHost } from './closing.ts';
+import { denialOf, exchange, type Caller, type Outcome } from './exchange.ts';
+import { faultFrame } from './fault-frame.ts';
+import { Intake, type IntakeHost } from './intake.ts';
+import { withItem, type MetadataItems } from './metadata-items.ts';
+import type { SessionParts } from './parts.ts';
+import type { PumpHost } from './pump.ts';
+import type { Registered } from './registry.ts';
+import { subscribe, type Joining } from './subscribe.ts';
+import { SessionTimers } from './timers.ts';
+import type { Upstream } from './upstream.ts';
+
+export class WebSocketSession
+  implements Caller, Joining, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost
+{
+  readonly id = newSessionId();
+  readonly transport = 'websocket';
+  readonly shape = messageShape;
+  readonly request: ClientRequest;
+  readonly openedAt: number;
+  readonly consumed: ConsumedCredential[] = [];
+  readonly route: Route;
+  identity: Identity | undefined;
+  /** Chosen while opening, kept to the end. */
+  target: Target;
+  head: RequestHead;
+  grip: GripSocket | undefined;
+  activeAt: number;
+  /** Answers the handshake, as long as it is open. */
+  refuse: ((denial: Denial) => void) | undefined;
+  socket: ClientSocket | undefined;
+  upstream: Upstream | undefined;
+
+  readonly #parts: SessionParts;
+  readonly #intake = new Intake(this);
+  readonly #closing = new Closing(this);
+  #timers: SessionTimers | undefined;
+  #state: MetadataItems;
+  #meta: MetadataItems;
+  /** Reasons to read nothing more from the client for now. */
+  #pauses = 0;
+
+  constructor(parts: SessionParts, route: Route, request: ClientRequest) {
+    this.#parts = parts;
+    this.route = route;
+    this.request = request;
+    this.openedAt = parts.clock.now();
+    this.activeAt = this.openedAt;
+    [this.target] = route.targets;
+    this.head = { path: request.path, headers: [] };
+  }
+
+  // What policies, dialects and lists see.
+
+  get routeId() {
+    return this.route.id;
+  }
+
+  get state(): Metadata {
+    return this.#state ?? noMetadata;
+  }
+
+  get meta(): Metadata {
+    return this.#meta ?? noMetadata;
+  }
+
+  get open(): boolean {
+    return this.#closing.open;
+  }
+
+  get live(): boolean {
+    return this.#closing.live;
+  }
+
+  joined(channel: string): boolean {
+    const name = this.route.channelPrefix + channel;
+    return isChannelName(name) && this.#parts.hub.joined(this, name);
+  }
+
+  info(): SessionInfo {
+    const [path = ''] = this.request.path.split('?', 1);
+    return {
+      id: this.id,
+      route: this.route.id,
+      transport: 'websocket',
+      address: this.request.address,
+      path,
+      channels: this.#parts.hub.channelsOf(this),
+      openedAt: new Date(this.openedAt).toISOString(),
+      ...(this.identity && { subject: this.identity.subject }),
+    };
+  }
+
+  // The answer to the handshake.
+
+  /** The backend accepted. Without a socket the client left before it could be told. */
+  async accepted(
+    socket: ClientSocket | undefined,
+    upstream: Upstream,
+    { accept, steps }: { accept: Accept; steps: readonly Step[] },
+  ): Promise<void> {
+    this.socket = socket;
+    this.upstream = upstream;
+    this.grip = this.route.grip === undefined ? undefined : accept.grip;
+    this.#closing.opened();
+    if (socket === undefined) {
+      for (const step of steps) if (step.kind === 'set-state') this.instruct(step);
+      this.gone();
+      return;
+    }
+    this.#parts.metrics.count('sessions_opened');
+    for (const channel of this.target.channels) await this.subscribe({ channel, filters: [] });
+    await upstream.begin(steps);
+  }
+
+  refusedAtOpening(): void {
+    this.#parts.metrics.count('sessions_refused');
+    this.#closing.refused();
+  }
+
+  // What the client does.
+
+  received(message: Message): void {
+    if (!this.#closing.open || this.#closing.detached) return;
+    this.activeAt = this.#parts.clock.now();
+    this.#parts.metrics.count('messages_received');
+    if (message.kind === 'ping' && this.route.pings === 'answer') {
+      this.send({ kind: 'pong', data: message.data });
+      return;
+    }
+    const { message: hooks } = this.route.hooks;
+    this.#intake.take(message, hooks.length === 0 ? undefined : runHooks(hooks, this, message));
+  }
+
+  closing(code: number | undefined, reason: string): void {
+    this.#closing.clientCloses(code, reason);
+  }
+
+  closeAnswered(code: number | undefined, reason: string): void {
+    this.#closing.clientAnswers(code, reason);
+  }
+
+  violated(closeCode: number): void {
+    this.#closing.end(closeCode, '');
+  }
+
+  gone(): void {
+    this.#closing.clientLeft();
+  }
+
+  // The intake's host: events go upstream in order.
+
+  forward(event: ClientEvent): void {
+    this.upstream?.push(event);
+  }
+
+  denied(denial: Denial, message: Message): void {
+    const action = denial.action ?? 'close';
+    this.#parts.log.debug('message.denied', {
+      session: this.id,
+      route: this.route.id,
+      code: denial.code,
+      action,
+      kind: message.kind,
+    });
+    if (action === 'close') {
+      this.end(denial);
+      return;
+    }
+    this.#parts.metrics.count('messages_dropped');
+    if (action === 'answer') this.send(faultFrame(denial));
+  }
+
+  pause(): void {
+    this.#pauses += 1;
+    if (this.#pauses === 1) this.socket?.pause();
+  }
+
+  resume(): void {
+    this.#pauses -= 1;
+    if (this.#pauses === 0) this.socket?.resume();
+  }
+
+  // The pump's host.
+
+  get batches(): boolean {
+    return this.target.batches;
+  }
+
+  get queueBytes(): number {
+    return this.route.limits.queueBytes;
+  }
+
+  get notifiesAfterFailure(): boolean {
+    return this.route.notifyAfterFailure;
+  }
+
+  exchange(batch: Batch): Promise<Outcome> {
+    const { dialect } = this.target;
+    if (dialect === undefined) throw new TypeError('A relayed session makes no exchanges.');
+    this.#parts.metrics.count('exchanges');
+    return exchange(this, dialect, batch, this.#parts.send);
+  }
+
+  apply(steps: readonly Step[]): MaybePromise<void> {
+    return applySteps(this, steps);
+  }
+
+  refused(outcome: Exclude<Outcome, { kind: 'decoded' }>, batch: Batch): boolean {
+    const denial = denialOf(outcome, this.route);
+    const action = denial.action ?? 'close';
+    this.#parts.metrics.count('exchanges_failed');
+    this.#parts.log.info('exchange.refused', {
+      session: this.id,
+      route: this.route.id,
+      code: denial.code,
+      action,
+      detail: denial.detail,
+    });
+    if (action === 'close') {
+      this.#closing.fail(denial.code, denial.detail);
+      return false;
+    }
+    this.#parts.metrics.count('messages_dropped', batch.events.length);
+    if (action === 'answer' && batch.events.length > 0) this.send(faultFrame(denial));
+    return true;
+  }
+
+  failed(error: ForegateError): void {
+    this.#parts.metrics.count('exchanges_failed');
+    this.#parts.log.warn('exchange.failed', { session: this.id, route: this.route.id, code: error.code, error });
+    this.#closing.fail(error.code, this.route.debug ? error.message : errors[error.code].text);
+  }
+
+  closeUnanswered(): boolean {
+    return this.#closing.closeUnanswered();
+  }
+
+  upstreamFinished(): void {
+    this.#closing.upstreamFinished();
+  }
+
+  rested(): void {
+    this.#timers?.rested();
+  }
+
+  room(): Promise<void> | undefined {
+    const { socket } = this;
+    if (socket === undefined || !this.#closing.live || socket.unsentBytes < this.route.limits.unsentBytes) return undefined;
+    return new Promise((resolve) => socket.drained(resolve));
+  }
+
+  // The steps' host: what a backend asks for.
+
+  get channelPrefix(): string {
+    return this.route.channelPrefix;
+  }
+
+  sendMessages(messages: readonly Message[]): void {
+    if (!this.#closing.live) return;
+    this.activeAt = this.#parts.clock.now();
+    this.#parts.metrics.count('messages_sent', messages.length);
+    this.socket?.sendMessages(messages);
+    this.#timers?.sent();
+  }
+
+  subscribe(membership: Membership): MaybePromise<void> {
+    if (membership.filters.length <= limits.filters) return subscribe(this, membership, this.#parts);
+    this.#closing.fail('bad-reply', 'The backend gave too many filters.');
+    return undefined;
+  }
+
+  instruct(instruction: Exclude<Instruction, { kind: 'subscribe' }>): void {
+    switch (instruction.kind) {
+      case 'unsubscribe':
+        if (!this.target.channels.includes(instruction.channel)) this.#parts.hub.leave(this, instruction.channel);
+        break;
+      case 'detach':
+        this.#intake.clear();
+        this.#timers?.askEvery(undefined);
+        this.#closing.detach();
+        break;
+      case 'ask-every':
+        this.#ownTimers().askEvery(instruction.intervalMs);
+        break;
+      case 'keep-alive':
+        this.#ownTimers().keepAlive(instruction.keepAlive);
+        break;
+      case 'send-delayed':
+        this.#ownTimers().sendDelayed(instruction.message, instruction.delayMs);
+        break;
+      case 'flush-delayed':
+        this.#timers?.flushDelayed();
+        break;
+      case 'set-state':
+        this.#state = withItem(this.#state, instruction.name, instruction.value);
+        break;
+      case 'set-meta':
+        this.#meta = withItem(this.#meta, instruction.name.toLowerCase(), instruction.value);
+        break;
+    }
+  }
+
+  closedByBackend(close: Close): void {
+    this.#closing.backendCloses(close);
+  }
+
+  droppedByBackend(): void {
+    this.#closing.backendDrops();
+  }
+
+  // The hub's subscriber: what is published.
+
+  write(frames: Buffer, items: number): void {
+    const { socket } = this;
+    if (socket === undefined || !this.#closing.open) return;
+    const unsent = socket.unsentBytes;
+    if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
+      this.#overflow(items);
+      return;
+    }
+    this.activeAt = this.#parts.clock.now();
+    socket.writeFrames(frames);
+    this.#timers?.sent();
+  }
+
+  act({ formats: { message } }: Publication): void {
+    if (message?.action === 'refresh') this.ask();
+    if (message?.action === 'close') this.#closing.publisherCloses(message.code, message.reason);
+  }
+
+  // The closing's host.
+
+  get closeFrames(): boolean {
+    return this.route.closeFrames;
+  }
+
+  get asks(): boolean {
+    return this.#timers?.asks ?? false;
+  }
+
+  forwardClose(close: Close): void {
+    this.#parts.hub.drop(this);
+    this.#intake.take(close, undefined);
+  }
+
+  quiet(): void {
+    this.#parts.hub.drop(this);
+    this.#intake.clear();
+    this.#timers?.cancel();
+  }
+
+  left(): void {
+    for (const end of this.route.hooks.disconnect) end(this);
+  }
+
+  over(): void {
+    this.#parts.registry.remove(this);
+  }
+
+  // From the control API, timers, policies and the program's own end.
+
+  /** A request to the backend at once. After the client's close only its interval makes one. */
+  ask(): void {
+    if (this.#closing.open && !this.#closing.detached) this.upstream?.ask();
+  }
+
+  send(message: Message): void {
+    this.sendMessages([message]);
+  }
+
+  end(denial: Denial): void {
+    if (this.#closing.opening) this.refuse?.(denial);
+    if (!this.#closing.open) return;
+    this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code: denial.code, detail: denial.detail });
+    this.#closing.end(errors[denial.code].close, denial.detail);
+  }
+
+  drop(): void {
+    this.socket?.drop();
+  }
+
+  /** The client reads more slowly than is published. */
+  #overflow(items: number): void {
+    this.#parts.metrics.count('deliveries_dropped', items);
+    if (this.route.slowClients === 'close') this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
+  }
+
+  #ownTimers(): SessionTimers {
+    this.#timers ??= new SessionTimers({
+      ask: () => {
+        if (this.#closing.byClient || !this.#closing.detached) this.upstream?.ask();
+      },
+      send: (message) => this.send(message),
+    });
+    return this.#timers;
+  }
+}
