@@ -1,0 +1,172 @@
+/**
+ * Where clients arrive: the only place that decides what kind of session a request becomes, and the only one that lets it in.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { toForegateError } from '../core/errors.ts';
+import type { Reply } from '../core/exchange.ts';
+import type { HeaderDraft } from '../core/headers.ts';
+import type { Route } from '../core/route.ts';
+import type { ClientRequest, Denial, SessionView } from '../core/session.ts';
+import { normalAddress } from '../core/address-list.ts';
+import type { PassThrough } from '../downstream/pass-through.ts';
+import { permitted } from '../session/exchange.ts';
+import { openUpstream, type Opening } from '../session/opening.ts';
+import type { SessionParts } from '../session/parts.ts';
+import { Pump } from '../session/pump.ts';
+import { Relay } from '../session/relay.ts';
+import { RequestSession } from '../session/request-session.ts';
+import { WebSocketSession } from '../session/websocket-session.ts';
+import { EarlyClient } from './early-client.ts';
+import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.ts';
+import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
+import type { Router } from './router.ts';
+
+export interface FrontParts {
+  readonly sessions: SessionParts;
+  readonly passThrough: PassThrough;
+  /** Changes with a reload; sessions keep the route they have. */
+  readonly router: () => Router;
+  readonly limits: { readonly sessions: number; readonly headerFields: number };
+  /** False while draining: nothing new is let in. */
+  readonly accepts: () => boolean;
+}
+
+export class Front {
+  readonly #parts: FrontParts;
+  readonly #handshakes = new WeakMap<Route, HandshakeServer>();
+
+  constructor(parts: FrontParts) {
+    this.#parts = parts;
+  }
+
+  /** A request without an upgrade. */
+  readonly request = (request: IncomingMessage, response: ServerResponse): void => {
+    const route = this.#routeFor(request, 'http');
+    if (!('id' in route)) {
+      answerRequest(response, route);
+      return;
+    }
+    void this.#pass(request, response, route);
+  };
+
+  /** A WebSocket handshake. */
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const route = this.#routeFor(request, 'websocket');
+    const refusal = 'id' in route ? (handshakeFlaw(request) ?? this.#full()) : route;
+    if (refusal !== undefined) answerHandshake(socket, refusal);
+    else if ('id' in route) void this.#connect(request, new EarlyClient(socket, head), route, socket);
+  };
+
+  #routeFor(request: IncomingMessage, transport: 'http' | 'websocket'): Route | Reply {
+    if (request.rawHeaders.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
+    if (!request.url?.startsWith('/')) return textReply(400, 'The request target must be a path.', []);
+    const route = this.#parts.router().find(request.headers.host, request.url, transport);
+    return route ?? textReply(404, 'Route not found', []);
+  }
+
+  #full(): Reply | undefined {
+    const { registry } = this.#parts.sessions;
+    if (!this.#parts.accepts()) return textReply(503, 'The service restarts.', ['Retry-After', '1']);
+    return registry.size < this.#parts.limits.sessions ? undefined : textReply(503, 'Too many sessions.', ['Retry-After', '5']);
+  }
+
+  async #pass(request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> {
+    const { clock } = this.#parts.sessions;
+    const refuse = (denial: Denial): void => answerRequest(response, denialReply(denial));
+    const session = new RequestSession(route, clientRequest(request), clock.now(), refuse);
+    if (route.hooks.disconnect.length > 0) response.once('close', () => leave(session, route));
+    const answerHeaders: HeaderDraft = [];
+    const denial = await permitted(route.hooks.connect, session, answerHeaders);
+    if (denial !== undefined) answerRequest(response, denialReply(denial, answerHeaders));
+    else this.#parts.passThrough.handle({ request, response, route, session, answerHeaders, refuse });
+  }
+
+  async #connect(request: IncomingMessage, early: EarlyClient, route: Route, socket: Duplex): Promise<void> {
+    const { sessions } = this.#parts;
+    const session = new WebSocketSession(sessions, route, clientRequest(request));
+    sessions.registry.add(session);
+    const answerHeaders: HeaderDraft = [];
+    session.refuse = (denial) => dismiss(early, socket, denialReply(denial, answerHeaders));
+    const opening = await this.#open(session, answerHeaders, early);
+    session.refuse = undefined;
+    if (opening.kind === 'accepted') {
+      await this.#accept(session, opening, { request, early, socket, answerHeaders });
+      return;
+    }
+    session.refusedAtOpening();
+    dismiss(early, socket, opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders));
+  }
+
+  /** Through the policies to the backend; every failure becomes an answer. */
+  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, early: EarlyClient): Promise<Opening> {
+    const { route } = session;
+    try {
+      const denial = await permitted(route.hooks.connect, session, answerHeaders);
+      if (denial !== undefined) return denial;
+      const opening = await openUpstream(session, early);
+      const flaw = opening.kind === 'refused' && opening.reply.body.length > route.limits.refusalBytes;
+      return flaw ? { kind: 'refused', reply: errorReply('reply-too-large', undefined) } : opening;
+    } catch (thrown) {
+      const error = toForegateError(thrown);
+      this.#parts.sessions.log.warn('opening.failed', { session: session.id, route: route.id, code: error.code, error });
+      return { kind: 'refused', reply: errorReply(error.code, route.debug ? error.message : undefined) };
+    }
+  }
+
+  async #accept(session: WebSocketSession, opening: Extract<Opening, { kind: 'accepted' }>, client: Arriving): Promise<void> {
+    const { accept, steps, backend } = opening;
+    const upstream = backend === undefined ? new Pump(session) : new Relay(session, backend);
+    const subprotocol = chosenSubprotocol(session.request.headers, accept, session.consumed);
+    const answer = { headers: [...client.answerHeaders, ...accept.headers], subprotocol };
+    const clientSocket = client.early.left
+      ? undefined
+      : this.#handshakeServer(session.route).accept(client.request, client.socket, client.early.release(), answer);
+    if (clientSocket !== undefined) clientSocket.listener = session;
+    else client.socket.end(); // It may have closed its own sending side only.
+    await session.accepted(clientSocket, upstream, { accept, steps });
+  }
+
+  #handshakeServer(route: Route): HandshakeServer {
+    let server = this.#handshakes.get(route);
+    if (server === undefined) {
+      server = new HandshakeServer(route.limits.messageBytes);
+      this.#handshakes.set(route, server);
+    }
+    return server;
+  }
+}
+
+/** A client whose handshake is about to be answered. */
+interface Arriving {
+  readonly request: IncomingMessage;
+  readonly early: EarlyClient;
+  readonly socket: Duplex;
+  readonly answerHeaders: HeaderDraft;
+}
+
+/** Answers a client whose handshake is open, once. */
+function dismiss(early: EarlyClient, socket: Duplex, reply: Reply): void {
+  if (early.left) {
+    socket.end(); // It may have closed its own sending side only.
+    return;
+  }
+  early.dismiss();
+  early.release();
+  answerHandshake(socket, reply);
+}
+
+function leave(session: SessionView, route: Route): void {
+  for (const end of route.hooks.disconnect) end(session);
+}
+
+function clientRequest(request: IncomingMessage): ClientRequest {
+  return {
+    method: request.method ?? 'GET',
+    path: request.url ?? '/',
+    headers: request.rawHeaders,
+    address: normalAddress(request.socket.remoteAddress ?? ''),
+    secure: request.socket instanceof TLSSocket,
+  };
+}
