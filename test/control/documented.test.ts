@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import type { Server } from 'node:http';
+import supertest from 'supertest';
+import { deny, noHooks } from '../../gateway/core/policy.ts';
+import { documentedOperations, responseOf, schemaAt } from '../openapi/document-schemas.ts';
+import { controlParts, FakeHost, listen, plainServer, publishBody } from './fake-host.ts';
+
+interface Call {
+  readonly method: 'get' | 'post';
+  readonly path: string;
+  /** With the parameters filled in. */
+  readonly url?: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly status: number;
+}
+
+const calls: readonly Call[] = [
+  { method: 'post', path: '/publish/', body: publishBody('a', 'b'), status: 200 },
+  { method: 'post', path: '/publish/', body: publishBody('a'), headers: { Accept: 'application/json' }, status: 200 },
+  { method: 'post', path: '/publish/', body: '{"items":5}', status: 400 },
+  { method: 'post', path: '/publish/', body: publishBody('forbidden'), status: 403 },
+  { method: 'post', path: '/publish/', body: publishBody('often'), status: 429 },
+  { method: 'post', path: '/publish/', body: publishBody('a'), headers: { Accept: 'image/png' }, status: 406 },
+  { method: 'post', path: '/publish/', body: publishBody('broken'), status: 500 },
+  { method: 'post', path: '/publish/', body: publishBody('full'), status: 503 },
+  { method: 'post', path: '/refresh/', body: '{"cid":"s1"}', status: 200 },
+  { method: 'post', path: '/refresh/', body: '{"cid":"s9"}', status: 404 },
+  { method: 'post', path: '/refresh/', body: '{}', status: 400 },
+  { method: 'post', path: '/refresh/', body: JSON.stringify({ cid: 'x'.repeat(200_000) }), status: 413 },
+  { method: 'post', path: '/conncheck/', body: '{"ids":["s1","s9"]}', status: 200 },
+  { method: 'post', path: '/conncheck/', body: '{"ids":1}', status: 400 },
+  { method: 'post', path: '/conncheck/', body: JSON.stringify({ ids: ['x'.repeat(600_000)] }), status: 413 },
+  { method: 'get', path: '/connections', url: '/connections?limit=1&channel=a&subject=alice', status: 200 },
+  { method: 'get', path: '/connections', url: '/connections?limit=0', status: 400 },
+  { method: 'get', path: '/connections/{id}', url: '/connections/s1', status: 200 },
+  { method: 'get', path: '/connections/{id}', url: '/connections/s9', status: 404 },
+  { method: 'get', path: '/channels', url: '/channels?prefix=a', status: 200 },
+  { method: 'get', path: '/channels', url: '/channels?limit=x', status: 400 },
+  { method: 'get', path: '/health/live', status: 200 },
+  { method: 'get', path: '/health/ready', status: 200 },
+  { method: 'get', path: '/metrics', status: 200 },
+  { method: 'get', path: '/openapi.json', status: 200 },
+  { method: 'get', path: '/', status: 200 },
+];
+
+describe('what the document says', () => {
+  let host: FakeHost;
+  let server: Server;
+
+  before(async () => {
+    host = new FakeHost();
+    host.add('s1', ['a'], 'alice');
+    host.add('s2', []);
+    const publish = [({ channel }: { readonly channel: string }) => verdicts.get(channel)];
+    server = plainServer(controlParts(host, { hooks: { ...noHooks, publish }, auth: { bearer: ['k'] } }));
+    await listen(server);
+  });
+
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  for (const call of calls) {
+    it(`${call.method.toUpperCase()} ${call.url ?? call.path} with ${call.body?.slice(0, 40) ?? 'nothing'} is answered as documented: ${call.status}`, async () => {
+      await assertAsDocumented(call);
+    });
+  }
+
+  for (const { method, path, operation } of documentedOperations()) {
+    if (operation.security?.length === 0) continue;
+    it(`${method.toUpperCase()} ${path} needs credentials as documented`, async () => {
+      const url = path.replace('{id}', 's1');
+      const answer = await assertAsDocumented({
+        method,
+        path,
+        url,
+        status: 401,
+        ...(method === 'post' && { body: '{}' }),
+      });
+      assert.ok(answer.headers['www-authenticate']);
+    });
+  }
+
+  it('is tested for every operation and every answer that one process can be brought to', () => {
+    const done = new Set(calls.map(({ method, path, status }) => `${method} ${path} ${status}`));
+    const elsewhere = ['401', '403', '405', '411'];
+    const documented = documentedOperations().flatMap(({ method, path, operation }) =>
+      Object.keys(operation.responses ?? {})
+        .filter((status) => !elsewhere.includes(status))
+        .map((status) => `${method} ${path} ${status}`),
+    );
+    assert.deepEqual(
+      documented.filter((entry) => !done.has(entry)),
+      ['get /health/ready 503'],
+    );
+  });
+
+  it('holds while the process is draining', async () => {
+    host.draining = true;
+    await assertAsDocumented({ method: 'get', path: '/health/ready', status: 503 });
+    host.draining = false;
+  });
+
+  async function assertAsDocumented(call: Call): Promise<supertest.Response> {
+    const documented = documentedOperations().find(({ method, path }) => method === call.method && path === call.path);
+    assert.ok(documented, 'the operation is documented');
+    const agent = supertest(server);
+    const request = agent[call.method](call.url ?? call.path).set({
+      ...(call.status !== 401 && { Authorization: 'Bearer k' }),
+      ...call.headers,
+    });
+    const answer = await (call.body === undefined ? request : request.set('Content-Type', 'application/json').send(call.body));
+    assert.equal(answer.status, call.status, answer.text);
+    if (call.body !== undefined && call.status === 200) {
+      assert.ok(
+        schemaAt('paths', call.path, call.method, 'requestBody', 'content', 'application/json', 'schema')(JSON.parse(call.body)),
+      );
+    }
+    const placed = responseOf(documented, answer.status);
+    assert.ok(placed, `${answer.status} is documented`);
+    const type = String(answer.headers['content-type']).split(';')[0] ?? '';
+    assert.ok(placed.response.content?.[type], `${type} is documented`);
+    const validate = schemaAt(...placed.steps, 'content', type, 'schema');
+    const value: unknown = type === 'text/plain' ? answer.text : JSON.parse(answer.text);
+    assert.ok(validate(value), JSON.stringify(validate.errors));
+    return answer;
+  }
+});
+
+const verdicts: ReadonlyMap<string, ReturnType<typeof deny>> = new Map([
+  ['forbidden', deny('forbidden', 'You may not publish to this channel.')],
+  ['often', deny('rate-limited', 'Too many publications.', { retryAfterMs: 1000 })],
+  ['broken', deny('policy-failed', 'A policy could not decide.')],
+  ['full', deny('overloaded', 'Too much is waiting.')],
+]);

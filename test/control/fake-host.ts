@@ -1,0 +1,112 @@
+/** A host that behaves: it remembers what was published and knows the sessions it was given. And the parts around it. */
+import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createControl, type ControlParts } from '../../gateway/control/app.ts';
+import type { ChannelInfo, ControlHost, SessionInfo } from '../../gateway/core/control-host.ts';
+import { channelName, routeId, sessionId, type SessionId } from '../../gateway/core/ids.ts';
+import { limits } from '../../gateway/core/limits.ts';
+import { silentLog } from '../../gateway/core/log.ts';
+import { noHooks } from '../../gateway/core/policy.ts';
+import type { MaybePromise } from '../../gateway/core/promise.ts';
+import type { Publication } from '../../gateway/core/publication.ts';
+
+export class FakeHost implements ControlHost {
+  readonly published: Publication[] = [];
+  readonly refreshed: SessionId[] = [];
+  readonly #sessions = new Map<SessionId, SessionInfo>();
+  draining = false;
+  /** What the bus does with a hand-over: nothing, unless a test wants it slow or broken. */
+  bus: () => MaybePromise<void> = () => {};
+
+  add(id: string, channels: readonly string[], subject?: string): SessionInfo {
+    const info = {
+      id: sessionId(id),
+      route: routeId('chat'),
+      transport: 'websocket',
+      address: '203.0.113.7',
+      path: '/chat',
+      ...(subject !== undefined && { subject }),
+      channels: channels.map(channelName),
+      openedAt: '2026-11-24T09:30:00.000Z',
+    } as const;
+    this.#sessions.set(info.id, info);
+    return info;
+  }
+
+  publish(items: readonly Publication[]): MaybePromise<void> {
+    this.published.push(...items);
+    return this.bus();
+  }
+
+  refresh(id: SessionId): boolean {
+    if (!this.has(id)) return false;
+    this.refreshed.push(id);
+    return true;
+  }
+
+  has(id: SessionId): boolean {
+    return this.#sessions.has(id);
+  }
+
+  sessions(): Iterable<SessionInfo> {
+    return this.#sessions.values();
+  }
+
+  session(id: SessionId): SessionInfo | undefined {
+    return this.#sessions.get(id);
+  }
+
+  *channels(): Generator<ChannelInfo> {
+    const names = new Set([...this.#sessions.values()].flatMap((session) => session.channels));
+    for (const channel of names) {
+      yield { channel, subscribers: [...this.#sessions.values()].filter((session) => session.channels.includes(channel)).length };
+    }
+  }
+
+  ready(): boolean {
+    return !this.draining;
+  }
+
+  /** The names of the channels that were published to, in order. */
+  get publishedTo(): string[] {
+    return this.published.map((publication) => publication.channel);
+  }
+}
+
+export function controlParts(host: ControlHost, more: Partial<ControlParts> = {}): ControlParts {
+  return {
+    host,
+    hooks: noHooks,
+    auth: {},
+    limits: { publishBytes: limits.publishBytes, publishItems: limits.publishItems },
+    metricsText: async () => ({ type: 'text/plain; version=0.0.4; charset=utf-8', text: '# nothing\n' }),
+    log: silentLog,
+    ...more,
+  };
+}
+
+/** Listens on a port of loopback, with the plain server of Node in front of the listener. */
+export async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+export function plainServer(parts: ControlParts): Server {
+  return createServer(createControl(parts));
+}
+
+/** A publish body with one text message for each channel. */
+export function publishBody(...channels: readonly string[]): string {
+  return JSON.stringify({ items: channels.map((channel) => ({ channel, formats: { 'ws-message': { content: 'x' } } })) });
+}
+
+/** A promise that the test resolves when it likes. */
+export function gate(): { readonly passed: Promise<undefined>; readonly open: () => void } {
+  let open = (): void => {};
+  const passed = new Promise<undefined>((resolve) => {
+    open = () => resolve(undefined);
+  });
+  return { passed, open };
+}
