@@ -1,0 +1,43 @@
+/** Checks a value with a JSON Schema (ajv, draft 2020-12) and says what is wrong in our words. */
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { pemMark, secretMark } from '../core/secret.ts';
+import { derivedMark } from '../core/settings.ts';
+import type { JsonSchema } from './json-schema.ts';
+import { finding, fromSchemaErrors, type Finding } from './report.ts';
+import type { Substituted } from './secrets.ts';
+import type { Path } from './walk.ts';
+
+/** All that is wrong with `value`, which stands at `base` in the file. A schema that is none is a finding too. */
+export function checkWith(
+  schema: JsonSchema,
+  value: unknown,
+  place: { readonly base: Path; readonly original: Substituted['original'] },
+): Finding[] {
+  const check = compiled(schema);
+  if (typeof check === 'string') return [finding(place.base, `has a schema of options that is not valid: ${check}`)];
+  if (check(value)) return [];
+  return fromSchemaErrors(check.errors ?? [], { base: place.base, root: value, substituted: place.original });
+}
+
+/** True if the value fits the schema as it is. */
+export function fits(schema: JsonSchema, value: unknown): boolean {
+  const check = compiled(schema);
+  return typeof check !== 'string' && check(value) === true;
+}
+
+function compiled(schema: JsonSchema): ReturnType<Ajv2020['compile']> | string {
+  try {
+    return ajv().compile(schema);
+  } catch (error) {
+    // The first of many reasons is enough.
+    return (error instanceof Error ? error.message : String(error)).split(',', 1)[0] ?? '';
+  }
+}
+
+function ajv(): Ajv2020 {
+  const checker = new Ajv2020({ allErrors: true, verbose: true, strictTypes: false, strictRequired: false, logger: false });
+  checker.addVocabulary([secretMark, pemMark, derivedMark]);
+  addFormats.default(checker);
+  return checker;
+}

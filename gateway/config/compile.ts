@@ -1,0 +1,188 @@
+/** Turns checked settings into what runs: routes with their policies and targets. The new world stands complete before the old one goes. */
+import { addressList } from '../core/address-list.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Dialect } from '../core/dialect.ts';
+import { toMs } from '../core/duration.ts';
+import { ForegateError } from '../core/errors.ts';
+import { channelName, routeId } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
+import type { Metrics } from '../core/metrics.ts';
+import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
+import type { Route, Signer, Target, TargetTls } from '../core/route.ts';
+import type { Settings, TargetSettings } from '../core/settings.ts';
+import type { Store } from '../core/store.ts';
+import { HttpDownstream, type ClientSettings } from '../downstream/client.ts';
+import { Router } from '../front/router.ts';
+import { createSigner } from '../wire/grip-signature.ts';
+import { webSocketOverHttp } from '../wire/websocket-over-http.ts';
+import type { LoadedConfig, LoadedRoute } from './load.ts';
+import type { LoadedPolicy } from './parts.ts';
+import { ConfigError } from './report.ts';
+
+export interface CompileContext {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Everything that a reload replaces. */
+export interface World {
+  readonly router: Router;
+  readonly routes: readonly Route[];
+  /** For publishers. */
+  readonly controlHooks: RouteHooks;
+  /** Ends policies and connections; for when the last session of its routes is over. */
+  dispose(): Promise<void>;
+}
+
+const dialects: Readonly<Record<TargetSettings['dialect'], Dialect | undefined>> = {
+  'websocket-over-http': webSocketOverHttp,
+  relay: undefined,
+};
+
+/** How long a connection to a target may take to be made. */
+const connectTimeoutMs = 5000;
+
+/** @throws whatever a policy's `create` throws, and ForegateError for keys that are none; what was made by then is disposed of */
+export async function compile(loaded: LoadedConfig, context: CompileContext): Promise<World> {
+  const compiler = new Compiler(loaded, context);
+  try {
+    const controlHooks = await compiler.controlHooks();
+    const routes: Route[] = [];
+    for (const route of loaded.routes) routes.push(await compiler.route(route));
+    return { router: new Router(routes), routes, controlHooks, dispose: () => compiler.dispose() };
+  } catch (thrown) {
+    await compiler.dispose();
+    throw thrown;
+  }
+}
+
+class Compiler {
+  readonly #loaded: LoadedConfig;
+  readonly #context: CompileContext;
+  readonly #signer: Signer | undefined;
+  readonly #forwarded: Route['forwarded'];
+  readonly #policies: Policy[] = [];
+  /** One client for all targets with the same settings, so that they share their connections. */
+  readonly #downstreams = new Map<string, HttpDownstream>();
+
+  constructor(loaded: LoadedConfig, context: CompileContext) {
+    this.#loaded = loaded;
+    this.#context = context;
+    this.#forwarded = forwardedTerms(loaded.settings);
+    const { issuer, key } = loaded.settings.grip;
+    this.#signer = key === undefined ? undefined : createSigner({ issuer, key }, context.clock);
+  }
+
+  async hooks(scope: string, policies: readonly LoadedPolicy[]): Promise<RouteHooks> {
+    const { store, clock, log, metrics } = this.#context;
+    const made: (readonly [string, Policy])[] = [];
+    for (const [index, { use, definition, options, place }] of policies.entries()) {
+      const context = { store, clock, log, metrics, scope: `${scope}.${index}`, directory: this.#loaded.directory };
+      const policy = await created(definition, options, context, place);
+      this.#policies.push(policy);
+      made.push([use, policy]);
+    }
+    return compileHooks(made, { log, metrics });
+  }
+
+  /** A policy that has nothing to say about publishing would seem to protect the control API, and would not. */
+  async controlHooks(): Promise<RouteHooks> {
+    const policies = this.#loaded.controlPolicies;
+    const before = this.#policies.length;
+    const hooks = await this.hooks('control', policies);
+    const idle = policies.find((_, index) => this.#policies[before + index]?.publish === undefined);
+    if (idle === undefined) return hooks;
+    throw new ConfigError([
+      {
+        ...idle.place,
+        message: 'has no rule for publishing, so it would protect nothing here; who may publish is said by control.auth',
+      },
+    ]);
+  }
+
+  async route(loaded: LoadedRoute): Promise<Route> {
+    const { settings } = loaded;
+    const [first, ...others] = settings.targets.map((target) => this.#target(target, loaded));
+    if (first === undefined) throw new TypeError(`Route ${settings.id} has no target.`);
+    return {
+      id: routeId(settings.id),
+      match: { host: settings.match.host?.toLowerCase(), path: settings.match.path, transports: settings.match.transports },
+      targets: [first, ...others],
+      hooks: await this.hooks(settings.id, loaded.policies),
+      limits: settings.limits,
+      grip: settings.grip ? { signer: this.#signer } : undefined,
+      channelPrefix: settings.channelPrefix,
+      headers: Object.entries(settings.headers).flat(),
+      forwarded: this.#forwarded,
+      closeFrames: settings.closeFrames,
+      pings: settings.pings,
+      notifyAfterFailure: settings.notifyAfterFailure,
+      slowClients: settings.slowClients,
+      onFault: settings.onFault,
+      reload: settings.reload,
+      idleMs: toMs(settings.idle),
+      debug: settings.debug,
+    };
+  }
+
+  async dispose(): Promise<void> {
+    for (const policy of this.#policies.toReversed()) await policy.dispose?.();
+    await Promise.all([...this.#downstreams.values()].map((downstream) => downstream.close()));
+  }
+
+  #target(settings: TargetSettings, { adapter }: LoadedRoute): Target {
+    const tls = targetTls(settings);
+    return {
+      origin: settings.url,
+      host: settings.host,
+      dialect: dialects[settings.dialect],
+      profile: adapter,
+      downstream: this.#downstream(settings, tls),
+      batches: !settings.oneEventPerRequest,
+      retry: settings.retry,
+      channels: settings.channels.map(channelName),
+      timeoutMs: toMs(settings.timeout),
+      tls,
+    };
+  }
+
+  #downstream({ url, connections, idle, retry }: TargetSettings, tls: TargetTls): HttpDownstream {
+    const settings: ClientSettings = { origin: httpOrigin(url), connections, idleMs: toMs(idle), connectTimeoutMs, retry, tls };
+    const key = JSON.stringify(settings);
+    const known = this.#downstreams.get(key);
+    const downstream = known ?? new HttpDownstream(settings);
+    this.#downstreams.set(key, downstream);
+    return downstream;
+  }
+}
+
+/** A policy may find fault with its options that no schema can say: told with the place in the file. */
+async function created(
+  definition: PolicyDefinition,
+  options: LoadedPolicy['options'],
+  context: PolicyContext,
+  place: LoadedPolicy['place'],
+): Promise<Policy> {
+  try {
+    return await definition.create(options, context);
+  } catch (thrown) {
+    if (!(thrown instanceof ForegateError)) throw thrown;
+    throw new ConfigError([{ ...place, message: thrown.message }]);
+  }
+}
+
+function httpOrigin(url: string): string {
+  return url.replace(/^ws/, 'http');
+}
+
+function targetTls({ tls }: TargetSettings): TargetTls {
+  if (tls === undefined) return {};
+  const { verify, ...rest } = tls;
+  return { ...rest, rejectUnauthorized: verify };
+}
+
+function forwardedTerms({ trustedProxies, stripHeaders }: Settings): Route['forwarded'] {
+  return { trusts: addressList(trustedProxies), strip: stripHeaders.map((name) => name.toLowerCase()) };
+}

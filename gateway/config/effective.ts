@@ -1,0 +1,22 @@
+/** The settings as a person may see them: with defaults, without secrets. */
+import { stringify } from 'yaml';
+import { SettingsSchema } from '../core/settings.ts';
+import type { LoadedConfig } from './load.ts';
+import type { LoadedPolicy } from './parts.ts';
+import { plain } from './schema.ts';
+import { masked } from './secrets.ts';
+
+/** YAML of everything that holds; secrets are `***`. */
+export function effectiveSettings(loaded: LoadedConfig): string {
+  const settings = masked(loaded.settings, plain(SettingsSchema)) as LoadedConfig['settings'];
+  const routes = settings.routes.map((route, index) => ({
+    ...route,
+    policies: shownPolicies(loaded.routes[index]?.policies ?? []),
+  }));
+  const control = { ...settings.control, policies: shownPolicies(loaded.controlPolicies) };
+  return stringify({ ...settings, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
+  return policies.map(({ use, definition, options }) => ({ use, ...(masked(options, plain(definition.options)) as object) }));
+}

@@ -1,0 +1,19 @@
+/** What a configuration may name with `use`: handed in by the caller, so that nothing registers itself. */
+import type { PolicyDefinition } from '../core/policy.ts';
+import type { Profile } from '../core/profile.ts';
+import type { Problem } from './report.ts';
+
+export interface Parts {
+  readonly policies: readonly PolicyDefinition[];
+  readonly adapters: readonly Profile[];
+}
+
+/** A policy as a configuration uses it: its options are checked and complete. */
+export interface LoadedPolicy {
+  /** As written after `use`. */
+  readonly use: string;
+  readonly definition: PolicyDefinition;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Where it stands, for what only its `create` can find wrong: `new ConfigError([{ ...place, message }])`. */
+  readonly place: Omit<Problem, 'message'>;
+}

@@ -1,0 +1,228 @@
+/**
+ * What a schema cannot say: ids are unique, addresses are addresses, a url is an origin. Reads the file as it was written, with
+ * mistakes in it, so that these findings stand beside those of the schema; what has the wrong type is left to the schema.
+ */
+import { isIP } from 'node:net';
+import { algorithmOf, signingKey } from '../backend/signing-key.ts';
+import { realClock } from '../core/clock.ts';
+import { toMs } from '../core/duration.ts';
+import { isHeaderName, isHeaderValue, isHopByHop } from '../core/headers.ts';
+import { isChannelName } from '../core/ids.ts';
+import { SettingsSchema } from '../core/settings.ts';
+import { createSigner } from '../wire/grip-signature.ts';
+import { withDefaults } from './defaults.ts';
+import { isMapping } from './json-schema.ts';
+import { finding, type Finding } from './report.ts';
+import { plain } from './schema.ts';
+import type { Path } from './walk.ts';
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+/** All findings about a file in which short forms are written out. */
+export function checkRules(file: Mapping): Finding[] {
+  const defaults = mapping(file['defaults']);
+  return [
+    ...checkPorts(file),
+    ...checkControl(mapping(file['control'])),
+    ...checkGrip(mapping(file['grip'])),
+    ...texts(file['trustedProxies']).flatMap(([proxy, index]) => checkRange(proxy, ['trustedProxies', index])),
+    ...texts(file['stripHeaders']).flatMap(([name, index]) => checkStripped(name, ['stripHeaders', index])),
+    ...checkOptions(defaults, ['defaults']),
+    ...checkIds(list(file['routes'])),
+    ...list(file['routes']).flatMap((route, index) => checkRoute(mapping(route), ['routes', index])),
+  ];
+}
+
+function checkRoute(route: Mapping, path: Path): Finding[] {
+  const targets = list(route['targets']).map((target, index) => [target, [...path, 'targets', index]] as const);
+  const all = 'target' in route ? [[route['target'], [...path, 'target']] as const, ...targets] : targets;
+  return [
+    ...checkTargetKeys(route, path),
+    ...checkOptions(route, path),
+    ...all.flatMap(([target, targetPath]) => checkTarget(mapping(target), targetPath)),
+  ];
+}
+
+function checkTargetKeys(route: Mapping, path: Path): Finding[] {
+  const both = 'target' in route && 'targets' in route;
+  if (both) return [{ path: [...path, 'targets'], message: 'stands beside "target"; a route has one or the other', at: 'key' }];
+  if ('target' in route || 'targets' in route) return [];
+  return [finding(path, 'has no "target": say where its requests go')];
+}
+
+/** What a route and `defaults` have in common. */
+function checkOptions(options: Mapping, path: Path): Finding[] {
+  const prefix = options['channelPrefix'];
+  const badPrefix = typeof prefix === 'string' && prefix !== '' && !isChannelName(prefix);
+  return [
+    ...checkHeaders(mapping(options['headers']), [...path, 'headers']),
+    ...checkPositive(options, 'idle', path),
+    ...(badPrefix ? [finding([...path, 'channelPrefix'], 'must be short and without control characters')] : []),
+  ];
+}
+
+function checkIds(routes: readonly unknown[]): Finding[] {
+  const ids = routes.map((route) => mapping(route)['id']);
+  return ids.flatMap((id, index) => {
+    const first = ids.indexOf(id);
+    return typeof id === 'string' && first < index
+      ? [finding(['routes', index, 'id'], `is the id of routes[${first}] too: ${JSON.stringify(id)}`)]
+      : [];
+  });
+}
+
+function checkTarget(target: Mapping, path: Path): Finding[] {
+  const tls = mapping(target['tls']);
+  const halfCertificate = 'cert' in tls !== 'key' in tls;
+  return [
+    ...(typeof target['url'] === 'string' ? checkOrigin(target['url'], target['dialect'], [...path, 'url']) : []),
+    ...checkPositive(target, 'timeout', path),
+    ...texts(target['channels']).flatMap(([channel, index]) =>
+      channel === '' || isChannelName(channel)
+        ? []
+        : [finding([...path, 'channels', index], 'must be short and without control characters')],
+    ),
+    ...(halfCertificate ? [finding([...path, 'tls'], 'needs both "cert" and "key", or neither')] : []),
+  ];
+}
+
+const schemes = ['http:', 'https:', 'ws:', 'wss:'];
+
+/** Messages never show the url: it may hold a password. */
+function checkOrigin(url: string, dialect: unknown, path: Path): Finding[] {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (!parsed || !schemes.includes(parsed.protocol))
+    return [finding(path, 'must be a url such as http://127.0.0.1:8080 (http, https, ws or wss)')];
+  if (parsed.username !== '' || parsed.password !== '')
+    return [finding(path, 'must not hold a user or password; use "headers" for credentials')];
+  if (parsed.search !== '' || parsed.hash !== '' || url.includes('?') || url.includes('#'))
+    return [finding(path, 'must not hold a query')];
+  if (parsed.pathname !== '/')
+    return [
+      finding(
+        path,
+        `must end after host and port (the client's own path is used), found the path ${JSON.stringify(parsed.pathname)}`,
+      ),
+    ];
+  const forWebSocket = parsed.protocol === 'ws:' || parsed.protocol === 'wss:';
+  if (!forWebSocket || dialect !== 'websocket-over-http') return [];
+  return [
+    finding(
+      path,
+      `names a WebSocket backend, but the dialect is "websocket-over-http"; write ${parsed.protocol === 'ws:' ? 'http' : 'https'}://`,
+    ),
+  ];
+}
+
+function checkHeaders(headers: Mapping, path: Path): Finding[] {
+  return Object.entries(headers).flatMap(([name, value]): Finding[] => {
+    const at = [...path, name];
+    if (!isHeaderName(name)) return [{ path: at, message: 'is not the name of a header field', at: 'key' }];
+    if (isOurs(name.toLowerCase())) return [{ path: at, message: 'is a header field that Foregate writes itself', at: 'key' }];
+    return typeof value === 'string' && !isHeaderValue(value)
+      ? [finding(at, 'has characters that a header field cannot hold')]
+      : [];
+  });
+}
+
+function isOurs(lowerName: string): boolean {
+  return (
+    isHopByHop(lowerName) ||
+    lowerName === 'content-length' ||
+    lowerName === 'host' ||
+    lowerName === 'connection-id' ||
+    lowerName.startsWith('grip-')
+  );
+}
+
+function checkStripped(name: string, path: Path): Finding[] {
+  return isHeaderName(name) && /^[^*]+\*?$/.test(name)
+    ? []
+    : [finding(path, `is not the name of a header field, with or without a "*" at its end: ${JSON.stringify(name)}`)];
+}
+
+function checkRange(range: string, path: Path): Finding[] {
+  const [address = '', bits, ...more] = range.split('/');
+  const family = isIP(address);
+  const sound =
+    family !== 0 &&
+    more.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)));
+  return sound ? [] : [finding(path, `must be an address or a range such as 10.0.0.0/8, found ${JSON.stringify(range)}`)];
+}
+
+function checkPorts(file: Mapping): Finding[] {
+  const places = listeners(file);
+  return places.flatMap(({ path, host, port }, index) => {
+    const other = places.slice(0, index).find((earlier) => earlier.port === port && overlap(earlier.host, host));
+    return other ? [finding([...path, 'port'], `is taken by another listener of this file: ${port}`)] : [];
+  });
+}
+
+/** Everything that will listen on a fixed port. */
+function listeners(file: Mapping): { readonly path: Path; readonly host: string; readonly port: number }[] {
+  const complete = mapping(withDefaults(file, plain(SettingsSchema)));
+  const clients = list(complete['listen']).map((entry, index) => [entry, ['listen', index]] as const);
+  return [...clients, [complete['control'], ['control']] as const].flatMap(([entry, path]) => {
+    const { host, port } = mapping(entry) as { readonly host?: unknown; readonly port?: unknown };
+    return typeof host === 'string' && typeof port === 'number' && port !== 0 ? [{ path, host, port }] : [];
+  });
+}
+
+function overlap(one: string, other: string): boolean {
+  return one === other || [one, other].some((host) => host === '0.0.0.0' || host === '::');
+}
+
+function checkControl(control: Mapping): Finding[] {
+  const host = control['host'];
+  if (typeof host !== 'string' || isLoopback(host) || 'ca' in mapping(control['tls'])) return [];
+  const entries = Object.values(mapping(control['auth'])).flatMap(list);
+  if (entries.length > 0) return [];
+  return [
+    finding(['control', 'host'], `is open to others, so "auth" or "tls.ca" must say who may call, found ${JSON.stringify(host)}`),
+  ];
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+function checkGrip(grip: Mapping): Finding[] {
+  const { key, algorithm } = grip as { readonly key?: unknown; readonly algorithm?: unknown };
+  if (typeof key !== 'string')
+    return algorithm === undefined || 'key' in grip ? [] : [finding(['grip', 'algorithm'], 'needs a "key"')];
+  // A variable or file that could not be read is reported already.
+  if (key.startsWith('${') || key.startsWith('file:')) return [];
+  const fitting = algorithmFor(key);
+  if (fitting === undefined) return [finding(['grip', 'key'], 'is not a private key (PEM, RSA or P-256) that can be read')];
+  if (algorithm === undefined || algorithm === fitting) return [];
+  return [finding(['grip', 'algorithm'], `does not fit the key, which is for ${fitting}`)];
+}
+
+/** Undefined for a key that cannot sign. */
+function algorithmFor(key: string): string | undefined {
+  try {
+    createSigner({ issuer: '', key }, realClock);
+    return algorithmOf(signingKey(key));
+  } catch {
+    return undefined;
+  }
+}
+
+function checkPositive(options: Mapping, key: string, path: Path): Finding[] {
+  const value = options[key];
+  const none = typeof value === 'string' && /^\d+(ms|s|m|h|d)$/.test(value) && toMs(value) === 0;
+  return none ? [finding([...path, key], `must be longer than nothing, found ${JSON.stringify(value)}`)] : [];
+}
+
+function mapping(value: unknown): Mapping {
+  return isMapping(value) ? value : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function texts(value: unknown): (readonly [text: string, index: number])[] {
+  return list(value).flatMap((entry, index) => (typeof entry === 'string' ? [[entry, index] as const] : []));
+}

@@ -1,0 +1,183 @@
+/** A configuration file as text: YAML 1.2, of which JSON is a part, with the place of every key and value. */
+import { readFile, stat } from 'node:fs/promises';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type Pair,
+  type YAMLError,
+} from 'yaml';
+import { ConfigError, type Problem } from './report.ts';
+import type { Path } from './walk.ts';
+
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+  /** The part of the path that exists in the file. */
+  readonly path: Path;
+}
+
+export interface Source {
+  /** As the caller named it. */
+  readonly file: string;
+  readonly value: unknown;
+  /** The place of a value, of its key, or of the nearest thing above it. */
+  locate(path: Path, at: 'value' | 'key'): Place;
+}
+
+/** Larger files are no configuration. */
+const fileBytesMax = 4_000_000;
+/** How often anchors may be used in all: a few lines of YAML could otherwise stand for gigabytes. */
+const aliasesMax = 100;
+
+/** @throws ConfigError if there is no such file, or it is not one mapping in YAML or JSON. */
+export async function readSource(file: string): Promise<Source> {
+  return parseSource(file, await readText(file));
+}
+
+/** @throws ConfigError if the text is not one mapping in YAML or JSON. */
+export function parseSource(file: string, text: string): Source {
+  const lines = new LineCounter();
+  const document = parse(file, text, lines);
+  const faults = telling([...document.errors, ...document.warnings]);
+  if (faults.length > 0) throw new ConfigError(faults.map((fault) => syntaxProblem(file, fault, lines)));
+  const unknown = unknownAliases(document);
+  if (unknown.length > 0) throw new ConfigError(unknown.map((offset) => aliasProblem(file, lines.linePos(offset))));
+  const value = toValue(file, document);
+  if (!isMap(document.contents))
+    throw problem(file, { ...start(document, lines), message: 'must be a mapping of keys, such as "routes:"' });
+  return { file, value, locate: (path, at) => locate(document, lines, path, at) };
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const about = await stat(file);
+    if (!about.isFile()) throw problem(file, { message: 'is not a file' });
+    if (about.size > fileBytesMax) throw problem(file, { message: `is larger than ${fileBytesMax} bytes` });
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw problem(file, { message: unreadable(error) });
+  }
+}
+
+const smallest = 'routes:\n  - id: main\n    target: http://127.0.0.1:8080';
+
+function unreadable(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return `was not found. Make one, or name another with --config. The smallest is:\n\n${smallest}\n`;
+  if (code === 'EACCES') return 'cannot be read: permission denied';
+  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'is not valid UTF-8';
+  return `cannot be read (${typeof code === 'string' ? code : 'unknown error'})`;
+}
+
+function parse(file: string, text: string, lineCounter: LineCounter): Document {
+  try {
+    // No pretty errors: they quote lines of the file, which may hold secrets.
+    return parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, strict: true });
+  } catch {
+    // The parser gives up on thousands of nested brackets.
+    throw problem(file, { message: 'is nested too deeply' });
+  }
+}
+
+/** Keys that stand twice are all told; of other mistakes only the first, since it causes the next. */
+function telling(faults: readonly YAMLError[]): YAMLError[] {
+  const others = faults.filter(({ code }) => code !== 'DUPLICATE_KEY');
+  return others.length > 0 ? others.slice(0, 1) : [...faults];
+}
+
+function toValue(file: string, document: Document): unknown {
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: aliasesMax });
+    // Refuses an anchor that is used inside itself.
+    JSON.stringify(value);
+    return value;
+  } catch (error) {
+    const many = error instanceof ReferenceError && error.message.startsWith('Excessive');
+    throw problem(file, {
+      message: many ? `uses its anchors more than ${aliasesMax} times` : 'has an anchor inside itself or nests too deeply',
+    });
+  }
+}
+
+const syntaxTexts: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: 'this key stands here twice',
+  TAB_AS_INDENT: 'tabs cannot indent YAML; use spaces',
+  MULTIPLE_DOCS: 'only one document may stand in the file',
+  BAD_INDENT: 'the indentation does not fit the lines above, or a bracket is not closed',
+  RESOURCE_EXHAUSTION: 'is nested too deeply',
+  MISSING_CHAR: 'a character is missing, such as a closing quote or bracket, or ":"',
+  BLOCK_AS_IMPLICIT_KEY: 'a mapping cannot start here; is a quote or a line break missing?',
+  TAG_RESOLVE_FAILED: 'this tag (!) is not known',
+  UNEXPECTED_TOKEN: 'this was not expected here; is a quote missing, as around "${NAME}" inside brackets?',
+  BLOCK_IN_FLOW: 'indented lines cannot stand inside brackets; is a comma or bracket missing?',
+  MULTILINE_IMPLICIT_KEY: 'a key must stand on one line; is ":" missing?',
+};
+
+function syntaxProblem(file: string, { code, pos }: YAMLError, lines: LineCounter): Problem {
+  const { line, col } = lines.linePos(pos[0]);
+  return { file, line, column: col, path: '', message: syntaxTexts[code] ?? `is not valid YAML (${code})` };
+}
+
+/** Where aliases stand that no anchor was given for: mostly a `*` that was meant as text. */
+function unknownAliases(document: Document): number[] {
+  const offsets: number[] = [];
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) === undefined) offsets.push(alias.range?.[0] ?? 0);
+    },
+  });
+  return offsets;
+}
+
+function aliasProblem(file: string, { line, col }: { line: number; col: number }): Problem {
+  return { file, line, column: col, path: '', message: 'text that begins with "*" must stand in quotes' };
+}
+
+function problem(file: string, about: { message: string; line?: number; column?: number }): ConfigError {
+  return new ConfigError([{ file, line: about.line ?? 0, column: about.column ?? 0, path: '', message: about.message }]);
+}
+
+function start(document: Document, lines: LineCounter): { line: number; column: number } {
+  const { line, col } = lines.linePos(document.contents?.range?.[0] ?? 0);
+  return { line, column: col };
+}
+
+function locate(document: Document, lines: LineCounter, path: Path, at: 'value' | 'key'): Place {
+  let node: Node | undefined = document.contents ?? undefined;
+  let offset = node?.range?.[0] ?? 0;
+  let depth = 0;
+  for (const key of path) {
+    node = isAlias(node) ? node.resolve(document) : node;
+    const step = childOf(node, key);
+    if (step === undefined) break;
+    depth += 1;
+    const [keyNode, valueNode] = step;
+    node = valueNode;
+    const shown = (at === 'key' && depth === path.length) || node === undefined ? (keyNode ?? node) : node;
+    offset = shown?.range?.[0] ?? offset;
+  }
+  const { line, col } = lines.linePos(offset);
+  // A target given as plain text has no keys: the path ends with the text.
+  return { line, column: col, path: isScalar(node) ? path.slice(0, depth) : path };
+}
+
+function childOf(
+  node: Node | undefined,
+  key: string | number,
+): readonly [key: Node | undefined, value: Node | undefined] | undefined {
+  if (isSeq(node)) {
+    const entry = node.items[Number(key)];
+    return entry === undefined ? undefined : [undefined, entry as Node];
+  }
+  if (!isMap(node)) return undefined;
+  const pair = node.items.find(({ key: keyNode }: Pair) => isScalar(keyNode) && String(keyNode.value) === String(key));
+  return pair && [pair.key as Node, (pair.value ?? undefined) as Node | undefined];
+}

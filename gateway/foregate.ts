@@ -1,0 +1,245 @@
+/** The program: makes its parts from a configuration, starts and stops them, and swaps routes and policies on a reload. */
+import { controlServer } from './control/server.ts';
+import { createMetrics } from './control/metrics.ts';
+import { Hub } from './channel/hub.ts';
+import { compile, type World } from './config/compile.ts';
+import type { LoadedConfig } from './config/load.ts';
+import { realClock } from './core/clock.ts';
+import type { ControlHost } from './core/control-host.ts';
+import { toMs } from './core/duration.ts';
+import { errors } from './core/errors.ts';
+import { silentLog, type Log } from './core/log.ts';
+import type { Bus } from './core/bus.ts';
+import { deny, type RouteHooks } from './core/policy.ts';
+import { isPromise } from './core/promise.ts';
+import type { Store } from './core/store.ts';
+import { createPassThrough } from './downstream/pass-through.ts';
+import { createLocalBus } from './engines/local-bus.ts';
+import { memoryStore } from './engines/memory-store.ts';
+import { Front } from './front/front.ts';
+import { Listener } from './front/listener.ts';
+import type { SessionParts } from './session/parts.ts';
+import { SessionRegistry, type Registered } from './session/registry.ts';
+import { repeatingSend } from './session/repeat.ts';
+import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+
+export interface Foregate {
+  /** Rejects with the system's error where a port is taken. */
+  start(): Promise<void>;
+  /** Where clients and publishers find it, once it has started. */
+  readonly addresses: { readonly clients: readonly string[]; readonly control: string };
+  /** Routes and policies change; ports, limits of the process and the control API's access do not. Rejects without any effect. */
+  reload(loaded: LoadedConfig): Promise<Reloaded>;
+  /** Takes nothing new, closes what is open with 1012, tells backends, and is done within the configured time. */
+  stop(): Promise<void>;
+}
+
+export interface Reloaded {
+  readonly routes: number;
+  /** Sessions that go on under the rules they began with. */
+  readonly kept: number;
+  /** Sessions that are being closed with 1012. */
+  readonly drained: number;
+}
+
+/** @throws whatever compiling the configuration throws */
+export async function createForegate(loaded: LoadedConfig, options: { readonly log?: Log } = {}): Promise<Foregate> {
+  const program = new Program(loaded, options.log ?? silentLog);
+  await program.compile(loaded);
+  return program;
+}
+
+/** How often it is looked whether the sessions of replaced routes are over. */
+const retireEveryMs = 1000;
+/** What a stop may take beyond the drain time: for answers that are on their way. */
+const stopGraceMs = 500;
+
+class Program implements Foregate {
+  readonly #loaded: LoadedConfig;
+  readonly #log: Log;
+  readonly #metrics: ReturnType<typeof createMetrics>;
+  readonly #store: Store = memoryStore();
+  readonly #registry: SessionRegistry;
+  readonly #hub: Hub;
+  readonly #bus: Bus;
+  readonly #listeners: Listener[];
+  readonly #control: Server;
+  /** Replaced worlds whose sessions are not over. */
+  readonly #retired = new Set<World>();
+  #world: World | undefined;
+  #retiring: NodeJS.Timeout | undefined;
+  #accepts = false;
+  #stopping: Promise<void> | undefined;
+
+  constructor(loaded: LoadedConfig, log: Log) {
+    this.#loaded = loaded;
+    this.#log = log;
+    this.#registry = new SessionRegistry(realClock.now);
+    this.#metrics = createMetrics({
+      sessions: () => this.#registry.size,
+      channels: () => [...this.#hub.channels()].length,
+      subscriptions: () => this.#hub.subscriptionCount,
+    });
+    this.#hub = new Hub({ want: (channel, wanted) => this.#bus.want(channel, wanted), log, metrics: this.#metrics });
+    this.#bus = createLocalBus((publication) => this.#hub.receive(publication));
+    const front = this.#makeFront();
+    const { listen: ports, limits } = loaded.settings;
+    this.#listeners = ports.map((one) => new Listener({ ...one, headerBytes: limits.headerBytes }, front));
+    this.#control = this.#makeControl();
+  }
+
+  async compile(loaded: LoadedConfig): Promise<void> {
+    this.#world = await compile(loaded, { store: this.#store, clock: realClock, log: this.#log, metrics: this.#metrics });
+  }
+
+  async start(): Promise<void> {
+    const { host, port } = this.#loaded.settings.control;
+    try {
+      await listen(this.#control, host, port);
+      for (const listener of this.#listeners) await listener.listen();
+    } catch (thrown) {
+      await this.stop();
+      throw thrown;
+    }
+    this.#accepts = true;
+  }
+
+  get addresses() {
+    const { address, family, port } = this.#control.address() as AddressInfo; // A TCP server that listens has one.
+    const scheme = this.#loaded.settings.control.tls === undefined ? 'http' : 'https';
+    const host = family === 'IPv6' ? `[${address}]` : address;
+    return { clients: this.#listeners.map((listener) => listener.address), control: `${scheme}://${host}:${port}` };
+  }
+
+  async reload(loaded: LoadedConfig): Promise<Reloaded> {
+    const old = this.#world;
+    await this.compile(loaded);
+    const leaving = [...this.#registry.live()].filter(({ route }) => route.reload === 'drain');
+    const kept = [...this.#registry.live()].length - leaving.length;
+    void this.#endSlowly(leaving, toMs(loaded.settings.drain));
+    if (old !== undefined) this.#retire(old);
+    return { routes: loaded.routes.length, kept, drained: leaving.length };
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#accepts = false;
+    for (const listener of this.#listeners) listener.stopAccepting();
+    const drainMs = toMs(this.#loaded.settings.drain);
+    for (const session of this.#registry.all()) session.end(restarting);
+    await this.#registry.empty(drainMs + stopGraceMs);
+    for (const listener of this.#listeners) listener.close();
+    for (const session of this.#registry.live()) session.drop();
+    this.#control.close();
+    this.#control.closeAllConnections();
+    clearTimeout(this.#retiring);
+    this.#registry.close();
+    for (const world of [this.#world, ...this.#retired]) await world?.dispose();
+    await this.#bus.close();
+    await this.#store.close();
+  }
+
+  /** Spread over the time, so that clients do not come back all at once. */
+  async #endSlowly(sessions: readonly Registered[], overMs: number): Promise<void> {
+    for (const session of sessions) {
+      session.end(restarting);
+      await new Promise((resolve) => setTimeout(resolve, overMs / sessions.length));
+    }
+  }
+
+  #retire(world: World): void {
+    this.#retired.add(world);
+    this.#retiring ??= setInterval(() => void this.#disposeRetired(), retireEveryMs).unref();
+  }
+
+  async #disposeRetired(): Promise<void> {
+    const used = new Set([...this.#registry.all()].map(({ route }) => route)); // A backend may still have to be told of the end.
+    for (const world of this.#retired) {
+      if (world.routes.some((route) => used.has(route))) continue;
+      this.#retired.delete(world);
+      await world.dispose();
+    }
+    if (this.#retired.size > 0) return;
+    clearInterval(this.#retiring);
+    this.#retiring = undefined;
+  }
+
+  #makeFront(): Front {
+    const sessions: SessionParts = {
+      hub: this.#hub,
+      registry: this.#registry,
+      metrics: this.#metrics,
+      log: this.#log,
+      clock: realClock,
+      send: repeatingSend(this.#metrics),
+    };
+    return new Front({
+      sessions,
+      passThrough: createPassThrough({ clock: realClock, log: this.#log }),
+      router: () => this.#current.router,
+      limits: this.#loaded.settings.limits,
+      accepts: () => this.#accepts,
+    });
+  }
+
+  #makeControl(): Server {
+    const { control, limits } = this.#loaded.settings;
+    const publishHooks = (): RouteHooks['publish'] => this.#current.controlHooks.publish;
+    const hooks = {
+      get publish() {
+        return publishHooks();
+      },
+    };
+    return controlServer(
+      { host: this.#controlHost(), hooks, auth: control.auth, limits, metricsText: () => this.#metrics.text(), log: this.#log },
+      { tls: control.tls },
+    );
+  }
+
+  get #current(): World {
+    if (this.#world === undefined) throw new TypeError('The configuration is not compiled yet.');
+    return this.#world;
+  }
+
+  #controlHost(): ControlHost {
+    const registry = this.#registry;
+    return {
+      publish: (items) => {
+        this.#metrics.count('publications', items.length);
+        for (const item of items) {
+          const publishing = this.#bus.publish(item);
+          if (isPromise(publishing)) void publishing.catch((error: unknown) => this.#log.error('publish.failed', { error }));
+        }
+      },
+      refresh: (id) => {
+        const session = registry.get(id);
+        session?.ask();
+        return session !== undefined;
+      },
+      has: (id) => registry.get(id) !== undefined,
+      *sessions() {
+        for (const session of registry.live()) yield session.info();
+      },
+      session: (id) => registry.get(id)?.info(),
+      channels: () => this.#hub.channels(),
+      ready: () => this.#accepts,
+    };
+  }
+}
+
+const restarting = deny('shutting-down', errors['shutting-down'].text);
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
