@@ -1,0 +1,38 @@
+/** How the command ends when something is wrong: 2 for a configuration, 1 for all else; one plain message, no stack. */
+import { ConfigError } from '../gateway/config/report.ts';
+
+/** Says what is wrong on standard error and sets the exit code. */
+export function exitWith(error: unknown): void {
+  console.error(messageOf(error));
+  process.exitCode = error instanceof ConfigError ? 2 : 1;
+}
+
+/** A sentence for people: a port in use is told with what to do about it. */
+export function messageOf(error: unknown): string {
+  const fault = systemFault(error);
+  if (fault?.code === 'EADDRINUSE')
+    return `Port ${fault.port} of ${fault.address} is in use. Stop what listens there, or take any free port with --port 0.`;
+  if (fault?.code === 'EACCES' && fault.port !== '')
+    return `Port ${fault.port} of ${fault.address} may not be used by this user; ports from 1024 on may.`;
+  if (fault?.code === 'EADDRNOTAVAIL') return `The address ${fault.address} is not one of this machine.`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+interface SystemFault {
+  readonly code: string;
+  readonly address: string;
+  readonly port: string;
+}
+
+/** The error of the operating system, under whatever was put around it. */
+function systemFault(error: unknown): SystemFault | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (!('syscall' in error)) return systemFault(error.cause);
+  // The shape of Node's system errors (errors.md, "Class: SystemError").
+  const {
+    code = '',
+    address = '',
+    port = '',
+  } = error as { readonly code?: string; readonly address?: string; readonly port?: number | '' };
+  return { code, address, port: String(port) };
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+/** The command. Each subcommand has a file of its own beside this one. */
+import { Command } from 'commander';
+import { checkCommand } from './check.ts';
+import { exitWith } from './exit.ts';
+import { publishCommand } from './publish.ts';
+import { runCommand } from './run.ts';
+import { tokenCommand } from './token.ts';
+import { version } from './version.ts';
+
+const program = new Command('foregate')
+  .description(
+    'Keeps the WebSockets of clients in front of an HTTP API gateway, and turns what arrives on them into short HTTP requests.',
+  )
+  .helpCommand(false)
+  .showHelpAfterError('(--help says more)');
+
+for (const command of [runCommand(), checkCommand(), publishCommand(), tokenCommand()]) program.addCommand(command);
+for (const command of [program, ...program.commands]) command.version(version(), '-V, --version', 'print the version');
+for (const command of program.commands) command.copyInheritedSettings(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  exitWith(error);
+}

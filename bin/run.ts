@@ -1,0 +1,91 @@
+/** `foregate run`: the program itself, and what it makes of signals. */
+import { Command } from 'commander';
+import { loadConfig, type LoadedConfig } from '../gateway/config/load.ts';
+import { ConfigError } from '../gateway/config/report.ts';
+import type { Log } from '../gateway/core/log.ts';
+import type { Foregate } from '../gateway/foregate.ts';
+import { messageOf } from './exit.ts';
+import { createLog } from './log.ts';
+import { configOption, parsePort } from './options.ts';
+import { parts } from '../gateway/parts.ts';
+
+interface RunOptions {
+  readonly config: string;
+  readonly port?: number;
+}
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description('Starts Foregate. SIGHUP reads the configuration again, SIGTERM and SIGINT stop.')
+    .addOption(configOption())
+    .option(
+      '-p, --port <number>',
+      'the port for clients, instead of the first in the configuration; 0 takes any free one',
+      parsePort,
+    )
+    .action(run);
+}
+
+async function run(options: RunOptions): Promise<void> {
+  const loaded = await load(options);
+  const log = createLog(loaded.settings.log);
+  // Only here: no other command needs the servers, and they take longest to load.
+  const { createForegate } = await import('../gateway/foregate.ts');
+  const foregate = await createForegate(loaded, { log });
+  try {
+    await foregate.start();
+  } catch (error) {
+    await foregate.stop();
+    throw error;
+  }
+  for (const address of foregate.addresses.clients) log.info('listening', { for: 'clients', address });
+  log.info('listening', { for: 'control', address: foregate.addresses.control });
+  stopOnSignals(foregate, log);
+  reloadOnSignal(foregate, log, options);
+}
+
+async function load({ config, port }: RunOptions): Promise<LoadedConfig> {
+  const loaded = await loadConfig(config, parts);
+  return port === undefined ? loaded : withPort(loaded, port);
+}
+
+function withPort(loaded: LoadedConfig, port: number): LoadedConfig {
+  const listen = loaded.settings.listen.map((listener, index) => (index === 0 ? { ...listener, port } : listener));
+  return { ...loaded, settings: { ...loaded.settings, listen } };
+}
+
+function reloadOnSignal(foregate: Foregate, log: Log, options: RunOptions): void {
+  // One after the other: two signals in a row must not compile two configurations side by side.
+  let busy: Promise<void> = Promise.resolve();
+  process.on('SIGHUP', () => {
+    busy = busy.then(() => reload(foregate, log, options));
+  });
+}
+
+/** A configuration that is wrong changes nothing. */
+async function reload(foregate: Foregate, log: Log, options: RunOptions): Promise<void> {
+  try {
+    log.info('config.reloaded', { ...(await foregate.reload(await load(options))) });
+  } catch (error) {
+    if (error instanceof ConfigError) return log.error('config.refused', { problems: error.message.split('\n') });
+    log.error('config.refused', { error });
+  }
+}
+
+function stopOnSignals(foregate: Foregate, log: Log): void {
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info('stopping', { signal });
+    foregate.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(messageOf(error));
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}

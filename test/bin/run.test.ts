@@ -1,0 +1,150 @@
+/** `foregate run`: starts, reloads, stops. */
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WebSocket } from 'ws';
+import type { Process } from '../support/processes.ts';
+import { foregate, outputOf, startForegate } from './command.ts';
+
+let folder: string;
+let backend: Server;
+let target: string;
+let started: Process | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'foregate-'));
+  backend = createServer((request, response) => response.end(`backend: ${request.url ?? ''}`)).listen(0, '127.0.0.1');
+  await once(backend, 'listening');
+  target = `http://127.0.0.1:${portOf(backend)}`;
+});
+afterEach(async () => {
+  await started?.stop('SIGKILL');
+  started = undefined;
+  backend.close();
+  backend.closeAllConnections();
+  await rm(folder, { recursive: true });
+});
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port; // A TCP server has no other kind of address.
+}
+
+function write(route: string, more = ''): Promise<void> {
+  const text = `listen: [{ host: 127.0.0.1 }]\ncontrol: { port: 0 }\ndrain: 100ms\n${more}\nroutes: [{ id: ${route}, match: { path: /${route} }, target: "${target}" }]\n`;
+  return writeFile(join(folder, 'foregate.yaml'), text);
+}
+
+async function start(): Promise<{ readonly url: string; readonly control: string; readonly run: Process }> {
+  started = startForegate(['run', '--port', '0'], { cwd: folder });
+  const [, url = ''] = await outputOf(started, /"for":"clients","address":"([^"]+)"/);
+  const [, control = ''] = await outputOf(started, /"for":"control","address":"([^"]+)"/);
+  return { url, control, run: started };
+}
+
+async function statusOf(url: string): Promise<number> {
+  const reply = await fetch(url);
+  await reply.body?.cancel();
+  return reply.status;
+}
+
+describe('foregate run', () => {
+  it('logs where it listens, one line of JSON each, and serves there', async () => {
+    await write('a');
+    const { url, control, run } = await start();
+    for (const line of run.output().trim().split('\n')) {
+      const { level, time, event } = JSON.parse(line) as Record<string, unknown>;
+      deepEqual([level, event], ['info', 'listening']);
+      ok(!Number.isNaN(Date.parse(String(time))));
+    }
+    equal(await (await fetch(`${url}/a/b`)).text(), 'backend: /a/b');
+    equal(await statusOf(`${control}/publish/`), 405);
+  });
+
+  it('reads its configuration again at SIGHUP, and says what came of it', async () => {
+    await write('a');
+    const { url, run } = await start();
+    await write('b');
+    process.kill(run.pid, 'SIGHUP');
+    await outputOf(run, /"routes":1,"kept":0,"drained":0,"event":"config\.reloaded"/);
+    deepEqual([await statusOf(`${url}/a`), await statusOf(`${url}/b`)], [404, 200]);
+  });
+
+  it('goes on unchanged when the new configuration is wrong, and logs the lines that `check` prints', async () => {
+    await write('a');
+    const { url, run } = await start();
+    await write('b', 'colour: red');
+    process.kill(run.pid, 'SIGHUP');
+    const [, problems = ''] = await outputOf(run, /"problems":(\[.*?\]),"event":"config\.refused"/);
+    deepEqual([await statusOf(`${url}/a`), await statusOf(`${url}/b`)], [200, 404]);
+    const { stderr } = await foregate(['check'], { cwd: folder });
+    deepEqual(JSON.parse(problems), stderr.trimEnd().split('\n'));
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`stops at ${signal} and ends with 0`, async () => {
+      await write('a');
+      const { url, run } = await start();
+      process.kill(run.pid, signal);
+      equal(await run.ended, 0);
+      await fetch(url).then(
+        () => ok(false, 'it still answers'),
+        () => undefined,
+      );
+    });
+  }
+
+  it('ends at once with 1 at a second signal', async () => {
+    // A client that never answers the close frame keeps the first stop busy.
+    await write('a', 'log: { level: info }');
+    const socketBackend = await echoBackend();
+    await writeFile(
+      join(folder, 'foregate.yaml'),
+      `listen: [{ host: 127.0.0.1 }]\ncontrol: { port: 0 }\ndrain: 1h\nroutes: [{ id: a, target: "http://127.0.0.1:${portOf(socketBackend)}" }]\n`,
+    );
+    const { url, run } = await start();
+    const socket = new WebSocket(url.replace('http', 'ws'));
+    try {
+      await once(socket, 'open');
+      socket.pause();
+      process.kill(run.pid, 'SIGTERM');
+      await outputOf(run, /"event":"stopping"/);
+      process.kill(run.pid, 'SIGTERM');
+      equal(await run.ended, 1);
+    } finally {
+      socket.terminate();
+      socketBackend.close();
+      socketBackend.closeAllConnections();
+    }
+  });
+
+  it('names a port that is in use and what to do, and ends with 1', async () => {
+    const taken = portOf(backend);
+    await write('a');
+    const { code, stderr } = await foregate(['run', '--port', String(taken)], { cwd: folder });
+    equal(code, 1);
+    match(stderr, new RegExp(`^Port ${taken} of 127\\.0\\.0\\.1 is in use\\..*--port 0\\.\n$`));
+  });
+
+  it('ends with 2 for a configuration that is wrong or missing', async () => {
+    const missing = await foregate(['run'], { cwd: folder });
+    equal(missing.code, 2);
+    match(missing.stderr, /^foregate\.yaml +was not found/);
+    await write('a', 'colour: red');
+    const wrong = await foregate(['run'], { cwd: folder });
+    deepEqual([wrong.code, wrong.stdout], [2, '']);
+    match(wrong.stderr, /colour +is not a known key/);
+  });
+});
+
+/** Accepts every WebSocket-over-HTTP session and says nothing. */
+async function echoBackend(): Promise<Server> {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'Content-Type': 'application/websocket-events' }).end('OPEN\r\n');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
