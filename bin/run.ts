@@ -38,10 +38,11 @@ async function run(options: RunOptions): Promise<void> {
     await foregate.stop();
     throw error;
   }
-  for (const address of foregate.addresses.clients) log.info('listening', { for: 'clients', address });
-  log.info('listening', { for: 'control', address: foregate.addresses.control });
+  // Who reads the addresses may send a signal at once.
   stopOnSignals(foregate, log);
   reloadOnSignal(foregate, log, options);
+  for (const address of foregate.addresses.clients) log.info('listening', { for: 'clients', address });
+  log.info('listening', { for: 'control', address: foregate.addresses.control });
 }
 
 async function load({ config, port }: RunOptions): Promise<LoadedConfig> {

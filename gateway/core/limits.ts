@@ -9,6 +9,8 @@ export const limits = {
   headerFields: 64,
   /** Bytes of client content that wait for the backend, per session; then reading pauses (GRIP: 200000). */
   queueBytes: 200_000,
+  /** Events of one session that wait for the backend, since those without content have no bytes to count. */
+  queueEvents: 10_000,
   /** One message from a client; a larger one closes the session with 1009 (GRIP: below 200000). */
   messageBytes: 199_999,
   /** Bytes towards a client that its socket has not taken; above it no next request starts (GRIP: 200000). */

@@ -4,7 +4,7 @@
  * http-proxy-middleware carries the bytes. It is shown neither path nor header fields of the client, which it would read as
  * URLs and options of its own: what goes out is written here, just before the request leaves.
  */
-import { STATUS_CODES, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type Agent, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createProxyMiddleware, type RequestHandler } from 'http-proxy-middleware';
 import type { Clock, Timer } from '../core/clock.ts';
 import { errors, type ErrorCode } from '../core/errors.ts';
@@ -56,13 +56,14 @@ export function createPassThrough(terms: PassThroughTerms): PassThrough {
     if (!place) places.set(target, (place = openPlace(target, terms)));
     return place;
   };
+  const road: Road = { terms, placeOf, send: createSender() };
   return {
     handle(plain) {
       if (isEventRequest(plain.session.request.headers)) {
         answer(plain, 403, 'Client not allowed to send WebSocket events directly.\n');
         return;
       }
-      const passage = new Passage(plain, terms, placeOf);
+      const passage = new Passage(plain, road);
       (plain.request as Carried)[passageOf] = passage; // What is in it is ours alone.
       passage.start();
     },
@@ -73,32 +74,58 @@ export function createPassThrough(terms: PassThroughTerms): PassThrough {
 export function isEventRequest(headers: HeaderList): boolean {
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] ?? '';
-    if (name.length === 12 && /^content[-_]type$/i.test(name) && /application\/websocket-events/i.test(headers[i + 1] ?? '')) return true;
+    if (name.length === 12 && /^content[-_]type$/i.test(name) && /application\/websocket-events/i.test(headers[i + 1] ?? ''))
+      return true;
   }
   return false;
+}
+
+/** What all passages share. */
+interface Road {
+  readonly terms: PassThroughTerms;
+  readonly placeOf: (target: Target) => Place;
+  readonly send: RequestHandler<Carried>;
 }
 
 /** A target as plain requests need it. */
 interface Place {
   readonly gate: Gate;
-  readonly send: RequestHandler<Carried>;
+  readonly agent: Agent;
+  /** In parts, so that it is not parsed for every request. */
+  readonly address: { readonly protocol: string; readonly host: string; readonly hostname: string; readonly port: string };
 }
 
 const idleMsDefault = 4000;
 const connectMsDefault = 4000;
+
+function openPlace(
+  target: Target,
+  { idleMs = idleMsDefault, connectMs = connectMsDefault, connections }: PassThroughTerms,
+): Place {
+  const { protocol, hostname, port } = new URL(target.origin);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return {
+    gate: new Gate(connections ?? limits.targetConnections),
+    agent: createTargetAgent(target, { idleMs, connectMs }),
+    address: { protocol, host, hostname: host, port },
+  };
+}
 
 /** Where the library's events find the passage of their request; a WeakMap costs the collector more per request than all else here. */
 const passageOf = Symbol('passage');
 
 type Carried = IncomingMessage & { [passageOf]?: Passage };
 
-function openPlace(target: Target, terms: PassThroughTerms): Place {
-  const { idleMs = idleMsDefault, connectMs = connectMsDefault } = terms;
-  const { protocol, hostname, port } = new URL(target.origin);
-  const host = hostname.replace(/^\[|\]$/g, '');
-  const send = createProxyMiddleware<Carried>({
-    target: { protocol, host, hostname: host, port },
-    agent: createTargetAgent(target, { idleMs, connectMs }),
+/** One for all targets, because each leaves a listener at the server for good. */
+function createSender(): RequestHandler<Carried> {
+  return createProxyMiddleware<Carried>({
+    router: (request, _response, options) => {
+      const place = request[passageOf]?.place;
+      if (!place) throw new Error('A request that never set out.');
+      // The options of this request alone: they are copied for each.
+      options.agent = place.agent;
+      return place.address;
+    },
     selfHandleResponse: true,
     ws: false,
     // The default plugins log and answer errors in their own way.
@@ -107,20 +134,16 @@ function openPlace(target: Target, terms: PassThroughTerms): Place {
       (proxy) => {
         proxy.on('proxyReq', (upstream, request) => request[passageOf]?.connected(upstream));
         proxy.on('proxyRes', (reply, request) => request[passageOf]?.replied(reply));
-        proxy.on('error', (error, request) => {
-          request?.[passageOf]?.failed(error);
-        });
+        proxy.on('error', (error, request) => request?.[passageOf]?.failed(error));
       },
     ],
   });
-  return { send, gate: new Gate(terms.connections ?? limits.targetConnections) };
 }
 
 /** One request on its way: prepared, sent, answered. Every step may be the last, because the client may leave at any time. */
 class Passage {
   readonly #plain: PlainRequest;
-  readonly #terms: PassThroughTerms;
-  readonly #placeOf: (target: Target) => Place;
+  readonly #road: Road;
   readonly #framing: Framing;
   readonly #tried: string[] = [];
   #place: Place | undefined;
@@ -129,12 +152,12 @@ class Passage {
   #reply: IncomingMessage | undefined;
   #deadline: Timer | undefined;
   #movedBytes = 0;
+  #isRelayed = false;
   #resent = false;
 
-  constructor(plain: PlainRequest, terms: PassThroughTerms, placeOf: (target: Target) => Place) {
+  constructor(plain: PlainRequest, road: Road) {
     this.#plain = plain;
-    this.#terms = terms;
-    this.#placeOf = placeOf;
+    this.#road = road;
     this.#framing = framingOf(plain.request);
   }
 
@@ -143,7 +166,7 @@ class Passage {
     request.url = '/';
     request.headers = this.#framing.length === undefined ? {} : { 'content-length': this.#framing.length };
     response.once('close', () => this.#end());
-    if (this.#framing.length !== undefined || this.#framing.chunked) request.once('end', () => this.#watch(this.#target.timeoutMs));
+    if (hasBody(this.#framing)) request.once('end', () => this.#watchReply());
     this.#tryTarget();
   }
 
@@ -157,7 +180,7 @@ class Passage {
     try {
       writeHead(upstream, this.#draft, this.#framing);
     } catch (error) {
-      this.#terms.log.error('pass-through.head', { route: this.#plain.route.id, error });
+      this.#road.terms.log.error('pass-through.head', { route: this.#plain.route.id, error });
       this.#fail('policy-failed');
       return;
     }
@@ -185,7 +208,7 @@ class Passage {
   /** The request could not be sent or its connection broke. */
   failed(error: Error): void {
     if (this.#reply || this.#isAnswered()) return;
-    this.#terms.log.debug('pass-through.failed', { route: this.#plain.route.id, target: this.#target.origin, error });
+    this.#road.terms.log.debug('pass-through.failed', { route: this.#plain.route.id, target: this.#target.origin, error });
     if (!this.#upstream) {
       this.#tryTarget();
     } else if (this.#mayResend(error)) {
@@ -195,6 +218,11 @@ class Passage {
     } else {
       this.#fail('downstream-lost');
     }
+  }
+
+  /** Where it goes now. */
+  get place(): Place | undefined {
+    return this.#place;
   }
 
   get #target(): Target {
@@ -211,13 +239,18 @@ class Passage {
       this.#fail('downstream-unreachable');
       return;
     }
+    // Every attempt adds listeners of the library's to the two.
+    if (this.#tried.length > 0) for (const message of [this.#plain.request, this.#plain.response]) message.setMaxListeners(0);
     this.#tried.push(hostOf(target.origin));
     this.#watch(target.timeoutMs);
     const head = buildPlainHead(session.request, route, target, session.consumed);
-    this.#whenDone(() => target.profile.prepare(head, session), () => {
-      const draft = { method: session.request.method, path: head.path, headers: head.headers, body: undefined };
-      this.#decide(runHooks(route.hooks.request, session, draft), () => this.#enter(draft));
-    });
+    this.#whenDone(
+      () => target.profile.prepare(head, session),
+      () => {
+        const draft = { method: session.request.method, path: head.path, headers: head.headers, body: undefined };
+        this.#decide(runHooks(route.hooks.request, session, draft), () => this.#enter(draft));
+      },
+    );
   }
 
   #enter(draft: RequestDraft): void {
@@ -230,7 +263,7 @@ class Passage {
     const signer = grip?.signer;
     if (signer) draft.headers.push('Grip-Sig', signer.sign());
     this.#draft = draft;
-    const place = this.#placeOf(this.#target);
+    const place = this.#road.placeOf(this.#target);
     const entered = place.gate.enter(() => {
       if (this.#isAnswered()) return false;
       this.#place = place;
@@ -242,16 +275,16 @@ class Passage {
 
   #send(): void {
     const { request, response } = this.#plain;
-    void this.#placeOf(this.#target).send(request, response);
+    void this.#road.send(request, response);
   }
 
   /** A kept connection may be closed by the other side in the very moment it is used again. */
   #mayResend(error: Error): boolean {
     const { request } = this.#plain;
-    const isStale = this.#upstream?.reusedSocket === true && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+    const isStale =
+      this.#upstream?.reusedSocket === true && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
     const isSafe = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS';
-    const isEmpty = this.#framing.length === undefined && !this.#framing.chunked;
-    return isStale && isSafe && isEmpty && !this.#resent && this.#target.retry === 'once';
+    return isStale && isSafe && !hasBody(this.#framing) && !this.#resent && this.#target.retry === 'once';
   }
 
   #relay(reply: IncomingMessage): void {
@@ -261,6 +294,7 @@ class Passage {
       this.#fail('bad-reply');
       return;
     }
+    this.#isRelayed = true;
     const headers = cleanReplyHeaders(reply.rawHeaders);
     for (const part of answerHeaders) headers.push(part);
     response.sendDate = false;
@@ -271,7 +305,7 @@ class Passage {
   /** Goes on when the value is there; what throws ends the request. */
   #whenDone<T>(value: () => MaybePromise<T>, then: (value: T) => void): void {
     const wrong = (error: unknown): void => {
-      this.#terms.log.error('pass-through.broken', { route: this.#plain.route.id, error });
+      this.#road.terms.log.error('pass-through.broken', { route: this.#plain.route.id, error });
       this.#fail('internal');
     };
     const goOn = (done: T): void => {
@@ -287,34 +321,46 @@ class Passage {
   }
 
   #decide(verdict: MaybePromise<Verdict>, goOn: () => void): void {
-    this.#whenDone(() => verdict, (decided) => {
-      if (decided?.kind === 'deny') this.#refuse(decided);
-      else if (decided?.kind === 'delay') this.#terms.clock.after(decided.ms, () => this.#whenDone(() => undefined, goOn));
-      else goOn();
-    });
+    this.#whenDone(
+      () => verdict,
+      (decided) => {
+        if (decided?.kind === 'deny') this.#refuse(decided);
+        else if (decided?.kind === 'delay') this.#road.terms.clock.after(decided.ms, () => this.#whenDone(() => undefined, goOn));
+        else goOn();
+      },
+    );
   }
 
   #refuse(denial: Denial): void {
-    this.#upstream?.destroy();
+    this.#dropUnanswered();
     this.#plain.refuse(denial);
+  }
+
+  /** A reply that is not wanted waits unread until the client has its answer: the library ends both sides together. */
+  #dropUnanswered(): void {
+    if (!this.#reply) this.#upstream?.destroy();
   }
 
   #fail(code: ErrorCode): void {
     const { response, route } = this.#plain;
-    this.#terms.log.warn('pass-through.error', { route: route.id, code, tried: this.#tried });
-    this.#upstream?.destroy();
+    this.#road.terms.log.warn('pass-through.error', { route: route.id, code, tried: this.#tried });
+    this.#dropUnanswered();
     if (response.headersSent) {
       this.#cut();
       return;
     }
     const { status } = errors[code];
     const isFull = route.debug && code === 'downstream-unreachable';
-    answer(this.#plain, status, isFull ? `Unable to connect to any targets. Tried: ${this.#tried.join(', ')}\n` : 'Error while proxying to origin.\n');
+    answer(
+      this.#plain,
+      status,
+      isFull ? `Unable to connect to any targets. Tried: ${this.#tried.join(', ')}\n` : 'Error while proxying to origin.\n',
+    );
   }
 
   #broken(): void {
-    if (this.#plain.response.headersSent) this.#cut();
-    else this.#fail('downstream-lost');
+    if (this.#isRelayed) this.#cut();
+    else if (!this.#isAnswered()) this.#fail('downstream-lost');
   }
 
   /** A reply that broke off must look broken to the client: without a length only a reset tells it from one that is complete. */
@@ -331,10 +377,15 @@ class Passage {
     return response.headersSent || response.destroyed;
   }
 
+  /** The request is out: now the backend has its time. */
+  #watchReply(): void {
+    if (!this.#reply && !this.#isAnswered()) this.#watch(this.#target.timeoutMs);
+  }
+
   /** (Re)starts the deadline: for the head of the reply, or for anything to move once it is there. */
   #watch(ms: number): void {
     this.#deadline?.cancel();
-    this.#deadline = this.#terms.clock.after(ms, () => this.#checkDeadline());
+    this.#deadline = this.#road.terms.clock.after(ms, () => this.#checkDeadline());
   }
 
   #checkDeadline(): void {
@@ -374,6 +425,10 @@ const noBody = Buffer.alloc(0);
 interface Framing {
   readonly length: string | undefined;
   readonly chunked: boolean;
+}
+
+function hasBody({ length, chunked }: Framing): boolean {
+  return length !== undefined || chunked;
 }
 
 function framingOf(request: IncomingMessage): Framing {

@@ -6,6 +6,7 @@ import { ForegateError, toForegateError } from '../core/errors.ts';
 import { contentBytes, type ClientEvent } from '../core/event.ts';
 import type { Batch } from '../core/exchange.ts';
 import type { Step } from '../core/instruction.ts';
+import { limits } from '../core/limits.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Outcome } from './exchange.ts';
 import type { Upstream } from './upstream.ts';
@@ -54,6 +55,10 @@ export class Pump implements Upstream {
     this.#host = host;
   }
 
+  get #full(): boolean {
+    return this.#bytes > this.#host.queueBytes || this.#queue.length > limits.queueEvents;
+  }
+
   get finished(): boolean {
     return this.#end === 'stopped' && !this.#busy;
   }
@@ -69,7 +74,7 @@ export class Pump implements Upstream {
     if (this.#end !== 'no') return;
     this.#queue.push(event);
     this.#bytes += contentBytes(event);
-    if (this.#bytes > this.#host.queueBytes && !this.#paused) {
+    if (this.#full && !this.#paused) {
       this.#paused = true;
       this.#host.pause();
     }
@@ -174,7 +179,7 @@ export class Pump implements Upstream {
     this.#queue = count === this.#queue.length ? [] : this.#queue.slice(count);
     this.#bytes -= sum(events);
     this.#offered = 0;
-    if (this.#paused && this.#bytes <= this.#host.queueBytes) {
+    if (this.#paused && !this.#full) {
       this.#paused = false;
       this.#host.resume();
     }

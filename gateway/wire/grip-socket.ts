@@ -5,6 +5,7 @@ import type { Message } from '../core/event.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
 import type { GripSocket, Instruction, KeepAlive } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
+import { isSendable } from './websocket-frame.ts';
 
 const control = Buffer.from('c:');
 
@@ -117,7 +118,8 @@ function frameOf(fields: Fields): Message | undefined {
   const type = fields['message-type'] ?? 'text';
   if (type !== 'text' && type !== 'binary' && type !== 'ping' && type !== 'pong') return undefined;
   const data = contentOf(fields);
-  return data && { kind: type, data };
+  const message: Message | undefined = data && { kind: type, data };
+  return message && isSendable(message) ? message : undefined;
 }
 
 function contentOf(fields: Fields): Buffer | undefined {

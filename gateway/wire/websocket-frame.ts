@@ -1,4 +1,5 @@
 /** WebSocket frames as a server sends them: whole messages, never masked (RFC 6455 section 5.2). */
+import { isUtf8 } from 'node:buffer';
 import { ForegateError } from '../core/errors.ts';
 import type { Message } from '../core/event.ts';
 
@@ -7,6 +8,12 @@ const firstBytes = { text: 0x81, binary: 0x82, ping: 0x89, pong: 0x8a } as const
 
 /** What a ping or pong may carry (RFC 6455 section 5.5). */
 export const controlPayloadBytesMax = 125;
+
+/** Whether a frame may carry it: text must be UTF-8, a ping or pong has at most 125 bytes (RFC 6455 sections 5.5 and 8.1). */
+export function isSendable({ kind, data }: Message): boolean {
+  if (kind === 'text') return isUtf8(data);
+  return kind === 'binary' || data.length <= controlPayloadBytesMax;
+}
 
 /** Bytes of a frame with so many bytes of payload. */
 export function frameBytes(payloadLength: number): number {

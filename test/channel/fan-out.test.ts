@@ -258,7 +258,7 @@ describe('fan-out', () => {
       await turns(3);
       assert.ok(all.concat(after).every(({ given }) => given.join() === 'a;b;,<close>'));
       assert.equal(broken?.given.length, 2);
-      assert.deepEqual(hub.logged, ['delivery.failed', 'delivery-failed']);
+      assert.deepEqual(hub.logged, ['delivery.failed', 'delivery.failed']);
       assert.deepEqual(hub.counted, { deliveries: 60, deliveries_dropped: 3 });
     });
 

@@ -39,7 +39,19 @@ describe('a list of addresses', () => {
     assert.equal(addressList(['0.0.0.0/0'])(''), false);
   });
 
-  for (const entry of ['', 'localhost', '10.0.0', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/8/8', '::1/129', '10.0.0.0/8x', '::ffff:10.0.0.0/8', '1e1.0.0.1']) {
+  for (const entry of [
+    '',
+    'localhost',
+    '10.0.0',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/-1',
+    '10.0.0.0/8/8',
+    '::1/129',
+    '10.0.0.0/8x',
+    '::ffff:10.0.0.0/8',
+    '1e1.0.0.1',
+  ]) {
     it(`names the entry when it cannot be read: "${entry}"`, () => {
       assert.throws(
         () => addressList(['127.0.0.1', entry]),

@@ -13,7 +13,18 @@ function forwarded(headers: HeaderList, changes: Partial<ClientRequest> = {}): s
 
 describe('forwarding fields', () => {
   it('start afresh with a client', () => {
-    const forged = ['X-Forwarded-For', '1.1.1.1', 'X_Forwarded_For', '2.2.2.2', 'X-Forwarded-Proto', 'https', 'Forwarded', 'for=3.3.3.3', 'X-Real-IP', '4.4.4.4'];
+    const forged = [
+      'X-Forwarded-For',
+      '1.1.1.1',
+      'X_Forwarded_For',
+      '2.2.2.2',
+      'X-Forwarded-Proto',
+      'https',
+      'Forwarded',
+      'for=3.3.3.3',
+      'X-Real-IP',
+      '4.4.4.4',
+    ];
     assert.deepEqual(forwarded(forged), [
       'X-Forwarded-For: 192.0.2.7',
       'X-Forwarded-Proto: http',
@@ -29,7 +40,18 @@ describe('forwarding fields', () => {
   });
 
   it('go on with a proxy that is trusted: one chain, and its own words where it has some', () => {
-    const said = ['X-Forwarded-For', '1.1.1.1, 2.2.2.2', 'x-forwarded-for', '3.3.3.3', 'X-Forwarded-Proto', 'https', 'X-Real-IP', '1.1.1.1', 'X-Forwarded-Prefix', '/p'];
+    const said = [
+      'X-Forwarded-For',
+      '1.1.1.1, 2.2.2.2',
+      'x-forwarded-for',
+      '3.3.3.3',
+      'X-Forwarded-Proto',
+      'https',
+      'X-Real-IP',
+      '1.1.1.1',
+      'X-Forwarded-Prefix',
+      '/p',
+    ];
     assert.deepEqual(forwarded(said, { address: '10.0.0.1' }), [
       'X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.1',
       'X-Forwarded-Proto: https',
@@ -51,12 +73,19 @@ describe('forwarding fields', () => {
   });
 
   it('vouch for no certificate, not even from a trusted proxy', () => {
-    assert.ok(!forwarded(['X-Forwarded-Client-Cert', 'x', 'X-Forwarded-For', '1.1.1.1'], { address: '10.0.0.1' }).some((line) => line.endsWith(': x')));
+    assert.ok(
+      !forwarded(['X-Forwarded-Client-Cert', 'x', 'X-Forwarded-For', '1.1.1.1'], { address: '10.0.0.1' }).some((line) =>
+        line.endsWith(': x'),
+      ),
+    );
   });
 
   it('do not end up in a second, misspelled chain', () => {
     const told = forwarded(['X_Forwarded_For', '6.6.6.6', 'X-Forwarded-For', '1.1.1.1'], { address: '10.0.0.1' });
-    assert.deepEqual(told.filter((line) => /for:/i.test(line)), ['X-Forwarded-For: 1.1.1.1, 10.0.0.1']);
+    assert.deepEqual(
+      told.filter((line) => /for:/i.test(line)),
+      ['X-Forwarded-For: 1.1.1.1, 10.0.0.1'],
+    );
   });
 
   it('leave out a host that is none', () => {

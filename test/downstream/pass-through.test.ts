@@ -1,7 +1,14 @@
 /** Plain HTTP from end to end over loopback: raw sockets where bytes count, `node:http` where only the meaning does. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, request as httpRequest, Agent, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  request as httpRequest,
+  Agent,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -153,7 +160,20 @@ async function ask(port: number, { method = 'GET', path = '/', headers = {}, bod
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 describe('pass-through: the request', () => {
-  for (const path of ['/chat/%2e%2e/admin?x=%2Fy', '//double//slash', '/../up/./here', '/a b'.replace(' ', '%20'), '/?', '/#x', '/a?b?c=//&d', '/[x]{y}|"<>\\^`', '/%', '/a;b=1?q=http://x/../y', '//evil.example/x', '*']) {
+  for (const path of [
+    '/chat/%2e%2e/admin?x=%2Fy',
+    '//double//slash',
+    '/../up/./here',
+    '/a b'.replace(' ', '%20'),
+    '/?',
+    '/#x',
+    '/a?b?c=//&d',
+    '/[x]{y}|"<>\\^`',
+    '/%',
+    '/a;b=1?q=http://x/../y',
+    '//evil.example/x',
+    '*',
+  ]) {
     it(`has the path as the client sent it: ${path}`, async () => {
       const backend = await startTcpBackend();
       const client = await RawSocket.connect(await startFront([backend.origin]));
@@ -176,8 +196,19 @@ describe('pass-through: the request', () => {
     const upstream = await backend.next();
     const head = (await upstream.takeUntil('\r\n\r\n')).toString().trimEnd().split('\r\n');
     const expected = [
-      'GET /x HTTP/1.1', 'Host: api.example', 'X-A: 1', 'X-A: 2', 'Cookie: a=1', 'Upgrade-Insecure-Requests: 1', 'Accept-Encoding: br', 'X-Forwarded-For: 127.0.0.1',
-      'X-Forwarded-Proto: http', 'X-Forwarded-Host: api.example', 'X-Forwarded-Port: 80', 'X-Route: r', 'Connection: keep-alive',
+      'GET /x HTTP/1.1',
+      'Host: api.example',
+      'X-A: 1',
+      'X-A: 2',
+      'Cookie: a=1',
+      'Upgrade-Insecure-Requests: 1',
+      'Accept-Encoding: br',
+      'X-Forwarded-For: 127.0.0.1',
+      'X-Forwarded-Proto: http',
+      'X-Forwarded-Host: api.example',
+      'X-Forwarded-Port: 80',
+      'X-Route: r',
+      'Connection: keep-alive',
     ];
     assert.deepEqual(head.toSorted(), expected.toSorted());
     upstream.send(ok);
@@ -186,7 +217,9 @@ describe('pass-through: the request', () => {
 
   it('carries a signature made for it where the route has a key', async () => {
     const backend = await startTcpBackend();
-    const client = await RawSocket.connect(await startFront([backend.origin], { route: { grip: { signer: { sign: () => 'signed' } } } }));
+    const client = await RawSocket.connect(
+      await startFront([backend.origin], { route: { grip: { signer: { sign: () => 'signed' } } } }),
+    );
     client.send('GET / HTTP/1.1\r\nHost: a\r\nGrip-Sig: forged\r\n\r\n');
     const upstream = await backend.next();
     const head = await upstream.takeHead();
@@ -229,7 +262,11 @@ describe('pass-through: the request', () => {
   it('has no body where the client sent none', async () => {
     const backend = await startTcpBackend();
     const port = await startFront([backend.origin]);
-    for (const [method, length] of [['GET', undefined], ['POST', '0'], ['DELETE', '0']] as const) {
+    for (const [method, length] of [
+      ['GET', undefined],
+      ['POST', '0'],
+      ['DELETE', '0'],
+    ] as const) {
       const client = await RawSocket.connect(port);
       client.send(`${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
       const upstream = await backend.next();
@@ -271,10 +308,18 @@ describe('pass-through: the request', () => {
     assert.match(text, /\r\n\r\nok$/);
   });
 
-  for (const type of ['application/websocket-events', 'Application/WebSocket-Events; charset=utf-8', 'text/plain, application/websocket-events']) {
+  for (const type of [
+    'application/websocket-events',
+    'Application/WebSocket-Events; charset=utf-8',
+    'text/plain, application/websocket-events',
+  ]) {
     it(`is refused when it pretends to be one of a gateway: ${type}`, async () => {
       const backend = await startTcpBackend();
-      const answer = await ask(await startFront([backend.origin]), { method: 'POST', headers: { 'content-type': type }, body: 'OPEN\r\n' });
+      const answer = await ask(await startFront([backend.origin]), {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body: 'OPEN\r\n',
+      });
       assert.equal(answer.status, 403);
       assert.equal(answer.body, 'Client not allowed to send WebSocket events directly.\n');
       assert.equal(backend.connections.length, 0);
@@ -334,7 +379,11 @@ describe('pass-through: the reply', () => {
     assert.equal((await answered).body, 'all of it');
   });
 
-  for (const [method, status] of [['HEAD', 200], ['GET', 204], ['GET', 304]] as const) {
+  for (const [method, status] of [
+    ['HEAD', 200],
+    ['GET', 204],
+    ['GET', 304],
+  ] as const) {
     it(`has no body: ${method} ${status}`, async () => {
       const backend = await startTcpBackend();
       const client = await RawSocket.connect(await startFront([backend.origin]));
@@ -370,7 +419,9 @@ describe('pass-through: the reply', () => {
   });
 
   it('is not followed when it is a redirect', async () => {
-    const origin = await startHttpBackend((_request, response) => response.writeHead(302, { Location: 'http://127.0.0.1:1/x' }).end());
+    const origin = await startHttpBackend((_request, response) =>
+      response.writeHead(302, { Location: 'http://127.0.0.1:1/x' }).end(),
+    );
     const answer = await ask(await startFront([origin]));
     assert.equal(answer.status, 302);
     assert.equal(answer.headers.location, 'http://127.0.0.1:1/x');
@@ -378,7 +429,9 @@ describe('pass-through: the reply', () => {
   });
 
   it('may come before all of the request was sent', async () => {
-    const origin = await startHttpBackend((_request, response) => response.writeHead(413, { Connection: 'close' }).end('too large'));
+    const origin = await startHttpBackend((_request, response) =>
+      response.writeHead(413, { Connection: 'close' }).end('too large'),
+    );
     const port = await startFront([origin]);
     const client = await RawSocket.connect(port);
     client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nbeginning');
@@ -502,7 +555,12 @@ describe('pass-through: ends that come too early', () => {
     assert.equal(backend.connections.length, 1);
   });
 
-  for (const nonsense of ['SSH-2.0-x\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 'HTTP/1.1 099 X\r\n\r\n', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n']) {
+  for (const nonsense of [
+    'SSH-2.0-x\r\n',
+    'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
+    'HTTP/1.1 099 X\r\n\r\n',
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+  ]) {
     it(`the backend speaks nonsense: 502 (${JSON.stringify(nonsense.slice(0, 24))})`, async () => {
       const backend = await startTcpBackend();
       const answered = ask(await startFront([backend.origin]));
@@ -607,7 +665,10 @@ describe('pass-through: connections and targets', () => {
   it('sends a request again whose kept connection turned out to be closed, if that can do no harm', async () => {
     const backend = await startTcpBackend();
     const port = await startFront([backend.origin]);
-    for (const [method, connections, status] of [['GET', 2, 200], ['POST', 3, 502]] as const) {
+    for (const [method, connections, status] of [
+      ['GET', 2, 200],
+      ['POST', 3, 502],
+    ] as const) {
       const before = ask(port);
       const upstream = backend.connections.at(-1) ?? (await backend.next());
       await upstream.takeHead();
@@ -669,7 +730,10 @@ describe('pass-through: TLS to the target', () => {
   };
 
   async function startTlsBackend(): Promise<string> {
-    const server = createTlsServer({ cert: serverCertificate, key: serverKey, ca: clientCertificate, requestCert: true, rejectUnauthorized: false }, listener);
+    const server = createTlsServer(
+      { cert: serverCertificate, key: serverKey, ca: clientCertificate, requestCert: true, rejectUnauthorized: false },
+      listener,
+    );
     return `https://127.0.0.1:${await listen(server)}`;
   }
 
@@ -736,7 +800,9 @@ describe('pass-through: policies and profiles', () => {
   it('may refuse before anything was sent, also later', async () => {
     const backend = await startTcpBackend();
     for (const verdict of [deny('rate-limited', 'Slower.'), Promise.resolve(deny('rate-limited', 'Slower.'))]) {
-      const answer = await ask(await startFront([backend.origin], { route: { hooks: { ...noHooks, request: [() => verdict] } } }));
+      const answer = await ask(
+        await startFront([backend.origin], { route: { hooks: { ...noHooks, request: [() => verdict] } } }),
+      );
       assert.equal(answer.status, 429);
       assert.equal(answer.body, 'Slower.');
     }
@@ -776,6 +842,19 @@ describe('pass-through: policies and profiles', () => {
     assert.deepEqual(seen, [200, 0, 0, true]);
   });
 
+  it('may refuse a reply that has no end: the client keeps its answer, the backend its connection no more', async () => {
+    const origin = await startTcpBackend();
+    const port = await startFront([origin.origin], {
+      route: { hooks: { ...noHooks, response: [() => deny('forbidden', 'Not this.')] } },
+    });
+    const answered = ask(port);
+    const upstream = await origin.next();
+    await upstream.takeHead();
+    upstream.send(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n`);
+    assert.equal((await answered).body, 'Not this.');
+    await upstream.takeEnd();
+  });
+
   it('let a reply wait for their word', async () => {
     const origin = await startHttpBackend((_request, response) => response.end('x'.repeat(300_000)));
     const later = async (): Promise<undefined> => {
@@ -787,7 +866,9 @@ describe('pass-through: policies and profiles', () => {
   });
 
   it('profiles move credentials, also later', async () => {
-    const origin = await startHttpBackend((request, response) => response.end(`${request.url} ${String(request.headers['apikey'])}`));
+    const origin = await startHttpBackend((request, response) =>
+      response.end(`${request.url} ${String(request.headers['apikey'])}`),
+    );
     const profile: typeof plainProfile = {
       ...plainProfile,
       prepare: async (head) => {

@@ -16,12 +16,17 @@ interface Given {
 }
 
 function headOf(headers: HeaderList, given: Given = {}): HeaderList {
-  return buildHead(testRequest(headers, given.request), testRoute(given.route), testTarget(given.target), given.consumed ?? []).headers;
+  return buildHead(testRequest(headers, given.request), testRoute(given.route), testTarget(given.target), given.consumed ?? [])
+    .headers;
 }
 
 function plainHeadOf(headers: HeaderList, given: Given = {}): HeaderList {
-  return buildPlainHead(testRequest(headers, given.request), testRoute(given.route), testTarget(given.target), given.consumed ?? [])
-    .headers;
+  return buildPlainHead(
+    testRequest(headers, given.request),
+    testRoute(given.route),
+    testTarget(given.target),
+    given.consumed ?? [],
+  ).headers;
 }
 
 function pathOf(path: string, consumed: readonly ConsumedCredential[]): string {
@@ -31,8 +36,26 @@ function pathOf(path: string, consumed: readonly ConsumedCredential[]): string {
 describe('the head that all requests of a session share', () => {
   it('keeps what the client said, in its order and spelling', () => {
     const sent = [
-      'Origin', 'https://app.example', 'COOKIE', 'a=1; b=2', 'Authorization', 'Bearer x', 'User-Agent', 'test', 'Sec-WebSocket-Key', 'k',
-      'Sec-WebSocket-Version', '13', 'Sec-WebSocket-Protocol', 'chat, v2', 'X-Two', '1', 'X-Two', '2', 'Via', '1.1 a',
+      'Origin',
+      'https://app.example',
+      'COOKIE',
+      'a=1; b=2',
+      'Authorization',
+      'Bearer x',
+      'User-Agent',
+      'test',
+      'Sec-WebSocket-Key',
+      'k',
+      'Sec-WebSocket-Version',
+      '13',
+      'Sec-WebSocket-Protocol',
+      'chat, v2',
+      'X-Two',
+      '1',
+      'X-Two',
+      '2',
+      'Via',
+      '1.1 a',
     ];
     assert.deepEqual(headOf(['Host', 'api.example', ...sent]).slice(2, 2 + sent.length), sent);
   });
@@ -48,9 +71,33 @@ describe('the head that all requests of a session share', () => {
   });
 
   const removed = [
-    'Connection', 'Keep-Alive', 'Proxy-Connection', 'Proxy-Authorization', 'TE', 'Trailer', 'Transfer-Encoding', 'Upgrade', 'Accept', 'Accept-Encoding',
-    'Content-Encoding', 'Content-Type', 'Content-Length', 'Expect', 'Connection-Id', 'Sec-WebSocket-Extensions', 'Meta-User', 'Set-Meta-User', 'Grip-Sig',
-    'Grip-Feature', 'Grip-Hold', 'Keep-Alive-Interval', 'Content-Bytes-Accepted', 'Content-Bytes-Replayed', 'Forwarded', 'X-Forwarded-Anything', 'X-Real-IP',
+    'Connection',
+    'Keep-Alive',
+    'Proxy-Connection',
+    'Proxy-Authorization',
+    'TE',
+    'Trailer',
+    'Transfer-Encoding',
+    'Upgrade',
+    'Accept',
+    'Accept-Encoding',
+    'Content-Encoding',
+    'Content-Type',
+    'Content-Length',
+    'Expect',
+    'Connection-Id',
+    'Sec-WebSocket-Extensions',
+    'Meta-User',
+    'Set-Meta-User',
+    'Grip-Sig',
+    'Grip-Feature',
+    'Grip-Hold',
+    'Keep-Alive-Interval',
+    'Content-Bytes-Accepted',
+    'Content-Bytes-Replayed',
+    'Forwarded',
+    'X-Forwarded-Anything',
+    'X-Real-IP',
   ];
   for (const name of removed) {
     it(`removes ${name} of the client, also with underscores and in other cases`, () => {
@@ -64,7 +111,18 @@ describe('the head that all requests of a session share', () => {
 
   it('removes what the connection field names, and nothing of our own', () => {
     const headers = headOf(
-      ['Host', 'a', 'Connection', 'upgrade, X-Secret', 'connection', 'X_Other,host,x-forwarded-for,x-route,grip-feature', 'X-Secret', '1', 'X-Other', '2'],
+      [
+        'Host',
+        'a',
+        'Connection',
+        'upgrade, X-Secret',
+        'connection',
+        'X_Other,host,x-forwarded-for,x-route,grip-feature',
+        'X-Secret',
+        '1',
+        'X-Other',
+        '2',
+      ],
       { route: { headers: ['X-Route', 'r'], grip } },
     );
     assert.equal(header(headers, 'x-secret'), undefined);
@@ -78,20 +136,44 @@ describe('the head that all requests of a session share', () => {
   it('removes identity fields of the route and of the gateway behind, and only those', () => {
     const profile = { ...plainProfile, identityHeaders: ['x-kong-user', 'x-kong-group-*'] };
     const headers = headOf(
-      ['X-Consumer-Name', '1', 'x_consumer_id', '2', 'X-Userinfo', '3', 'X-Kong-User', '4', 'X-Kong-Group-Id', '5', 'X-Userinfo-More', '6', 'X-Consumers', '7'],
+      [
+        'X-Consumer-Name',
+        '1',
+        'x_consumer_id',
+        '2',
+        'X-Userinfo',
+        '3',
+        'X-Kong-User',
+        '4',
+        'X-Kong-Group-Id',
+        '5',
+        'X-Userinfo-More',
+        '6',
+        'X-Consumers',
+        '7',
+      ],
       { route: { forwarded: { trusts: () => true, strip: ['x-consumer-*', 'x-userinfo'] } }, target: { profile } },
     );
-    assert.deepEqual(lines(headers).filter((line) => /^x-(kong|cons|user)/i.test(line)), ['X-Userinfo-More: 6', 'X-Consumers: 7']);
+    assert.deepEqual(
+      lines(headers).filter((line) => /^x-(kong|cons|user)/i.test(line)),
+      ['X-Userinfo-More: 6', 'X-Consumers: 7'],
+    );
   });
 
   it('lets no client repeat a field that the route sets', () => {
     const headers = headOf(['X-Api-Key', 'mine', 'X_API_Key', 'mine'], { route: { headers: ['X-Api-Key', 'secret'] } });
-    assert.deepEqual(lines(headers).filter((line) => /api.key/i.test(line)), ['X-Api-Key: secret']);
+    assert.deepEqual(
+      lines(headers).filter((line) => /api.key/i.test(line)),
+      ['X-Api-Key: secret'],
+    );
   });
 
   it('drops values that would start a field of their own', () => {
     const headers = headOf(['X-Bad', 'a\r\nX-Consumer: evil', 'X-Nul', 'a\0b', 'X-Lf', 'a\nb', 'X-Good', 'a\tb \u00e9']);
-    assert.deepEqual(lines(headers).filter((line) => /^X-(Bad|Nul|Lf|Good)/.test(line)), ['X-Good: a\tb \u00e9']);
+    assert.deepEqual(
+      lines(headers).filter((line) => /^X-(Bad|Nul|Lf|Good)/.test(line)),
+      ['X-Good: a\tb \u00e9'],
+    );
   });
 
   it('speaks GRIP where the route does', () => {
@@ -118,7 +200,9 @@ describe('the head that all requests of a session share', () => {
 
 describe('the host of a request downstream', () => {
   it('is the one of the target, where it has one', () => {
-    assert.deepEqual(headerValues(headOf(['Host', 'a.example'], { target: { host: 'kong.internal' } }), 'host'), ['kong.internal']);
+    assert.deepEqual(headerValues(headOf(['Host', 'a.example'], { target: { host: 'kong.internal' } }), 'host'), [
+      'kong.internal',
+    ]);
   });
 
   it('is the one of the address when the client sent none', () => {
@@ -172,7 +256,9 @@ describe('credentials that were used up here', () => {
   });
 
   it('leave the header fields', () => {
-    const headers = headOf(['Authorization', 'Bearer x', 'authorization', 'y', 'X-Auth', 'z'], { consumed: [{ in: 'header', name: 'authorization' }] });
+    const headers = headOf(['Authorization', 'Bearer x', 'authorization', 'y', 'X-Auth', 'z'], {
+      consumed: [{ in: 'header', name: 'authorization' }],
+    });
     assert.equal(header(headers, 'authorization'), undefined);
     assert.equal(header(headers, 'x-auth'), 'z');
   });
@@ -191,7 +277,10 @@ describe('the head of a plain request', () => {
   });
 
   it('removes what only a gateway says, and offers no WebSocket extension', () => {
-    const headers = plainHeadOf(['Grip-Sig', 'x', 'Connection-Id', 'x', 'Meta-A', 'x', 'Sec-WebSocket-Extensions', 'x', 'Expect', 'x'], { route: { grip } });
+    const headers = plainHeadOf(
+      ['Grip-Sig', 'x', 'Connection-Id', 'x', 'Meta-A', 'x', 'Sec-WebSocket-Extensions', 'x', 'Expect', 'x'],
+      { route: { grip } },
+    );
     assert.ok(!headers.includes('x'));
     assert.equal(header(headers, 'grip-feature'), gripFeatures);
   });
@@ -200,10 +289,45 @@ describe('the head of a plain request', () => {
 describe('the fields of a reply on their way to a client', () => {
   it('are those that are meant for it', () => {
     const sent = [
-      'Connection', 'close, X-Hop', 'X-Hop', '1', 'Keep-Alive', 'timeout=5', 'Transfer-Encoding', 'chunked', 'Grip-Hold', 'stream', 'grip_channel', 'a', 'Set-Meta-User', '1',
-      'Sec-WebSocket-Extensions', 'grip', 'Keep-Alive-Interval', '20', 'Content-Bytes-Accepted', '1', 'Trailer', 'X-T', 'X-Bad', 'a\nb',
+      'Connection',
+      'close, X-Hop',
+      'X-Hop',
+      '1',
+      'Keep-Alive',
+      'timeout=5',
+      'Transfer-Encoding',
+      'chunked',
+      'Grip-Hold',
+      'stream',
+      'grip_channel',
+      'a',
+      'Set-Meta-User',
+      '1',
+      'Sec-WebSocket-Extensions',
+      'grip',
+      'Keep-Alive-Interval',
+      '20',
+      'Content-Bytes-Accepted',
+      '1',
+      'Trailer',
+      'X-T',
+      'X-Bad',
+      'a\nb',
     ];
-    const kept = ['Content-Type', 'text/plain', 'Set-Cookie', 'a=1', 'set-cookie', 'b=2', 'Content-Encoding', 'gzip', 'ETag', '"x"', 'Content-Length', '3'];
+    const kept = [
+      'Content-Type',
+      'text/plain',
+      'Set-Cookie',
+      'a=1',
+      'set-cookie',
+      'b=2',
+      'Content-Encoding',
+      'gzip',
+      'ETag',
+      '"x"',
+      'Content-Length',
+      '3',
+    ];
     assert.deepEqual(cleanReplyHeaders([...sent, ...kept]), kept);
   });
 });

@@ -51,7 +51,15 @@ async function rawBackend(answer: (head: string, socket: RawSocket) => void): Pr
 function accepting(head: string, ...fields: string[]): string {
   const key = /\r\nSec-WebSocket-Key: (\S+)/i.exec(head)?.[1] ?? '';
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-  return ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${accept}`, ...fields, '', ''].join('\r\n');
+  return [
+    'HTTP/1.1 101 Switching Protocols',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    `Sec-WebSocket-Accept: ${accept}`,
+    ...fields,
+    '',
+    '',
+  ].join('\r\n');
 }
 
 async function wsBackend(onSocket: (socket: WebSocket) => void): Promise<string> {
@@ -90,8 +98,26 @@ describe('the handshake with a WebSocket backend', () => {
       socket.send(accepting(text));
     });
     const headers = [
-      'Host', 'api.example:81', 'Origin', 'https://app.example', 'Cookie', 'a=1', 'X-A', '1', 'X-A', '2', 'Sec-WebSocket-Key', 'theirs', 'Sec-WebSocket-Version', '13',
-      'Sec-WebSocket-Extensions', 'grip', 'Connection', 'X-A', 'Grip-Sig', 's',
+      'Host',
+      'api.example:81',
+      'Origin',
+      'https://app.example',
+      'Cookie',
+      'a=1',
+      'X-A',
+      '1',
+      'X-A',
+      '2',
+      'Sec-WebSocket-Key',
+      'theirs',
+      'Sec-WebSocket-Version',
+      '13',
+      'Sec-WebSocket-Extensions',
+      'grip',
+      'Connection',
+      'X-A',
+      'Grip-Sig',
+      's',
     ];
     await open(termsFor(origin, headers, '/chat/%2e%2e/x?y=%2Fz&a%20b'));
     const [first, ...rest] = head.trimEnd().split('\r\n');
@@ -101,14 +127,24 @@ describe('the handshake with a WebSocket backend', () => {
     assert.deepEqual(
       rest.filter((line) => line !== key).toSorted(),
       [
-        'Host: api.example:81', 'Origin: https://app.example', 'Cookie: a=1', 'X-A: 1', 'X-A: 2', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Extensions: grip', 'Grip-Sig: s',
-        'Connection: Upgrade', 'Upgrade: websocket',
+        'Host: api.example:81',
+        'Origin: https://app.example',
+        'Cookie: a=1',
+        'X-A: 1',
+        'X-A: 2',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Extensions: grip',
+        'Grip-Sig: s',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
       ].toSorted(),
     );
   });
 
   it('tells the raw answer to GRIP, and hides nothing of it', async () => {
-    const origin = await rawBackend((head, socket) => socket.send(accepting(head, 'Sec-WebSocket-Extensions: grip; message-prefix=""', 'Set-Cookie: a=1')));
+    const origin = await rawBackend((head, socket) =>
+      socket.send(accepting(head, 'Sec-WebSocket-Extensions: grip; message-prefix=""', 'Set-Cookie: a=1')),
+    );
     const { headers } = await open(termsFor(origin, ['Sec-WebSocket-Extensions', 'grip']));
     assert.ok(lines(headers).includes('Sec-WebSocket-Extensions: grip; message-prefix=""'));
     assert.ok(lines(headers).includes('Set-Cookie: a=1'));
@@ -152,14 +188,18 @@ describe('the handshake with a WebSocket backend', () => {
   });
 
   it('relays a redirect and does not follow it', async () => {
-    const origin = await rawBackend((_head, socket) => socket.send('HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n'));
+    const origin = await rawBackend((_head, socket) =>
+      socket.send('HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n'),
+    );
     const refused = await connectBackend(termsFor(origin));
     assert.ok(refused.kind === 'refused');
     assert.equal(refused.reply.status, 302);
   });
 
   it('fails for a refusal that is too long', async () => {
-    const origin = await rawBackend((_head, socket) => socket.send(`HTTP/1.1 403 No\r\nContent-Length: 20\r\n\r\n${'x'.repeat(20)}`));
+    const origin = await rawBackend((_head, socket) =>
+      socket.send(`HTTP/1.1 403 No\r\nContent-Length: 20\r\n\r\n${'x'.repeat(20)}`),
+    );
     await assert.rejects(connectBackend({ ...termsFor(origin), refusalBytes: 10 }), failsWith('reply-too-large'));
   });
 
@@ -230,7 +270,9 @@ describe('the handshake with a WebSocket backend', () => {
 
 describe('a WebSocket to a backend', () => {
   it('loses nothing that came with the handshake', async () => {
-    const origin = await rawBackend((head, socket) => socket.send(Buffer.concat([Buffer.from(accepting(head)), Buffer.from('\x81\x02hi\x81\x03you', 'latin1')])));
+    const origin = await rawBackend((head, socket) =>
+      socket.send(Buffer.concat([Buffer.from(accepting(head)), Buffer.from('\x81\x02hi\x81\x03you', 'latin1')])),
+    );
     const { socket } = await open(termsFor(origin));
     await new Promise((resolve) => setTimeout(resolve, 20));
     const messages: string[] = [];
@@ -276,7 +318,10 @@ describe('a WebSocket to a backend', () => {
   });
 
   it('knows a close frame without a code from one with 1000', async () => {
-    for (const [sent, code] of [[undefined, undefined], [1000, 1000]] as const) {
+    for (const [sent, code] of [
+      [undefined, undefined],
+      [1000, 1000],
+    ] as const) {
       const origin = await wsBackend((backend) => backend.close(sent));
       const { socket } = await open(termsFor(origin));
       const frame = new Promise((resolve) => (socket.onCloseFrame = (got, reason) => resolve([got, reason])));
@@ -286,7 +331,10 @@ describe('a WebSocket to a backend', () => {
   });
 
   it('closes itself, with and without a code', async () => {
-    for (const [code, seen] of [[4003, 4003], [undefined, 1005]] as const) {
+    for (const [code, seen] of [
+      [4003, 4003],
+      [undefined, 1005],
+    ] as const) {
       const closed = new Closing();
       const origin = await wsBackend((backend) => backend.on('close', (got) => closed.resolve(got)));
       const { socket } = await open(termsFor(origin));
