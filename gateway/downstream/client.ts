@@ -220,7 +220,7 @@ class Lane implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     const [only] = this.#chunks;
     const body = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks, this.#bytes);
-    this.#finish({ status: this.#status, reason: this.#reason, headers: this.#headers, body }, true);
+    this.#finish({ status: this.#status, reason: this.#reason, headers: this.#headers, body });
   }
 
   onResponseError(_controller: unknown, error: Error): void {
@@ -234,18 +234,23 @@ class Lane implements Dispatcher.DispatchHandler {
       setImmediate(() => this.#dispatch(call.draft));
       return;
     }
-    this.#finish(this.#abortedWith ?? failure(error, this.#connection, this.#begun), false);
+    this.#finish(this.#abortedWith ?? failure(error, this.#connection, this.#begun));
   }
 
-  #finish(outcome: Reply | ForegateError, answered: boolean): void {
+  #finish(outcome: Reply | ForegateError): void {
     const call = this.#call;
     if (call === undefined) return;
     this.#call = undefined;
     this.#controller = undefined;
     this.#chunks = [];
-    if (outcome instanceof ForegateError) call.reject(outcome);
-    else call.resolve(outcome);
-    this.#release(this, answered);
+    if (outcome instanceof ForegateError) {
+      call.reject(outcome);
+      // The next request must not begin within undici's own clean-up of the lost connection.
+      setImmediate(this.#release, this, false);
+      return;
+    }
+    call.resolve(outcome);
+    this.#release(this, true);
   }
 }
 

@@ -45,7 +45,8 @@ export class Pump implements Upstream {
   /** Events at the head of the queue that have been offered before: alone they start no request. */
   #offered = 0;
   #asked = false;
-  #busy = false;
+  /** A request is in flight, or what came with the acceptance is not applied yet. */
+  #busy = true;
   #scheduled = false;
   #paused = false;
   #end: End = 'no';

@@ -130,13 +130,8 @@ export class WebSocketSession
     this.upstream = upstream;
     this.grip = this.route.grip === undefined ? undefined : accept.grip;
     this.#closing.opened();
-    if (socket === undefined) {
-      for (const step of steps) if (step.kind === 'set-state') this.instruct(step);
-      this.gone();
-      return;
-    }
-    this.#parts.metrics.count('sessions_opened');
-    for (const channel of this.target.channels) await this.subscribe({ channel, filters: [] });
+    if (socket === undefined) this.gone();
+    else await this.#welcome();
     await upstream.begin(steps);
   }
 
@@ -405,6 +400,11 @@ export class WebSocketSession
 
   drop(): void {
     this.socket?.drop();
+  }
+
+  async #welcome(): Promise<void> {
+    this.#parts.metrics.count('sessions_opened');
+    for (const channel of this.target.channels) await this.subscribe({ channel, filters: [] });
   }
 
   /** The client reads more slowly than is published. */

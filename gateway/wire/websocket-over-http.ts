@@ -60,16 +60,23 @@ export function mediaType(contentType: string): string {
 /** What the header fields ask of Foregate: `Keep-Alive-Interval` and `Set-Meta-*`. */
 function settings(headers: HeaderList): Step[] {
   const steps: Step[] = [];
-  for (const [name, value] of fields(headers)) {
-    const lowerName = name.toLowerCase();
-    if (lowerName === 'keep-alive-interval') steps.push({ kind: 'ask-every', intervalMs: intervalMs(value) });
-    if (!lowerName.startsWith('set-meta-')) continue;
-    const item = lowerName.slice('set-meta-'.length);
-    if (!isHeaderName(item) || !isHeaderValue(value) || value.length > limits.metadataBytes)
-      throw badReply(`${name} is not a valid item of metadata`);
-    steps.push({ kind: 'set-state', name: item, value: value === '' ? undefined : value });
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = (headers[i] ?? '').toLowerCase();
+    const value = headers[i + 1] ?? '';
+    if (name === 'keep-alive-interval') steps.push({ kind: 'ask-every', intervalMs: intervalMs(value) });
+    else if (name.startsWith(setMeta)) steps.push(stateItem(name.slice(setMeta.length), value));
   }
   return steps;
+}
+
+const setMeta = 'set-meta-';
+
+/** An empty value deletes. */
+function stateItem(name: string, value: string): Step {
+  if (!isHeaderName(name) || !isHeaderValue(value) || value.length > limits.metadataBytes) {
+    throw badReply('Set-Meta has an item that is not valid');
+  }
+  return { kind: 'set-state', name, value: value === '' ? undefined : value };
 }
 
 /** Undefined turns keep-alives off: everything but a positive integer does. */
