@@ -3,6 +3,7 @@
  * limit, a deadline for each request. It stands on undici's `Client`, one per connection, so that a failure can say how far the
  * request got (GRIP 2.10).
  */
+import { isIP } from 'node:net';
 import { buildConnector, Client, type Dispatcher } from 'undici';
 import { ForegateError } from '../core/errors.ts';
 import type { Downstream, Reply, RequestDraft } from '../core/exchange.ts';
@@ -44,7 +45,7 @@ export class HttpDownstream implements Downstream {
   readonly #free: Lane[] = [];
   readonly #lanes: Lane[] = [];
   #waiting: Call[] = [];
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(settings: ClientSettings) {
     this.#settings = settings;
@@ -54,7 +55,7 @@ export class HttpDownstream implements Downstream {
   send(draft: RequestDraft, terms: Terms): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const call: Call = { draft, terms, waitingSince: performance.now(), resolve, reject };
-      if (this.#closed) reject(new ForegateError('shutting-down'));
+      if (this.#closing !== undefined) reject(new ForegateError('shutting-down'));
       else if (this.#waiting.length >= limits.targetWaiting)
         reject(new ForegateError('overloaded', 'Too many requests wait for this target.'));
       else this.#start(call);
@@ -66,8 +67,12 @@ export class HttpDownstream implements Downstream {
   }
 
   /** Ends idle connections now, busy ones with their request. */
-  async close(): Promise<void> {
-    this.#closed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#watch.close();
     await Promise.all(this.#lanes.map((lane) => lane.close()));
   }
@@ -103,11 +108,17 @@ export class HttpDownstream implements Downstream {
   }
 }
 
+/** The name to ask for and to check: never that of a request's `Host`, which undici would take, and which a client may choose. */
+function serverName({ origin, tls }: ClientSettings): string {
+  return tls.servername ?? new URL(origin).hostname.replaceAll(/^\[|\]$/g, '');
+}
+
 /** One connection: an undici client and the handler of its request. */
 class Lane implements Dispatcher.DispatchHandler {
   readonly #client: Client;
   readonly #release: (lane: Lane, answered: boolean) => void;
   readonly #retries: number;
+  readonly #serverName: string;
   #call: Call | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   /** The connection of this request was made for it: `none` until it is there. */
@@ -127,6 +138,9 @@ class Lane implements Dispatcher.DispatchHandler {
   constructor(settings: ClientSettings, release: (lane: Lane, answered: boolean) => void) {
     this.#release = release;
     this.#retries = settings.retry === 'once' ? 1 : 0;
+    this.#serverName = serverName(settings);
+    // TLS has no names for addresses: there the address itself is checked.
+    const servername = isIP(this.#serverName) === 0 ? this.#serverName : '';
     const connect = buildConnector({ ...settings.tls, timeout: settings.connectTimeoutMs, allowH2: false });
     this.#client = new Client(settings.origin, {
       pipelining: 1,
@@ -136,7 +150,7 @@ class Lane implements Dispatcher.DispatchHandler {
       keepAliveMaxTimeout: settings.idleMs,
       connect: (options, callback) => {
         this.#connected = false;
-        connect(options, (error, socket) => {
+        connect({ ...options, servername }, (error, socket) => {
           if (error !== null) return callback(error, null);
           this.#connected = true;
           this.#connection = 'new';
@@ -168,7 +182,10 @@ class Lane implements Dispatcher.DispatchHandler {
     this.#controller = undefined;
     this.#chunks = [];
     this.#bytes = 0;
-    this.#client.dispatch({ method: draft.method, path: draft.path, headers: draft.headers, body: draft.body ?? null }, this);
+    const { method, path, headers, body = null } = draft;
+    // Known to undici, not yet to its types.
+    const tls = { servername: this.#serverName };
+    this.#client.dispatch({ method, path, headers, body, ...tls }, this);
   }
 
   /** One timer per connection, moved on with each request: cheaper than one per request. */

@@ -22,6 +22,7 @@ import { EarlyClient } from './early-client.ts';
 import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.ts';
 import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
 import type { Router } from './router.ts';
+import { sharedHeaders } from './shared-headers.ts';
 
 export interface FrontParts {
   readonly sessions: SessionParts;
@@ -85,7 +86,10 @@ export class Front {
 
   async #connect(request: IncomingMessage, early: EarlyClient, route: Route, socket: Duplex): Promise<void> {
     const { sessions } = this.#parts;
-    const session = new WebSocketSession(sessions, route, clientRequest(request));
+    const session = new WebSocketSession(sessions, route, {
+      ...clientRequest(request),
+      headers: sharedHeaders(request.rawHeaders),
+    });
     sessions.registry.add(session);
     const answerHeaders: HeaderDraft = [];
     session.refuse = (denial) => dismiss(early, socket, denialReply(denial, answerHeaders));

@@ -28,7 +28,7 @@ interface Inside {
   readonly _closeFrameReceived: boolean;
 }
 
-const noReason = Buffer.alloc(0);
+const nothing = Buffer.alloc(0);
 
 export class ClientWebSocket extends WebSocket implements ClientSocket {
   /** Set as soon as the handshake is answered, before anything can come in. */
@@ -65,11 +65,12 @@ export class ClientWebSocket extends WebSocket implements ClientSocket {
 
   drained(then: () => void): void {
     const socket = this.#socket;
-    const done = (): void => {
-      socket.off('drain', done).off('close', done);
+    if (!socket.writable) {
       then();
-    };
-    socket.on('drain', done).on('close', done);
+      return;
+    }
+    // Not the event 'drain': it comes only after more than the socket's own mark, which may lie above the route's limit.
+    socket.write(nothing, () => then());
   }
 
   /** `ws` calls this when it has read a close frame, or to end a connection that broke the protocol. */
@@ -79,7 +80,7 @@ export class ClientWebSocket extends WebSocket implements ClientSocket {
       else this.listener?.violated(code ?? 1002);
       return;
     }
-    const text = String(reason ?? noReason);
+    const text = String(reason ?? nothing);
     if (!this.#closeStarted) {
       this.listener?.closing(code, text);
       return;
@@ -114,5 +115,5 @@ export class ClientWebSocket extends WebSocket implements ClientSocket {
 
 /** With the binary type "nodebuffer" `ws` hands over one Buffer. */
 function asBuffer(data: RawData | Error | undefined): Buffer {
-  return Buffer.isBuffer(data) ? data : noReason;
+  return Buffer.isBuffer(data) ? data : nothing;
 }

@@ -3,7 +3,7 @@
  * with the reading of one side held while the other does not take what it is sent.
  */
 import { ForegateError, toForegateError } from '../core/errors.ts';
-import { isMessage, type ClientEvent, type Message } from '../core/event.ts';
+import { isMessage, type ClientEvent, type Close, type Message } from '../core/event.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { Accept, Step } from '../core/instruction.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
@@ -40,6 +40,8 @@ export class Relay implements Upstream {
   /** Steps of earlier messages that have to be waited for: later ones come after them. */
   #applying: Promise<void> | undefined;
   #clientPaused = false;
+  /** The client's close is on its way; the backend's own close answers it. */
+  #clientCloses = false;
   /** The backend's end is expected, or nobody wants to hear of it. */
   #ending = false;
   #finished = false;
@@ -50,9 +52,8 @@ export class Relay implements Upstream {
     backend.on('message', (data, isBinary) => this.#read([{ kind: isBinary ? 'binary' : 'text', data: messageBytes(data) }]));
     backend.on('ping', (data) => this.#read([{ kind: 'ping', data }]));
     backend.on('pong', (data) => this.#read([{ kind: 'pong', data }]));
-    backend.onCloseFrame = (code, reason) =>
-      this.#read([code === undefined ? { kind: 'close', reason } : { kind: 'close', code, reason }]);
-    backend.on('close', () => this.#gone());
+    backend.onCloseFrame = (code, reason) => this.#read([closeEvent(code, reason)]);
+    backend.on('close', (code, reason) => this.#gone(code, reason.toString()));
   }
 
   get finished(): boolean {
@@ -65,7 +66,9 @@ export class Relay implements Upstream {
 
   push(event: ClientEvent): void {
     if (isMessage(event)) this.#send(event);
-    else if (event.kind === 'close') this.#backend.closeWith(event.code, event.reason);
+    if (event.kind !== 'close') return;
+    this.#clientCloses = true;
+    this.#backend.closeWith(event.code, event.reason);
   }
 
   /** There is nothing to ask: this backend speaks when it wants to. */
@@ -139,9 +142,15 @@ export class Relay implements Upstream {
     this.#host.failed(toForegateError(thrown));
   }
 
-  #gone(): void {
+  /** Codes as `ws` tells them: 1005 for a close frame without one, 1006 for no close frame at all. */
+  #gone(code: number, reason: string): void {
     this.#finished = true;
-    if (!this.#ending) this.#host.failed(new ForegateError('downstream-lost'));
+    if (this.#clientCloses && code !== 1006) this.#read([closeEvent(code === 1005 ? undefined : code, reason)]);
+    else if (!this.#ending) this.#host.failed(new ForegateError('downstream-lost'));
     this.#host.upstreamFinished();
   }
+}
+
+function closeEvent(code: number | undefined, reason: string): Close {
+  return code === undefined ? { kind: 'close', reason } : { kind: 'close', code, reason };
 }

@@ -8,9 +8,16 @@ import type { Metrics } from '../core/metrics.ts';
 import type { Caller, Send } from './exchange.ts';
 import { sendOnce } from './exchange.ts';
 
-const delaysMs = [1000, 2000, 4000, 8000, 16_000] as const;
+/** How long to wait before each attempt; so many sessions must not come back at the same moment. */
+interface RepeatTerms {
+  readonly delaysMs: readonly number[];
+  /** Up to so much more, at random. */
+  readonly jitterMs: number;
+}
 
-export function repeatingSend(metrics: Metrics): Send {
+const usualTerms: RepeatTerms = { delaysMs: [1000, 2000, 4000, 8000, 16_000], jitterMs: 1000 };
+
+export function repeatingSend(metrics: Metrics, { delaysMs, jitterMs }: RepeatTerms = usualTerms): Send {
   return async (caller, draft) => {
     let failure: unknown;
     try {
@@ -20,7 +27,7 @@ export function repeatingSend(metrics: Metrics): Send {
     }
     for (const delayMs of delaysMs) {
       if (!errors[toForegateError(failure).code].retry) throw failure;
-      const attempt = await within(delayMs + Math.random() * 1000, caller, draft, metrics);
+      const attempt = await within(delayMs + Math.random() * jitterMs, caller, draft, metrics);
       if ('reply' in attempt) return attempt.reply;
       failure = attempt.failure;
     }

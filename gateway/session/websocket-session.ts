@@ -45,7 +45,6 @@ export class WebSocketSession
   readonly shape = messageShape;
   readonly request: ClientRequest;
   readonly openedAt: number;
-  readonly consumed: ConsumedCredential[] = [];
   readonly route: Route;
   identity: Identity | undefined;
   /** Chosen while opening, kept to the end. */
@@ -61,6 +60,7 @@ export class WebSocketSession
   readonly #parts: SessionParts;
   readonly #intake = new Intake(this);
   readonly #closing = new Closing(this);
+  #consumed: ConsumedCredential[] | undefined;
   #timers: SessionTimers | undefined;
   #state: MetadataItems;
   #meta: MetadataItems;
@@ -81,6 +81,11 @@ export class WebSocketSession
 
   get routeId() {
     return this.route.id;
+  }
+
+  get consumed(): ConsumedCredential[] {
+    this.#consumed ??= [];
+    return this.#consumed;
   }
 
   get state(): Metadata {
@@ -293,6 +298,8 @@ export class WebSocketSession
   }
 
   instruct(instruction: Exclude<Instruction, { kind: 'subscribe' }>): void {
+    // Of a client that is gone only its state still counts; timers would keep it for ever.
+    if (!this.#closing.live && instruction.kind !== 'set-state') return;
     switch (instruction.kind) {
       case 'unsubscribe':
         if (!this.target.channels.includes(instruction.channel)) this.#parts.hub.leave(this, instruction.channel);

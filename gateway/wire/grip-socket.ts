@@ -9,9 +9,22 @@ import { isSendable } from './websocket-frame.ts';
 
 const control = Buffer.from('c:');
 
+/** Answers that were read before: thousands of sessions share the few that backends give. */
+const known = new Map<string, GripSocket | undefined>();
+const knownMax = 100;
+
 /** Reads `Sec-WebSocket-Extensions`: `grip; message-prefix="m:"`. Undefined where GRIP is not among them. */
 export function gripExtension(field: string | undefined): GripSocket | undefined {
-  const extension = field?.split(',').find((item) => /^\s*grip\s*(;|$)/i.test(item));
+  if (field === undefined) return undefined;
+  if (known.has(field)) return known.get(field);
+  const grip = readExtension(field);
+  if (known.size < knownMax) known.set(field, grip);
+  return grip;
+}
+
+function readExtension(field: string): GripSocket | undefined {
+  // Commas inside quotes do not separate.
+  const extension = field.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g)?.find((item) => /^\s*grip\s*(;|$)/i.test(item));
   if (extension === undefined) return undefined;
   const [, quoted, bare] = /;\s*message-prefix\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/i.exec(extension) ?? [];
   return { prefix: Buffer.from(quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? 'm:') };

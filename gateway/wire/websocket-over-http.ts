@@ -6,6 +6,7 @@ import type { Batch, Decoded, Reply } from '../core/exchange.ts';
 import {
   fields,
   header,
+  headerValues,
   isHeaderName,
   isHeaderValue,
   isHopByHop,
@@ -122,7 +123,7 @@ export function acceptance(headers: HeaderList): Accept {
     if (isHeaderName(name) && isHeaderValue(value)) forClient.push(name, value);
   }
   const subprotocol = header(headers, 'sec-websocket-protocol');
-  const grip = gripExtension(header(headers, 'sec-websocket-extensions'));
+  const grip = gripExtension(headerValues(headers, 'sec-websocket-extensions').join(','));
   return { kind: 'accept', headers: forClient, ...(subprotocol && { subprotocol }), ...(grip && { grip }) };
 }
 
