@@ -26,6 +26,8 @@ class NullSubscriber implements Subscriber {
   }
 
   act(): void {}
+
+  missed(): void {}
 }
 
 interface Scenario {

@@ -6,26 +6,56 @@
 import type { ChannelName } from '../core/ids.ts';
 import { limits } from '../core/limits.ts';
 import type { Publication, Shape, Subscriber, Subscription } from '../core/publication.ts';
+import { noFilters } from './filters.ts';
 import type { Part } from './part.ts';
 
-/** The one empty list, so that members without filters are told from the others by identity. */
-export const noFilters: readonly string[] = [];
+/** What sets a member apart from those who simply get everything. */
+export interface Terms {
+  readonly filters: readonly string[];
+  /** The id of the last item the subscriber has; undefined: gaps are not looked for. */
+  readonly currentId: string | undefined;
+  /** Where items wait while the subscriber is held: one list for all its memberships, kept by the hub. */
+  readonly waiting: Publication[] | undefined;
+}
+
+/** The terms of most members: told from others by identity, and no memory of their own. */
+export const plainTerms: Terms = { filters: noFilters, currentId: undefined, waiting: undefined };
 
 /** One subscriber's place. There are tens of thousands of them, so it is small: 64 bytes, no collections. */
 export class Member implements Subscription {
   readonly group: Group;
   readonly subscriber: Subscriber;
-  filters: readonly string[];
+  /** {@link plainTerms}, or its own. */
+  terms: Terms;
   /** Where it stands in its group. */
   place: number;
   /** The next membership of the same subscriber: a list that costs no array. Kept by the hub. */
   next: Member | undefined = undefined;
 
-  constructor(group: Group, subscriber: Subscriber, filters: readonly string[]) {
+  constructor(group: Group, subscriber: Subscriber, terms: Terms) {
     this.group = group;
     this.subscriber = subscriber;
-    this.filters = filters;
+    this.terms = normal(terms);
     this.place = group.members.length;
+  }
+
+  /** Puts the given terms in place of those it had. */
+  change(terms: Partial<Terms>): void {
+    this.terms = normal({ ...this.terms, ...terms });
+  }
+
+  /** The subscriber has the item with this id, or one without. */
+  goOn(currentId: string | undefined): void {
+    const { filters, waiting } = this.terms;
+    this.terms = normal({ filters, currentId, waiting });
+  }
+
+  get filters(): readonly string[] {
+    return this.terms.filters;
+  }
+
+  get currentId(): string | undefined {
+    return this.terms.currentId;
   }
 
   get channel(): ChannelName {
@@ -36,6 +66,11 @@ export class Member implements Subscription {
   get present(): boolean {
     return this.group.members[this.place] === this;
   }
+}
+
+function normal(terms: Terms): Terms {
+  const { filters, currentId, waiting } = terms;
+  return filters.length === 0 && currentId === undefined && waiting === undefined ? plainTerms : terms;
 }
 
 /** The members of a channel who get the same bytes, save for filters. */
@@ -56,8 +91,8 @@ export class Group {
     return this.members.length - this.#holes;
   }
 
-  add(subscriber: Subscriber, filters: readonly string[]): Member {
-    const member = new Member(this, subscriber, filters);
+  add(subscriber: Subscriber, terms: Terms): Member {
+    const member = new Member(this, subscriber, terms);
     // `push` would make room for 17 at once, and most channels have one member: 512 or 384 bytes for each of those.
     if (this.members.length === 0) this.members = [member];
     else this.members.push(member);
@@ -122,9 +157,9 @@ export class Channel {
     return this.#pending === undefined && this.round === undefined;
   }
 
-  add(subscriber: Subscriber, filters: readonly string[]): Member {
+  add(subscriber: Subscriber, terms: Terms): Member {
     this.size += 1;
-    return this.#groupOf(subscriber.shape).add(subscriber, filters);
+    return this.#groupOf(subscriber.shape).add(subscriber, terms);
   }
 
   remove(member: Member): void {

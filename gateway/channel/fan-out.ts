@@ -7,9 +7,9 @@ import { limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Publication } from '../core/publication.ts';
-import { noFilters, type Channel, type Group, type Member, type Round } from './channel.ts';
-import { applyFilters, contentFiltersFit } from './filters.ts';
-import { joinBytes, nextPart, type Encoded, type Part } from './part.ts';
+import { plainTerms, type Channel, type Group, type Member, type Round } from './channel.ts';
+import { applyFilters, contentFiltersFit, noFilters, type CurrentIdOf } from './filters.ts';
+import { actionPart, joinBytes, nextPart, type Action, type Encoded, type Part } from './part.ts';
 
 /** So much of a slice one channel may use before the next has its turn: a large channel does not keep small ones waiting. */
 const channelShare = limits.fanOutSlice / 4;
@@ -17,11 +17,13 @@ const channelShare = limits.fanOutSlice / 4;
 interface FanOutParts {
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly currentIdOf: CurrentIdOf;
 }
 
 export class FanOut {
   readonly #log: Log;
   readonly #metrics: Metrics;
+  readonly #currentIdOf: CurrentIdOf;
   /** Channels with something to deliver, each once, in the order in which they are served. */
   readonly #queue: Channel[] = [];
   #scheduled = false;
@@ -29,9 +31,10 @@ export class FanOut {
   #delivered = 0;
   #dropped = 0;
 
-  constructor({ log, metrics }: FanOutParts) {
+  constructor({ log, metrics, currentIdOf }: FanOutParts) {
     this.#log = log;
     this.#metrics = metrics;
+    this.#currentIdOf = currentIdOf;
   }
 
   /** Takes a publication for the channel's next round; over the limits the oldest that waits is dropped and counted. */
@@ -41,6 +44,12 @@ export class FanOut {
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(this.#serveSlice);
+  }
+
+  /** Gives a member one publication that has waited for it, unless it does not follow what the subscriber has by now. */
+  deliver(member: Member, publication: Publication): void {
+    if (member.terms.waiting !== undefined || this.#follow(member, publication)) this.#handOne(member, [publication], 0);
+    this.#report();
   }
 
   readonly #serveSlice = (): void => {
@@ -99,7 +108,7 @@ export class FanOut {
 
   #nextPart(group: Group, { publications, position }: Round): Part | undefined {
     if (group.end === 0) return undefined;
-    return nextPart(publications, position, group.shape.format, (publication) => this.#encodePlain(publication, group));
+    return nextPart(publications, position, group.shape, (publication) => this.#encodePlain(publication, group));
   }
 
   #handOut(part: Part, group: Group, round: Round, budget: number): number {
@@ -109,15 +118,15 @@ export class FanOut {
       const member = members[round.place];
       round.place += 1;
       if (member === undefined) continue;
-      used += member.filters === noFilters ? this.#hand(member, part) : this.#handFiltered(member, part, round.publications);
+      used += member.terms === plainTerms ? this.#hand(member, part) : this.#handApart(member, part, round.publications);
     }
     return used;
   }
 
   #hand(member: Member, part: Part): number {
     try {
-      if (part.kind === 'action') member.subscriber.act(part.publication);
-      else if (part.bytes !== undefined) member.subscriber.write(part.bytes, part.items);
+      if (part.kind === 'action') this.#act(member, part);
+      else if (part.bytes !== undefined) member.subscriber.write(part.bytes, part.items, member.channel);
       this.#delivered += part.items;
       this.#dropped += part.refused;
     } catch (error) {
@@ -127,12 +136,81 @@ export class FanOut {
     return 1;
   }
 
-  /** Costs one for each publication, since each is filtered, and maybe encoded, for this member alone. */
-  #handFiltered(member: Member, part: Part, publications: readonly Publication[]): number {
-    const cost = part.to - part.from;
-    if (this.#passesUnchanged(member, part, publications)) this.#hand(member, part);
-    else if (part.kind === 'bytes') this.#handOwn(member, part, publications);
-    return cost;
+  #act({ subscriber }: Member, { publication, items }: Action): void {
+    if (items > 0) subscriber.act(publication);
+  }
+
+  /** Costs one for each publication, since each is looked at, and maybe encoded, for this member alone. */
+  #handApart(member: Member, part: Part, publications: readonly Publication[]): number {
+    if (this.#followAll(member, part, publications)) this.#handFiltered(member, part, publications);
+    else for (let i = part.from; i < part.to && member.present; i += 1) this.#handNext(member, publications, i);
+    return part.to - part.from;
+  }
+
+  /** Goes on to the last id of the part, if it leaves no gap and nothing has to wait: then it is given in one go. */
+  #followAll(member: Member, part: Part, publications: readonly Publication[]): boolean {
+    const { currentId, waiting } = member.terms;
+    if (waiting !== undefined) return false;
+    let id = currentId;
+    for (let i = part.from; i < part.to && id !== undefined; i += 1) {
+      const publication = publications[i];
+      if (publication?.formats[member.group.shape.format] === undefined) continue;
+      if (publication.previousId !== id) return false;
+      ({ id } = publication);
+    }
+    if (currentId !== undefined) member.goOn(id);
+    return true;
+  }
+
+  #handNext(member: Member, publications: readonly Publication[], i: number): void {
+    const publication = publications[i];
+    if (publication?.formats[member.group.shape.format] === undefined) return;
+    if (member.terms.waiting !== undefined || this.#follow(member, publication)) this.#handOne(member, publications, i);
+    else this.#tellMissed(member);
+  }
+
+  /** True if the publication leaves no gap; then the member goes on to its id. */
+  #follow(member: Member, { id, previousId }: Publication): boolean {
+    const { currentId } = member.terms;
+    if (currentId === undefined) return true;
+    if (previousId !== currentId) return false;
+    member.goOn(id);
+    return true;
+  }
+
+  #handOne(member: Member, publications: readonly Publication[], i: number): void {
+    const publication = publications[i];
+    const { shape } = member.group;
+    if (publication === undefined) return;
+    if (member.terms.waiting !== undefined) this.#keep(member.terms.waiting, publication);
+    else if (shape.joins && publication.formats[shape.format]?.action === 'send')
+      this.#handOwn(member, { from: i, to: i + 1 }, publications);
+    else this.#actOwn(member, actionPart(publication, i, shape));
+  }
+
+  #keep(waiting: Publication[], publication: Publication): void {
+    if (waiting.length < limits.heldItems) waiting.push(publication);
+    else this.#dropped += 1;
+  }
+
+  #tellMissed(member: Member): void {
+    try {
+      member.subscriber.missed(member.channel);
+    } catch (error) {
+      this.#log.error('delivery.failed', { channel: member.channel, session: member.subscriber.id, error });
+    }
+  }
+
+  #handFiltered(member: Member, part: Part, publications: readonly Publication[]): void {
+    if (member.filters.length === 0) this.#hand(member, part);
+    else if (part.kind === 'action') this.#actOwn(member, part);
+    else if (this.#passesUnchanged(member, part, publications)) this.#hand(member, part);
+    else this.#handOwn(member, part, publications);
+  }
+
+  #actOwn(member: Member, part: Action): void {
+    const publication = this.#filter(part.publication, member);
+    if (publication !== undefined) this.#hand(member, { ...part, publication, items: 1 });
   }
 
   /** True if the member gets what members without filters get: then the bytes are shared, for a quarter of the time. */
@@ -145,7 +223,7 @@ export class FanOut {
     return true;
   }
 
-  #handOwn(member: Member, { from, to }: Part, publications: readonly Publication[]): void {
+  #handOwn(member: Member, { from, to }: Pick<Part, 'from' | 'to'>, publications: readonly Publication[]): void {
     const encode = (publication: Publication): Encoded => this.#encode(this.#filter(publication, member), member.group);
     for (let next = from; next < to && member.present;) {
       const own = joinBytes(publications, next, to, encode);
@@ -161,7 +239,7 @@ export class FanOut {
 
   #filter(publication: Publication, member: Member): Publication | undefined {
     try {
-      return applyFilters(publication, member);
+      return applyFilters(publication, member, this.#currentIdOf);
     } catch (error) {
       this.#log.error('filter.failed', { channel: member.channel, session: member.subscriber.id, error });
       return undefined;

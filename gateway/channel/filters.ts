@@ -1,5 +1,12 @@
 /** Filters of a subscription: they drop an item for one subscriber, or change its content (GRIP chapter 5). */
-import type { Publication, Shape, Subscription } from '../core/publication.ts';
+import type { Publication, Shape, Subscriber, Subscription } from '../core/publication.ts';
+import type { Metadata } from '../core/session.ts';
+
+/** The one empty list of filters. */
+export const noFilters: readonly string[] = [];
+
+/** The current id that a subscriber has in a channel of this name, if it has one. */
+export type CurrentIdOf = (subscriber: Subscriber, channel: string) => string | undefined;
 
 type Filter =
   { readonly changes: 'nothing'; passes(publication: Publication, subscription: Subscription): boolean } | ContentFilter;
@@ -7,7 +14,7 @@ type Filter =
 interface ContentFilter {
   readonly changes: 'content';
   /** Undefined where the content cannot be made: the item is dropped. */
-  apply(content: Buffer, publication: Publication, subscription: Subscription): Buffer | undefined;
+  apply(content: Buffer, publication: Publication, subscription: Subscription, idOf: CurrentIdOf): Buffer | undefined;
 }
 
 const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
@@ -28,7 +35,7 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
  * The publication as this subscription gets it, or undefined where it does not: dropped, the publisher's `content-filters` do not
  * fit, or a filter failed. Unknown names are ignored. Actions are not changed, only dropped.
  */
-export function applyFilters(publication: Publication, subscription: Subscription): Publication | undefined {
+export function applyFilters(publication: Publication, subscription: Subscription, idOf: CurrentIdOf): Publication | undefined {
   const { shape } = subscription.subscriber;
   if (!contentFiltersFit(publication, shape, subscription.filters)) return undefined;
   const original = shape.content(publication);
@@ -37,7 +44,7 @@ export function applyFilters(publication: Publication, subscription: Subscriptio
     const filter = filters.get(name);
     if (filter?.changes === 'nothing' && !filter.passes(publication, subscription)) return undefined;
     if (filter?.changes !== 'content' || content === undefined) continue;
-    content = filter.apply(content, publication, subscription);
+    content = filter.apply(content, publication, subscription, idOf);
     if (content === undefined) return undefined;
   }
   return content === undefined || content === original ? publication : shape.withContent(publication, content);
@@ -66,25 +73,43 @@ function hasRequired(publication: Publication, { subscriber }: Subscription): bo
   return required === undefined || required === '' || subscriber.joined(required);
 }
 
+/**
+ * What `build-id` makes of a body that a hold or a link begins with: the form `%(text)I` alone works there, since no item and so
+ * no id is at hand. Undefined where it cannot be made.
+ */
+export function buildBodyIds(body: Buffer, meta: Metadata): Buffer | undefined {
+  return expandIds(body, meta, () => undefined);
+}
+
 /** `%I` is the subscriber's id, made after its `id_format`; `%(text)I` is the text. */
-function buildId(content: Buffer, publication: Publication, subscription: Subscription): Buffer | undefined {
-  const { meta } = subscription.subscriber;
+function buildId(
+  content: Buffer,
+  publication: Publication,
+  { channel, subscriber }: Subscription,
+  idOf: CurrentIdOf,
+): Buffer | undefined {
+  // The id of the item being delivered counts already.
+  const idIn = (name: string): string | undefined => (name === channel ? publication.id : idOf(subscriber, name));
+  return expandIds(content, subscriber.meta, (idFormat) => formatId(idFormat, idIn));
+}
+
+/** `makeId` makes the id that stands for `%I`, one character per byte. */
+function expandIds(content: Buffer, meta: Metadata, makeId: (idFormat: string) => string | undefined): Buffer | undefined {
   const idFormat = meta.get('id_format');
   const encoding = meta.get('id_encoding');
   if (idFormat === undefined || (encoding !== undefined && encoding !== 'hex')) return undefined;
   return expand(content, (type, text) => {
     if (type !== 'I') return undefined;
-    const id = text ?? currentId(idFormat, publication, subscription);
+    const id = text ?? makeId(idFormat);
     return encoding === 'hex' && id !== undefined ? Buffer.from(id, 'latin1').toString('hex') : id;
   });
 }
 
-/** A WebSocket has no previous ids, so the only channel with a current one is that of the item itself. */
-function currentId(idFormat: string, { id }: Publication, { channel }: Subscription): string | undefined {
-  if (id === undefined) return undefined;
-  const made = expand(Buffer.from(idFormat), (type, name) =>
-    type === 's' && name === asBytes(channel) ? asBytes(id) : undefined,
-  );
+function formatId(idFormat: string, idIn: (channel: string) => string | undefined): string | undefined {
+  const made = expand(Buffer.from(idFormat), (type, name) => {
+    const id = type === 's' && name !== undefined ? idIn(asText(name)) : undefined;
+    return id === undefined ? undefined : asBytes(id);
+  });
   return made?.toString('latin1');
 }
 

@@ -9,7 +9,7 @@ import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Publication, Subscriber } from '../core/publication.ts';
-import { Channel, noFilters, type Member } from './channel.ts';
+import { Channel, type Member } from './channel.ts';
 import { FanOut } from './fan-out.ts';
 
 export interface HubParts {
@@ -26,12 +26,15 @@ export class Hub {
   readonly #channels = new Map<ChannelName, Channel>();
   /** The first membership of each subscriber; it leads to the others. */
   readonly #memberships = new Map<Subscriber, Member>();
+  /** Subscribers for whom items wait, and what waits. */
+  readonly #held = new Map<Subscriber, Publication[]>();
   #subscriptionCount = 0;
 
   constructor({ want, log, metrics }: HubParts) {
     this.#want = want;
     this.#log = log;
-    this.#fanOut = new FanOut({ log, metrics });
+    const currentIdOf = (subscriber: Subscriber, name: string): string | undefined => this.#find(subscriber, name)?.currentId;
+    this.#fanOut = new FanOut({ log, metrics, currentIdOf });
   }
 
   /** Subscriptions of all sessions. */
@@ -40,19 +43,20 @@ export class Hub {
   }
 
   /**
-   * Makes the subscriber a member; resolved when it misses nothing from now on. Joining again replaces the filters. If the bus
-   * fails, the promise rejects with its error, and the membership stands.
+   * Makes the subscriber a member; resolved when it misses nothing from now on. Joining again replaces the filters and the current
+   * id, and takes the shape that the subscriber has by then. If the bus fails, the promise rejects with its error, and the membership stands.
+   * @param previousId the id of the last item the subscriber has: from there on `missed` tells it of gaps
    */
-  join(subscriber: Subscriber, name: ChannelName, filters: readonly string[]): MaybePromise<void> {
-    const own = filters.length === 0 ? noFilters : filters;
+  join(subscriber: Subscriber, name: ChannelName, filters: readonly string[], previousId?: string): MaybePromise<void> {
     const member = this.#find(subscriber, name);
-    if (member !== undefined) {
-      member.filters = own;
+    if (member?.group.shape === subscriber.shape) {
+      member.change({ filters, currentId: previousId });
       return member.group.channel.ready;
     }
     const known = this.#channels.get(name);
     const channel = known ?? new Channel(name);
-    this.#link(channel.add(subscriber, own));
+    if (member !== undefined) this.#detach(member);
+    this.#link(channel.add(subscriber, { filters, currentId: previousId, waiting: this.#held.get(subscriber) }));
     if (known === undefined) this.#open(channel);
     return channel.ready;
   }
@@ -61,15 +65,24 @@ export class Hub {
   leave(subscriber: Subscriber, name: ChannelName): void {
     const member = this.#find(subscriber, name);
     if (member === undefined) return;
-    this.#unlink(member);
-    this.#remove(member);
+    this.#detach(member);
+    this.#closeIfEmpty(member.group.channel);
   }
 
   /** Leaves all channels. */
   drop(subscriber: Subscriber): void {
     let member = this.#memberships.get(subscriber);
     this.#memberships.delete(subscriber);
-    for (; member !== undefined; member = member.next) this.#remove(member);
+    this.#held.delete(subscriber);
+    for (; member !== undefined; member = member.next) {
+      this.#takeOut(member);
+      this.#closeIfEmpty(member.group.channel);
+    }
+  }
+
+  /** True while the channel has subscribers in this process. */
+  has(name: ChannelName): boolean {
+    return this.#channels.has(name);
   }
 
   joined(subscriber: Subscriber, name: ChannelName): boolean {
@@ -83,6 +96,37 @@ export class Hub {
     return names;
   }
 
+  /** The channels in which gaps are looked for, each with the id of the last item the subscriber has. */
+  *currentIds(subscriber: Subscriber): Generator<readonly [channel: ChannelName, id: string]> {
+    for (const { channel, currentId } of this.#membersOf(subscriber)) if (currentId !== undefined) yield [channel, currentId];
+  }
+
+  /**
+   * Lets publications wait for the subscriber, at most {@link limits.heldItems}, whatever it has joined or joins: a body that
+   * may contain them is on its way to it.
+   */
+  hold(subscriber: Subscriber): void {
+    if (this.#held.has(subscriber)) return;
+    const waiting: Publication[] = [];
+    this.#held.set(subscriber, waiting);
+    for (const member of this.#membersOf(subscriber)) member.change({ waiting });
+  }
+
+  /**
+   * Delivers what has waited, in its order. What does not follow the current ids is dropped: the body contained it. What is of
+   * a channel that the subscriber has left is dropped too.
+   */
+  release(subscriber: Subscriber): void {
+    const waiting = this.#held.get(subscriber);
+    if (waiting === undefined) return;
+    this.#held.delete(subscriber);
+    for (const member of this.#membersOf(subscriber)) member.change({ waiting: undefined });
+    for (const publication of waiting) {
+      const member = this.#find(subscriber, publication.channel);
+      if (member !== undefined) this.#fanOut.deliver(member, publication);
+    }
+  }
+
   /** All channels with members in this process. */
   *channels(): Generator<ChannelInfo> {
     for (const { name, size } of this.#channels.values()) yield { channel: name, subscribers: size };
@@ -94,7 +138,12 @@ export class Hub {
     if (channel !== undefined) this.#fanOut.add(channel, publication);
   }
 
-  #find(subscriber: Subscriber, name: ChannelName): Member | undefined {
+  *#membersOf(subscriber: Subscriber): Generator<Member> {
+    for (let member = this.#memberships.get(subscriber); member !== undefined; member = member.next) yield member;
+  }
+
+  /** Any text may be asked for: names in the settings of backends are not checked. */
+  #find(subscriber: Subscriber, name: string): Member | undefined {
     let member = this.#memberships.get(subscriber);
     while (member !== undefined && member.channel !== name) member = member.next;
     return member;
@@ -117,11 +166,15 @@ export class Hub {
     if (before !== undefined) before.next = member.next;
   }
 
-  #remove(member: Member): void {
-    const { channel } = member.group;
-    channel.remove(member);
+  /** The channel stays open, even if it is empty now. */
+  #detach(member: Member): void {
+    this.#unlink(member);
+    this.#takeOut(member);
+  }
+
+  #takeOut(member: Member): void {
+    member.group.channel.remove(member);
     this.#subscriptionCount -= 1;
-    if (channel.size === 0) this.#close(channel);
   }
 
   #open(channel: Channel): void {
@@ -134,7 +187,8 @@ export class Hub {
   }
 
   /** What still waits for the channel was for those who have left: whoever comes now gets a new one. */
-  #close(channel: Channel): void {
+  #closeIfEmpty(channel: Channel): void {
+    if (channel.size > 0) return;
     this.#channels.delete(channel.name);
     const told = this.#want(channel.name, false);
     if (isPromise(told)) told.catch((error: unknown) => this.#log.warn('bus.want-failed', { channel: channel.name, error }));

@@ -1,14 +1,16 @@
 /** Cuts the publications of a round into parts: what a member is handed in one go, in their order. */
 import { limits } from '../core/limits.ts';
 import type { Publication, Shape } from '../core/publication.ts';
+import { contentFiltersFit, noFilters } from './filters.ts';
 
-/** One action, or publications joined into bytes; `from` and `to` are their places in the round. */
+/** One action or item of its own, or publications joined into bytes; `from` and `to` are their places in the round. */
 export type Part = Action | Bytes;
 
-interface Action {
+export interface Action {
   readonly kind: 'action';
   readonly publication: Publication;
-  readonly items: 1;
+  /** 0 for an item that is not for members without filters. */
+  readonly items: 0 | 1;
   readonly refused: 0;
   readonly from: number;
   readonly to: number;
@@ -31,21 +33,28 @@ export type Encoded = Buffer | 'filtered' | 'refused';
 
 type FormatName = Shape['format'];
 
-/** The first part behind `start` that there is in this format; undefined: no more. */
+/** The first part behind `start` that there is for this shape; undefined: no more. */
 export function nextPart(
   publications: readonly Publication[],
   start: number,
-  format: FormatName,
+  shape: Shape,
   encode: (publication: Publication) => Encoded,
 ): Part | undefined {
   for (let from = start; from < publications.length; from += 1) {
     const publication = publications[from];
-    const action = publication?.formats[format]?.action;
+    const action = publication?.formats[shape.format]?.action;
     if (publication === undefined || action === undefined) continue;
-    if (action === 'send') return joinBytes(publications, from, nextAction(publications, from, format), encode);
-    return { kind: 'action', publication, items: 1, refused: 0, from, to: from + 1 };
+    if (action === 'send' && shape.joins)
+      return joinBytes(publications, from, nextAction(publications, from, shape.format), encode);
+    return actionPart(publication, from, shape);
   }
   return undefined;
+}
+
+/** Of a shape that does not join, items are handed over like actions. */
+export function actionPart(publication: Publication, from: number, shape: Shape): Action {
+  const items = contentFiltersFit(publication, shape, noFilters) ? 1 : 0;
+  return { kind: 'action', publication, items, refused: 0, from, to: from + 1 };
 }
 
 /** Joins from `from` up to `limit`, or until there is enough for one write. */

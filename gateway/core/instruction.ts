@@ -7,6 +7,8 @@ import type { ChannelName } from './ids.ts';
 export interface Membership {
   readonly channel: ChannelName;
   readonly filters: readonly string[];
+  /** The id of the last item of the channel that the subscriber has: from there on gaps are noticed. */
+  readonly previousId?: string;
 }
 
 /** A frame for the client after silence (`idle`) or at regular times (`interval`). */

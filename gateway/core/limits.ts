@@ -38,6 +38,16 @@ export const limits = {
   controlConnections: 128,
   /** Sessions of this process; further handshakes get 503. */
   sessions: 50_000,
+  /** Body of a reply with GRIP instructions, and of a request that may be made again (GRIP: 100000). */
+  instructBytes: 100_000,
+  /** So long a channel whose last subscriber has left is remembered: a client that polls comes back (GRIP: 60 s). */
+  lingerMs: 60_000,
+  /** Channels that are remembered so; further ones are forgotten at once. */
+  lingering: 100_000,
+  /** Requests at once that go on with holds; the others wait their turn. */
+  linksAtOnce: 64,
+  /** Other origins that links may lead to. */
+  linkOrigins: 16,
   /** Connections to one target; further exchanges wait for a free one. */
   targetConnections: 512,
   /** Calls that may wait for a free connection to one target; further ones fail as overloaded. */
@@ -61,6 +71,18 @@ export const limits = {
   channelPendingBytes: 16_777_216,
   /** Bytes that are joined into one write per subscriber, the last item not counted. */
   joinedBytes: 65_536,
+  /** Publications that wait for one subscriber while a body is on its way to it; further ones are dropped (GRIP: 100). */
+  heldItems: 100,
+  /** So long an item with an id is known, and a second one with it is dropped (GRIP: 60 s). */
+  duplicateMemoryMs: 60_000,
+  /** Ids known at a time, about 150 bytes each; over it the oldest are forgotten early. */
+  duplicateIds: 1_000_000,
+  /** So long an item waits for the one before it (GRIP: 5 s). */
+  sequenceWaitMs: 5000,
+  /** Items of one channel that wait for others; further ones are dropped (GRIP: 100). */
+  sequenceWaiting: 100,
+  /** Channels whose last id is known (GRIP: 1000000); items of further ones are not put in order. */
+  lastIds: 1_000_000,
 } as const;
 
 /** What a route may set for its sessions; see `limits` in the configuration reference. */

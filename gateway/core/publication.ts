@@ -43,6 +43,8 @@ export interface Publication {
 /** How publications become bytes for one way of writing: one object shared by all its subscribers, so each item is encoded once. */
 export interface Shape {
   readonly format: keyof Publication['formats'];
+  /** False where each item is handed over by `act`: an answer of its own to every subscriber. */
+  readonly joins: boolean;
   /** The bytes to write, or undefined where there is nothing to write for this shape. */
   encode(publication: Publication): Buffer | undefined;
   /** The same publication with other content: what filters change for one subscriber. Undefined where it has no content. */
@@ -58,10 +60,12 @@ export interface Subscriber {
   readonly meta: Metadata;
   /** True if it has joined the channel: for `require-sub`. */
   joined(channel: string): boolean;
-  /** One write for everything that was joined into `bytes`. */
-  write(bytes: Buffer, items: number): void;
-  /** Actions that are no bytes: close, refresh, hint. */
+  /** One write for everything of a channel that was joined into `bytes`. */
+  write(bytes: Buffer, items: number, channel: ChannelName): void;
+  /** Actions that are no bytes: close, refresh, hint; and items of shapes that are not joined. */
   act(publication: Publication): void;
+  /** An item was published whose previous id is not the subscriber's current one: it is not delivered. */
+  missed(channel: ChannelName): void;
 }
 
 /** One subscriber's place in a channel; made by the hub. */
@@ -69,4 +73,6 @@ export interface Subscription {
   readonly channel: ChannelName;
   readonly subscriber: Subscriber;
   filters: readonly string[];
+  /** The id of the last item the subscriber has; undefined: gaps are not looked for (GRIP 4.6). */
+  currentId: string | undefined;
 }

@@ -9,6 +9,7 @@ import { controlPayloadBytesMax, encodeFrames } from './websocket-frame.ts';
  */
 export const messageShape: Shape = {
   format: 'message',
+  joins: true,
 
   encode(publication) {
     const format = sendFormat(publication);

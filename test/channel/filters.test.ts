@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { applyFilters } from '../../gateway/channel/filters.ts';
+import { applyFilters as apply, buildBodyIds, type CurrentIdOf } from '../../gateway/channel/filters.ts';
 import type { Publication, Subscription } from '../../gateway/core/publication.ts';
 import { closeItem, item, news, plainShape, Recorder } from './recorder.ts';
 
@@ -11,7 +11,12 @@ interface Given {
 }
 
 function subscription({ filters, meta = {}, joined = [] }: Given): Subscription {
-  return { channel: news, filters, subscriber: new Recorder({ meta, joined }) };
+  return { channel: news, filters, currentId: undefined, subscriber: new Recorder({ meta, joined }) };
+}
+
+/** Without current ids in other channels, unless they are given. */
+function applyFilters(publication: Publication, to: Subscription, idOf: CurrentIdOf = () => undefined): Publication | undefined {
+  return apply(publication, to, idOf);
 }
 
 /** The content after the filters, or undefined if the item was dropped. */
@@ -189,6 +194,26 @@ describe('filters', () => {
     it('takes the text in parentheses for the id', () => {
       assert.equal(build('%(start)I'), 'start');
       assert.equal(build(String.raw`%(a\)b)I`), 'a)b');
+    });
+
+    it('knows the current ids of other channels, and prefers the id of the item to that of its channel', () => {
+      const ids: Record<string, string> = { news: '1', sport: 'ü' };
+      const given = subscription({ filters: ['build-id'], meta: { id_format: '%(news)s-%(sport)s' } });
+      const own = applyFilters(item('%I', { id: '2' }), given, (_, channel) => ids[channel]);
+      assert.equal(own && plainShape.content(own)?.toString(), '2-ü');
+    });
+
+    it('works in the body before all items, for given ids only', () => {
+      const body = (text: string, meta: Record<string, string>): string | undefined =>
+        buildBodyIds(Buffer.from(text), new Map(Object.entries(meta)))?.toString();
+      assert.equal(body('%(a)I 100%%', { id_format: 'x' }), 'a 100%');
+      assert.equal(body('%(a)I', { id_format: 'x', id_encoding: 'hex' }), '61');
+      for (const [text, meta] of [
+        ['%I', { id_format: 'x' }],
+        ['%(a)I', {}],
+        ['%s', { id_format: 'x' }],
+      ] as const)
+        assert.equal(body(text, { ...meta }), undefined, text);
     });
 
     it('encodes both in hexadecimal where asked to', () => {

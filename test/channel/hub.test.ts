@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { channelName } from '../../gateway/core/ids.ts';
-import { item, news, Recorder, TestHub, turns } from './recorder.ts';
-
-const sport = channelName('sport');
+import { item, news, Recorder, sport, TestHub, turns } from './recorder.ts';
 
 describe('hub', () => {
   it('delivers a publication to everyone in its channel and to nobody else', async () => {
@@ -14,6 +12,7 @@ describe('hub', () => {
     hub.receive(item('a'));
     await turns();
     assert.deepEqual([ann.text, bob.text, eve.text], ['a;', 'a;', '']);
+    assert.deepEqual(ann.channels, [news]);
   });
 
   it('delivers a publication once to a session that joined twice', async () => {

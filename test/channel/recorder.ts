@@ -10,7 +10,12 @@ import { noMetadata, type Metadata } from '../../gateway/core/session.ts';
 /** Counts how often it encodes. Content `refuse` has no bytes, `break` throws. */
 export class PlainShape implements Shape {
   readonly format = 'message';
+  readonly joins: boolean;
   encoded = 0;
+
+  constructor({ joins = true } = {}) {
+    this.joins = joins;
+  }
 
   encode(publication: Publication): Buffer | undefined {
     const content = this.content(publication);
@@ -36,17 +41,19 @@ interface Behaviour {
   readonly shape?: Shape;
   readonly meta?: Record<string, string>;
   readonly joined?: readonly string[];
-  /** Runs inside each write and action. */
+  /** Runs inside each write, action and miss. */
   readonly inside?: (self: Recorder) => void;
 }
 
 export class Recorder implements Subscriber {
   readonly id = newSessionId();
-  readonly shape: Shape;
+  shape: Shape;
   readonly meta: Metadata;
-  /** What it was given, one text per write; actions in angle brackets. */
+  /** What it was given, one text per write; actions, items of their own and misses in angle brackets. */
   readonly given: string[] = [];
   readonly buffers: Buffer[] = [];
+  /** The channel of each write. */
+  readonly channels: ChannelName[] = [];
   items = 0;
   readonly #joined: readonly string[];
   readonly #inside: ((self: Recorder) => void) | undefined;
@@ -67,7 +74,8 @@ export class Recorder implements Subscriber {
     return this.#joined.includes(channel);
   }
 
-  write(bytes: Buffer, items: number): void {
+  write(bytes: Buffer, items: number, channel: ChannelName): void {
+    this.channels.push(channel);
     this.given.push(bytes.toString());
     this.buffers.push(bytes);
     this.items += items;
@@ -75,7 +83,12 @@ export class Recorder implements Subscriber {
   }
 
   act(publication: Publication): void {
-    this.given.push(`<${publication.formats.message?.action}>`);
+    this.given.push(`<${this.shape.content(publication)?.toString() ?? publication.formats.message?.action}>`);
+    this.#inside?.(this);
+  }
+
+  missed(channel: ChannelName): void {
+    this.given.push(`<missed in ${channel}>`);
     this.#inside?.(this);
   }
 }
@@ -116,6 +129,7 @@ export class TestHub extends Hub {
 }
 
 export const news = channelName('news');
+export const sport = channelName('sport');
 
 export function item(content: string, more: Partial<Publication> & { contentFilters?: readonly string[] } = {}): Publication {
   const { contentFilters, ...rest } = more;
@@ -126,6 +140,11 @@ export function item(content: string, more: Partial<Publication> & { contentFilt
     ...(contentFilters && { contentFilters }),
   };
   return { channel: news, meta: noMetadata, formats: { message }, ...rest };
+}
+
+/** An item whose content is its id. */
+export function chained(id: string | undefined, previousId: string | undefined, more: Partial<Publication> = {}): Publication {
+  return item(id ?? '-', { ...(id !== undefined && { id }), ...(previousId !== undefined && { previousId }), ...more });
 }
 
 export function action(message: MessageFormat): Publication {
