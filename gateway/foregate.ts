@@ -7,18 +7,25 @@ import type { LoadedConfig } from './config/load.ts';
 import { realClock } from './core/clock.ts';
 import type { ControlHost } from './core/control-host.ts';
 import { toMs } from './core/duration.ts';
-import { errors } from './core/errors.ts';
+import { errors, type ForegateError } from './core/errors.ts';
+import type { Reply } from './core/exchange.ts';
 import { silentLog, type Log } from './core/log.ts';
 import type { Bus } from './core/bus.ts';
 import { deny, type RouteHooks } from './core/policy.ts';
-import { isPromise } from './core/promise.ts';
+import { isPromise, type MaybePromise } from './core/promise.ts';
+import type { Settings } from './core/settings.ts';
 import type { Store } from './core/store.ts';
 import { createPassThrough } from './downstream/pass-through.ts';
 import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
 import { Front } from './front/front.ts';
 import { Listener } from './front/listener.ts';
-import type { SessionParts } from './session/parts.ts';
+import { Links } from './session/links.ts';
+import type { HoldParts } from './session/parts.ts';
+import { answerRequest, denialReply, errorReply, textReply } from './front/refusal.ts';
+import { Lingering } from './channel/lingering.ts';
+import { createSequencer, type Sequencer } from './channel/sequencer.ts';
+import type { ChannelName } from './core/ids.ts';
 import { SessionRegistry, type Registered } from './session/registry.ts';
 import { repeatingSend } from './session/repeat.ts';
 import type { AddressInfo } from 'node:net';
@@ -62,7 +69,10 @@ class Program implements Foregate {
   readonly #store: Store = memoryStore();
   readonly #registry: SessionRegistry;
   readonly #hub: Hub;
+  readonly #sequencer: Sequencer;
   readonly #bus: Bus;
+  readonly #lingering: Lingering;
+  readonly #links = new Links();
   readonly #listeners: Listener[];
   readonly #control: Server;
   /** Replaced worlds whose sessions are not over. */
@@ -81,8 +91,16 @@ class Program implements Foregate {
       channels: () => [...this.#hub.channels()].length,
       subscriptions: () => this.#hub.subscriptionCount,
     });
-    this.#hub = new Hub({ want: (channel, wanted) => this.#bus.want(channel, wanted), log, metrics: this.#metrics });
-    this.#bus = createLocalBus((publication) => this.#hub.receive(publication));
+    this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
+    this.#sequencer = createSequencer({
+      clock: realClock,
+      metrics: this.#metrics,
+      deliver: (publication) => this.#hub.receive(publication),
+      hasSubscribers: (channel) => this.#hub.has(channel) || this.#lingering.has(channel),
+      settings: sequencerSettings(loaded.settings),
+    });
+    this.#lingering = new Lingering(realClock, (channel) => this.#sequencer.forget(channel));
+    this.#bus = createLocalBus((publication) => this.#sequencer.receive(publication));
     const front = this.#makeFront();
     const { listen: ports, limits } = loaded.settings;
     this.#listeners = ports.map((one) => new Listener({ ...one, headerBytes: limits.headerBytes }, front));
@@ -140,6 +158,8 @@ class Program implements Foregate {
     clearTimeout(this.#retiring);
     this.#registry.close();
     for (const world of [this.#world, ...this.#retired]) await world?.dispose();
+    this.#lingering.close();
+    await this.#links.close();
     await this.#bus.close();
     await this.#store.close();
   }
@@ -169,14 +189,25 @@ class Program implements Foregate {
     this.#retiring = undefined;
   }
 
+  #want(channel: ChannelName, wanted: boolean): MaybePromise<void> {
+    if (wanted) this.#lingering.joined(channel);
+    else this.#lingering.left(channel);
+    return this.#bus.want(channel, wanted);
+  }
+
   #makeFront(): Front {
-    const sessions: SessionParts = {
+    const sessions: HoldParts = {
       hub: this.#hub,
       registry: this.#registry,
       metrics: this.#metrics,
       log: this.#log,
       clock: realClock,
       send: repeatingSend(this.#metrics),
+      links: this.#links,
+      lastId: (channel) => this.#sequencer.lastId(channel),
+      answer: answerRequest,
+      denialReply,
+      errorReply: holdErrorReply,
     };
     return new Front({
       sessions,
@@ -221,6 +252,10 @@ class Program implements Foregate {
         session?.ask();
         return session !== undefined;
       },
+      recover: () => {
+        this.#sequencer.forgetAll();
+        for (const session of registry.live()) if (session.info().transport !== 'websocket') session.ask();
+      },
       has: (id) => registry.get(id) !== undefined,
       *sessions() {
         for (const session of registry.live()) yield session.info();
@@ -233,6 +268,16 @@ class Program implements Foregate {
 }
 
 const restarting = deny('shutting-down', errors['shutting-down'].text);
+
+/** What is wrong with a reply is told in debug mode, what is wrong with a request always (GRIP 4.1, 4.4). */
+function holdErrorReply({ code, message }: ForegateError, debug: boolean): Reply {
+  if (code === 'bad-request') return textReply(errors[code].status, message, []);
+  return errorReply(code, debug ? `${code === 'bad-reply' ? 'Failed to parse accept instructions: ' : ''}${message}` : undefined);
+}
+
+function sequencerSettings({ publish }: Settings): { readonly waitMs: number; readonly duplicateMemoryMs: number } {
+  return { waitMs: toMs(publish.waitForEarlier), duplicateMemoryMs: toMs(publish.rememberIds) };
+}
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {

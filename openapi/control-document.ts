@@ -110,6 +110,33 @@ const publishPath: OpenAPIV3_1.PathItemObject = {
   },
 };
 
+const recoverPath: OpenAPIV3_1.PathItemObject = {
+  post: {
+    operationId: 'recover',
+    tags: ['Publishing'],
+    summary: 'Makes all held requests ask their backends',
+    description:
+      'For publishers that may have lost items. The last ids of all channels are forgotten; responses that are held are asked for again, ' +
+      'and streams fetch their next link. No body is needed.',
+    responses: {
+      '200': {
+        description: 'They will ask. In text, or in JSON where `Accept` prefers it.',
+        content: {
+          'text/plain': { schema: { type: 'string', enum: ['Updated\n'] }, example: 'Updated\n' },
+          'application/json': { schema: ref('Message'), example: { message: 'Updated' } },
+        },
+      },
+      '401': text('Credentials are missing or not valid.', 'Credentials are missing or not valid.\n'),
+      '403': text(
+        'Only a client certificate would do, or a page of another site has called.',
+        'A client certificate is needed.\n',
+      ),
+      '405': text('Only POST is taken.', 'Method not allowed: GET.\n'),
+      '406': text('`Accept` takes neither form.', 'Not Acceptable. Supported formats are text/plain and application/json.\n'),
+    },
+  },
+};
+
 const refreshPath: OpenAPIV3_1.PathItemObject = {
   post: {
     operationId: 'refresh',
@@ -292,6 +319,7 @@ export const controlDocument: OpenAPIV3_1.Document = {
   ],
   paths: {
     '/publish/': publishPath,
+    '/recover/': recoverPath,
     '/refresh/': refreshPath,
     '/conncheck/': conncheckPath,
     '/connections': connectionsPath,

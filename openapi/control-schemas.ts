@@ -138,7 +138,9 @@ export const Connection = Type.Object(
   {
     id: Type.String({ description: 'What backends see as `Connection-Id`.' }),
     route: Type.String({ description: 'Id of the route.' }),
-    transport: Type.Literal('websocket', { description: 'Kind of the connection.' }),
+    transport: Type.Enum(['websocket', 'stream', 'response'], {
+      description: 'A WebSocket, or a held request: an answer that goes on (`stream`) or that is waited for (`response`).',
+    }),
     address: Type.String({ description: "The client's IP address." }),
     path: Type.String({ description: 'Path that the client asked for, without the query.' }),
     subject: Type.Optional(Type.String({ description: 'Who the client has proved to be.' })),

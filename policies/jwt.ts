@@ -82,9 +82,11 @@ export const jwt = definePolicy({
       if (checked.kind === 'invalid') return refuse(checked.detail);
       const { sub, exp } = checked.claims;
       session.identity = { subject: typeof sub === 'string' ? sub : '', by: 'jwt', claims: checked.claims };
-      const ends = options.closeAtExpiry && session.transport === 'websocket';
-      if (ends && exp !== undefined) expiry.watch(session, exp * 1000 + clockToleranceMs);
+      if (session.transport === 'websocket') watch(session, exp);
       return undefined;
+    };
+    const watch = (session: SessionView, exp: number | undefined): void => {
+      if (options.closeAtExpiry && exp !== undefined) expiry.watch(session, exp * 1000 + clockToleranceMs);
     };
     return {
       connect(session) {
@@ -94,6 +96,11 @@ export const jwt = definePolicy({
         if (!options.forward) session.consumed.push(...found.places);
         const checked = verify(found.value);
         return isPromise(checked) ? checked.then((later) => admit(session, later)) : admit(session, checked);
+      },
+      /** Only now it is known whether a plain request is held: others end by themselves. */
+      subscribe(session) {
+        const exp = session.identity?.by === 'jwt' ? session.identity.claims?.['exp'] : undefined;
+        if (typeof exp === 'number' && !expiry.watches(session)) watch(session, exp);
       },
       disconnect: (session) => expiry.forget(session),
     };
@@ -128,6 +135,10 @@ class Expiry {
       session,
       this.#clock.after(leftMs, () => this.watch(session, endsAt)),
     );
+  }
+
+  watches(session: SessionView): boolean {
+    return this.#timers.has(session);
   }
 
   forget(session: SessionView): void {

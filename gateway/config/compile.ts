@@ -8,8 +8,8 @@ import { channelName, routeId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
-import type { Route, Signer, Target, TargetTls } from '../core/route.ts';
-import type { Settings, TargetSettings } from '../core/settings.ts';
+import type { Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
+import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
 import { HttpDownstream, type ClientSettings } from '../downstream/client.ts';
 import { Router } from '../front/router.ts';
@@ -51,7 +51,7 @@ export async function compile(loaded: LoadedConfig, context: CompileContext): Pr
     const controlHooks = await compiler.controlHooks();
     const routes: Route[] = [];
     for (const route of loaded.routes) routes.push(await compiler.route(route));
-    return { router: new Router(routes), routes, controlHooks, dispose: () => compiler.dispose() };
+    return { router: new Router(routes, loaded.settings), routes, controlHooks, dispose: () => compiler.dispose() };
   } catch (thrown) {
     await compiler.dispose();
     throw thrown;
@@ -108,13 +108,14 @@ class Compiler {
     if (first === undefined) throw new TypeError(`Route ${settings.id} has no target.`);
     return {
       id: routeId(settings.id),
-      match: { host: settings.match.host?.toLowerCase(), path: settings.match.path, transports: settings.match.transports },
+      match: matchOf(settings.match),
       targets: [first, ...others],
       hooks: await this.hooks(settings.id, loaded.policies),
       limits: settings.limits,
-      grip: settings.grip ? { signer: this.#signer } : undefined,
+      grip: settings.grip ? { signer: this.#signerOf(settings) } : undefined,
       channelPrefix: settings.channelPrefix,
       headers: Object.entries(settings.headers).flat(),
+      path: pathChange(settings.path),
       forwarded: this.#forwarded,
       closeFrames: settings.closeFrames,
       pings: settings.pings,
@@ -130,6 +131,12 @@ class Compiler {
   async dispose(): Promise<void> {
     for (const policy of this.#policies.toReversed()) await policy.dispose?.();
     await Promise.all([...this.#downstreams.values()].map((downstream) => downstream.close()));
+  }
+
+  #signerOf({ signature }: RouteSettings): Signer | undefined {
+    if (signature === undefined) return this.#signer;
+    const { issuer, key } = { ...this.#loaded.settings.grip, ...signature };
+    return key === undefined ? undefined : createSigner({ issuer, key }, this.#context.clock);
   }
 
   #target(settings: TargetSettings, { adapter }: LoadedRoute): Target {
@@ -171,6 +178,15 @@ async function created(
     if (!(thrown instanceof ForegateError)) throw thrown;
     throw new ConfigError([{ ...place, message: thrown.message }]);
   }
+}
+
+function matchOf({ host, path, transports, tls }: RouteSettings['match']): Match {
+  return { host: host?.toLowerCase(), path, transports, tls };
+}
+
+function pathChange(change: RouteSettings['path']): PathChange | undefined {
+  if (change?.replace !== undefined) return { replace: change.replace };
+  return change?.remove === undefined ? undefined : { remove: change.remove };
 }
 
 function httpOrigin(url: string): string {

@@ -25,11 +25,17 @@ export function checkRules(file: Mapping): Finding[] {
     ...checkPorts(file),
     ...checkControl(mapping(file['control'])),
     ...checkGrip(mapping(file['grip'])),
+    ...['waitForEarlier', 'rememberIds'].flatMap((key) => checkTimer(mapping(file['publish']), key, ['publish'])),
+    ...checkSignatures(file),
     ...texts(file['trustedProxies']).flatMap(([proxy, index]) => checkRange(proxy, ['trustedProxies', index])),
     ...texts(file['stripHeaders']).flatMap(([name, index]) => checkStripped(name, ['stripHeaders', index])),
     ...checkOptions(defaults, ['defaults']),
     ...checkIds(list(file['routes'])),
-    ...list(file['routes']).flatMap((route, index) => checkRoute(mapping(route), ['routes', index])),
+    ...checkPath({}, mapping(defaults['path']), ['defaults', 'path']),
+    ...list(file['routes']).flatMap((route, index) => [
+      ...checkRoute(mapping(route), ['routes', index]),
+      ...checkPath(mapping(defaults['path']), mapping(mapping(route)['path']), ['routes', index, 'path']),
+    ]),
   ];
 }
 
@@ -114,6 +120,16 @@ function checkOrigin(url: string, dialect: unknown, path: Path): Finding[] {
   ];
 }
 
+/** `base` is what `defaults` say. */
+function checkPath(base: Mapping, change: Mapping, path: Path): Finding[] {
+  const wrong = (key: string, other: string): Finding[] =>
+    key in change && (other in change || other in base)
+      ? [{ path: [...path, key], message: `stands beside "${other}"; a path has one or the other`, at: 'key' }]
+      : [];
+  const replace = wrong('replace', 'remove');
+  return replace.length > 0 ? replace : wrong('remove', 'replace');
+}
+
 function checkHeaders(headers: Mapping, path: Path): Finding[] {
   return Object.entries(headers).flatMap(([name, value]): Finding[] => {
     const at = [...path, name];
@@ -191,12 +207,37 @@ function checkGrip(grip: Mapping): Finding[] {
   const { key, algorithm } = grip as { readonly key?: unknown; readonly algorithm?: unknown };
   if (typeof key !== 'string')
     return algorithm === undefined || 'key' in grip ? [] : [finding(['grip', 'algorithm'], 'needs a "key"')];
-  // A variable or file that could not be read is reported already.
-  if (key.startsWith('${') || key.startsWith('file:')) return [];
+  if (isUnread(key)) return [];
   const fitting = algorithmFor(key);
-  if (fitting === undefined) return [finding(['grip', 'key'], 'is not a private key (PEM, RSA or P-256) that can be read')];
+  if (fitting === undefined) return [finding(['grip', 'key'], noKey)];
   if (algorithm === undefined || algorithm === fitting) return [];
   return [finding(['grip', 'algorithm'], `does not fit the key, which is for ${fitting}`)];
+}
+
+/** Without a key anywhere an issuer says nothing. */
+function checkSignatures(file: Mapping): Finding[] {
+  const base = mapping(mapping(file['defaults'])['signature']);
+  const keyed = 'key' in mapping(file['grip']) || 'key' in base;
+  const routes = list(file['routes']).map((route, index) => [mapping(route)['signature'], ['routes', index]] as const);
+  const checkIssuer = (own: Mapping, path: Path): Finding[] =>
+    'issuer' in own && !keyed && !('key' in own) ? [finding(path, 'needs a "key", here or in "grip"')] : [];
+  return [...checkSigningKey(base, ['defaults', 'signature', 'key'])].concat(
+    routes.flatMap(([signature, path]) => [
+      ...checkSigningKey(mapping(signature), [...path, 'signature', 'key']),
+      ...checkIssuer(mapping(signature), [...path, 'signature']),
+    ]),
+  );
+}
+
+function checkSigningKey({ key }: { readonly key?: unknown }, path: Path): Finding[] {
+  return typeof key !== 'string' || isUnread(key) || algorithmFor(key) !== undefined ? [] : [finding(path, noKey)];
+}
+
+const noKey = 'is not a private key (PEM, RSA or P-256) that can be read';
+
+/** A variable or file that could not be read is reported already. */
+function isUnread(key: string): boolean {
+  return key.startsWith('${') || key.startsWith('file:');
 }
 
 /** Undefined for a key that cannot sign. */
@@ -213,6 +254,15 @@ function checkPositive(options: Mapping, key: string, path: Path): Finding[] {
   const value = options[key];
   const none = typeof value === 'string' && /^\d+(ms|s|m|h|d)$/.test(value) && toMs(value) === 0;
   return none ? [finding([...path, key], `must be longer than nothing, found ${JSON.stringify(value)}`)] : [];
+}
+
+/** Timers of Node end at once when they are longer. */
+const timerMaxMs = 24 * 86_400_000;
+
+function checkTimer(options: Mapping, key: string, path: Path): Finding[] {
+  const value = options[key];
+  const tooLong = typeof value === 'string' && /^\d+(ms|s|m|h|d)$/.test(value) && toMs(value) > timerMaxMs;
+  return tooLong ? [finding([...path, key], `must be at most 24d, found ${JSON.stringify(value)}`)] : [];
 }
 
 function mapping(value: unknown): Mapping {

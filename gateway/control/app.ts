@@ -1,5 +1,5 @@
 /**
- * The control API: publishing by a plain handler, everything else by Express. What it answers is written down in
+ * The control API: publishing and recovering by plain handlers, everything else by Express. What it answers is written down in
  * `openapi/control-document.ts`; errors of the JSON calls are problem details (RFC 9457).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -11,7 +11,7 @@ import { createAuthenticate } from './authenticate.ts';
 import { connectionOperations } from './connections.ts';
 import { healthOperations, type HealthParts } from './health.ts';
 import type { Operation } from './operation.ts';
-import { publishHandler, type PublishParts } from './publish.ts';
+import { publishHandler, recoverHandler, type PublishParts } from './publish.ts';
 
 export interface ControlParts extends PublishParts, HealthParts {
   readonly host: ControlHost;
@@ -23,9 +23,11 @@ export interface ControlParts extends PublishParts, HealthParts {
  */
 export function createControl(parts: ControlParts): (request: IncomingMessage, response: ServerResponse) => void {
   const publish = publishHandler(parts);
+  const recover = recoverHandler(parts);
   const others = createApp(parts);
   return (request, response) => {
     if (request.url === '/publish/' || request.url === '/publish') return publish(request, response);
+    if (request.url === '/recover/' || request.url === '/recover') return recover(request, response);
     others(request, response);
   };
 }

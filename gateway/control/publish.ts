@@ -1,6 +1,6 @@
 /**
  * `POST /publish/`: the call of every GRIP publisher (GRIP 6.1), as a plain handler in front of Express. It waits for nothing
- * unless a policy or the bus does, and a connection stays open for the next call.
+ * unless a policy or the bus does, and a connection stays open for the next call. And `POST /recover/`, for those who lost items.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ControlHost } from '../core/control-host.ts';
@@ -25,7 +25,12 @@ export interface PublishParts {
   readonly log: Log;
 }
 
-const published = { text: textAnswer(200, 'Published'), json: jsonAnswer(200, { message: 'Published' }) };
+export interface RecoverParts extends Pick<PublishParts, 'auth' | 'log'> {
+  readonly host: Pick<ControlHost, 'recover'>;
+}
+
+const published = inBothForms('Published');
+const updated = inBothForms('Updated');
 const lengthRequired = textAnswer(411, 'Request requires Content-Length.');
 const bodyTooLarge = textAnswer(400, 'Request body too large.');
 const notAcceptable = textAnswer(406, 'Not Acceptable. Supported formats are text/plain and application/json.');
@@ -54,8 +59,35 @@ export function publishHandler(parts: PublishParts): (request: IncomingMessage, 
   };
 }
 
+/**
+ * Forgets all last ids and has every held request ask its backend. A body is not looked at.
+ * @throws ForegateError `bad-request` for a key in `auth` that is none
+ */
+export function recoverHandler({ host, auth, log }: RecoverParts): (request: IncomingMessage, response: ServerResponse) => void {
+  const authenticate = createAuthenticate(auth, log);
+  return (request, response) => {
+    const admission = authenticate(request);
+    if (admission.kind === 'deny') return sendUnread(request, response, denialAnswer(admission));
+    const form = acceptedForm(request.headers.accept);
+    const wrongMethod = methodFault(request);
+    if (wrongMethod) return sendUnread(request, response, wrongMethod);
+    if (!form) return sendUnread(request, response, notAcceptable);
+    host.recover();
+    sendUnread(request, response, updated[form]);
+  };
+}
+
+function inBothForms(message: string): { readonly text: Answer; readonly json: Answer } {
+  return { text: textAnswer(200, message), json: jsonAnswer(200, { message }) };
+}
+
+function methodFault({ method }: IncomingMessage): Answer | undefined {
+  return method === 'POST' ? undefined : textAnswer(405, `Method not allowed: ${method}.`, ['Allow', 'POST']);
+}
+
 function headFault(request: IncomingMessage, publishBytes: number): Answer | undefined {
-  if (request.method !== 'POST') return textAnswer(405, `Method not allowed: ${request.method}.`, ['Allow', 'POST']);
+  const wrongMethod = methodFault(request);
+  if (wrongMethod) return wrongMethod;
   const length = request.headers['content-length'];
   if (length === undefined) return lengthRequired;
   return Number(length) > publishBytes ? bodyTooLarge : undefined;

@@ -7,7 +7,7 @@ import type { Publication } from './publication.ts';
 export interface SessionInfo {
   readonly id: SessionId;
   readonly route: RouteId;
-  readonly transport: 'websocket';
+  readonly transport: 'websocket' | 'stream' | 'response';
   readonly address: string;
   /** Path without the query, which may hold credentials. */
   readonly path: string;
@@ -27,6 +27,8 @@ export interface ControlHost {
   publish(items: readonly Publication[]): MaybePromise<void>;
   /** Makes the session ask its backend at once; false for an unknown id. */
   refresh(id: SessionId): boolean;
+  /** Forgets all last ids and makes every held request ask its backend again. */
+  recover(): void;
   has(id: SessionId): boolean;
   sessions(): Iterable<SessionInfo>;
   session(id: SessionId): SessionInfo | undefined;

@@ -15,7 +15,14 @@ export interface Match {
   /** A prefix of the path as received. */
   readonly path: string;
   readonly transports: readonly Transport[];
+  /** Only over TLS, or only without; undefined: both. */
+  readonly tls: boolean | undefined;
 }
+
+/** How the path changes on its way to the target; the query never does. */
+export type PathChange =
+  | { readonly remove: /** Characters at the beginning. */ number }
+  | { readonly replace: /** Stands in place of `match.path`. */ string };
 
 /** One place; chosen at the start of a session and kept. */
 export interface Target {
@@ -63,8 +70,10 @@ export interface Route {
   readonly grip: { readonly signer: Signer | undefined } | undefined;
   /** Put before the channel names that backends and holds give. */
   readonly channelPrefix: string;
-  /** Fields added to every request. */
+  /** Fields set in every request; one without value is taken out. */
   readonly headers: HeaderList;
+  /** Undefined: the client's own path. */
+  readonly path: PathChange | undefined;
   readonly forwarded: ForwardedTerms;
   /** A close frame before the connection ends on a failure; Pushpin sends none. */
   readonly closeFrames: boolean;

@@ -51,7 +51,7 @@ export type ConsumedCredential =
 export interface SessionView {
   readonly id: SessionId;
   readonly routeId: RouteId;
-  readonly transport: 'websocket' | 'request';
+  readonly transport: 'websocket' | 'stream' | 'response' | 'request';
   readonly request: ClientRequest;
   /** Milliseconds since 1970. */
   readonly openedAt: number;

@@ -189,10 +189,44 @@ const routeOptions = {
     default: '',
     description: 'Put before every channel name the backend gives, so that routes cannot mix.',
   }),
-  headers: Type.Record(Type.String(), Secret({ description: 'Value of the header field.' }), {
-    default: {},
-    description: 'Header fields added to every request. Values are hidden in output, as they may be credentials.',
-  }),
+  headers: Type.Record(
+    Type.String(),
+    Secret({ minLength: 0, description: 'Value of the header field; empty: the field is removed.' }),
+    {
+      default: {},
+      description:
+        'Header fields set in every request, in place of those that the client sent; an empty value removes the field. Values are hidden in output, as they may be credentials.',
+    },
+  ),
+  path: Type.Optional(
+    Type.Object(
+      {
+        remove: Type.Optional(
+          Type.Integer({ minimum: 1, examples: [4], description: 'So many characters are cut off the beginning of the path.' }),
+        ),
+        replace: Type.Optional(
+          Type.String({
+            pattern: '^(/[\\x21-\\x22\\x24-\\x3e\\x40-\\x7e]*)?$',
+            examples: ['/v2/'],
+            description: 'Stands in place of what `match.path` says.',
+          }),
+        ),
+      },
+      {
+        description:
+          'Changes the path on its way to the target: `remove` or `replace`. The query stays, and a path that does not begin with `/` any more gets one.',
+      },
+    ),
+  ),
+  signature: Type.Optional(
+    Type.Object(
+      {
+        issuer: Type.Optional(Type.String({ minLength: 1, description: 'The `iss` claim; left out: `grip.issuer`.' })),
+        key: Type.Optional(Secret({ description: 'Key, in the forms of `grip.key`; left out: `grip.key`.' })),
+      },
+      { description: '`Grip-Sig` of this route, where it is not that of `grip`.' },
+    ),
+  ),
   limits: Type.Object(
     {
       messageBytes: count(limits.messageBytes, 'Size of one message from a client; a larger one closes the session (1009).'),
@@ -267,6 +301,12 @@ const routeIdentity = {
         default: ['websocket', 'http'],
         description: 'What clients may use on this route: `websocket`, `http`.',
       }),
+      tls: Type.Optional(
+        Type.Boolean({
+          description:
+            'Only requests that came to Foregate over TLS (`true`), or not over TLS (`false`); left out: both. What proxies in front say does not count.',
+        }),
+      ),
     },
     { default: {}, description: 'Which requests belong to the route.' },
   ),
@@ -309,6 +349,24 @@ export const SettingsSchema = Type.Object(
       description:
         'Header fields that no client may set, because gateways vouch for callers with them. A list here replaces the default.',
     }),
+    exclusiveHosts: flag(
+      false,
+      'A host that stands in `match.host` of a route, not only under a `*.`, never uses routes without host, even if no path of its own fits.',
+    ),
+    noRouteStatus: Type.Enum([404, 502], { default: 404, description: 'Status of the answer to a request that no route fits.' }),
+    publish: Type.Object(
+      {
+        waitForEarlier: Duration({
+          default: `${limits.sequenceWaitMs / 1000}s`,
+          description: 'How long an item waits for the one that its `prev-id` names; at most 24d.',
+        }),
+        rememberIds: Duration({
+          default: `${limits.duplicateMemoryMs / 1000}s`,
+          description: 'How long the id of an item is known, so that the item is delivered once; at most 24d. `0s`: not at all.',
+        }),
+      },
+      { default: {}, description: 'Order and repetition of published items. A reload does not change it.' },
+    ),
     limits: Type.Object(
       {
         sessions: count(limits.sessions, 'Sessions of this process; further handshakes get 503.'),

@@ -6,6 +6,8 @@ import { STATUS_CODES, type Agent, type ClientRequest, type IncomingMessage, typ
 import type { Clock, Timer } from '../core/clock.ts';
 import { errors, type ErrorCode } from '../core/errors.ts';
 import type { RequestDraft } from '../core/exchange.ts';
+import type { ReplyHead } from '../core/hold.ts';
+import { limits } from '../core/limits.ts';
 import { isHeaderValue, type HeaderList } from '../core/headers.ts';
 import type { Log } from '../core/log.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
@@ -13,6 +15,7 @@ import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Route, Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
 import { framingOf, hasBody, isPath, pump, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
+import { isInstruct } from '../wire/grip-headers.ts';
 import { buildPlainHead, cleanReplyHeaders, hostOf } from './request-head.ts';
 import type { Gate } from './target-agent.ts';
 
@@ -27,6 +30,19 @@ export interface PlainRequest {
   readonly answerHeaders: HeaderList;
   /** Answers the client with a policy's refusal; nothing was written yet. */
   refuse(denial: Denial): void;
+  /** Takes over a reply with GRIP instructions: the answer is the taker's from now on. */
+  takeOver(reply: GripReply): void;
+}
+
+export interface GripReply {
+  readonly head: ReplyHead;
+  /** Not read yet. */
+  readonly reply: IncomingMessage;
+  readonly target: Target;
+  /** As it went downstream, to be made again. */
+  readonly draft: RequestDraft;
+  /** A copy of the request's body; undefined where it was larger than {@link limits.instructBytes}. */
+  readonly requestBody: Buffer | undefined;
 }
 
 /** What all passages share. */
@@ -60,6 +76,10 @@ export class Passage {
   #movedBytes = 0;
   #isRelayed = false;
   #resent = false;
+  /** Of the request's body, as it passes. */
+  #copied: Buffer[] = [];
+  #copiedBytes = 0;
+  #isTaken = false;
 
   constructor(plain: PlainRequest, road: Road) {
     this.#plain = plain;
@@ -90,6 +110,8 @@ export class Passage {
       this.#fail('policy-failed');
       return;
     }
+    if (this.#plain.route.grip !== undefined && hasBody(this.#framing))
+      this.#plain.request.on('data', (part: Buffer) => this.#copy(part));
     // Such as a switch of protocols that nobody asked for: the connection is gone without a reply or an error.
     upstream.once('close', () => {
       if (this.#upstream === upstream && !this.#reply && !this.#isAnswered()) this.#fail('downstream-lost');
@@ -109,6 +131,12 @@ export class Passage {
     }
     const head = { status: reply.statusCode ?? 0, reason: reply.statusMessage ?? '', headers: reply.rawHeaders, body: noBody };
     this.#decide(runHooks(route.hooks.response, session, { reply: head, steps: [] }), () => this.#relay(reply));
+  }
+
+  #copy(part: Buffer): void {
+    this.#copiedBytes += part.length;
+    if (this.#copiedBytes <= limits.instructBytes) this.#copied.push(part);
+    else this.#copied = [];
   }
 
   /** The request could not be sent or its connection broke. */
@@ -139,8 +167,7 @@ export class Passage {
   #tryTarget(): void {
     const { route, session } = this.#plain;
     const target = route.targets[this.#tried.length];
-    this.#place?.gate.leave();
-    this.#place = undefined;
+    this.#leave();
     if (!target) {
       this.#fail('downstream-unreachable');
       return;
@@ -200,12 +227,39 @@ export class Passage {
       this.#fail('bad-reply');
       return;
     }
+    if (this.#plain.route.grip !== undefined && isInstruct(reply.rawHeaders)) {
+      this.#handOver(reply);
+      return;
+    }
     this.#isRelayed = true;
     const headers = cleanReplyHeaders(reply.rawHeaders);
     for (const part of answerHeaders) headers.push(part);
     response.sendDate = false;
     response.writeHead(status, isHeaderValue(reply.statusMessage ?? '') ? reply.statusMessage : STATUS_CODES[status], headers);
     pump(reply, response);
+  }
+
+  /** The hold answers the client; this request downstream is over with its reply. */
+  #handOver(reply: IncomingMessage): void {
+    const { request } = this.#plain;
+    if (hasBody(this.#framing) && !request.readableEnded && this.#copiedBytes <= limits.instructBytes) {
+      // The backend did not wait for the body, but the next request needs it.
+      request.once('end', () => {
+        if (!this.#isAnswered()) this.#handOver(reply);
+      });
+      return;
+    }
+    this.#isTaken = true;
+    this.#deadline?.cancel();
+    // The client may stay for hours; its place is for those who wait for a reply.
+    reply.once('close', () => this.#leave());
+    this.#plain.takeOver({
+      head: { status: reply.statusCode ?? 0, reason: reply.statusMessage ?? '', headers: reply.rawHeaders },
+      reply,
+      target: this.#target,
+      draft: this.#draft ?? { method: 'GET', path: '/', headers: [], body: undefined },
+      requestBody: this.#copiedBytes > limits.instructBytes ? undefined : Buffer.concat(this.#copied),
+    });
   }
 
   /** Goes on when the value is there; what throws ends the request. */
@@ -265,6 +319,7 @@ export class Passage {
   }
 
   #broken(): void {
+    if (this.#isTaken) return;
     if (this.#isRelayed) this.#cut();
     else if (!this.#isAnswered()) this.#fail('downstream-lost');
   }
@@ -313,9 +368,13 @@ export class Passage {
 
   #end(): void {
     this.#deadline?.cancel();
+    this.#leave();
+    if (this.#reply?.complete !== true) this.#upstream?.destroy();
+  }
+
+  #leave(): void {
     this.#place?.gate.leave();
     this.#place = undefined;
-    if (this.#reply?.complete !== true) this.#upstream?.destroy();
   }
 }
 

@@ -6,8 +6,8 @@
  * Runs for every connect and every plain request: one pass, names looked up in a set and one pattern made once per target.
  */
 import type { RequestHead } from '../core/exchange.ts';
-import { header, isHeaderValue, isHopByHop, type HeaderDraft, type HeaderList } from '../core/headers.ts';
-import type { Route, Target } from '../core/route.ts';
+import { header, isHeaderValue, isHopByHop, withoutHeaders, type HeaderDraft, type HeaderList } from '../core/headers.ts';
+import type { PathChange, Route, Target } from '../core/route.ts';
 import type { ClientRequest, ConsumedCredential } from '../core/session.ts';
 import { forwardingFields, isForwardingField } from './forwarded.ts';
 
@@ -65,6 +65,8 @@ interface HeadRules {
   readonly targetHost: string;
   readonly dropped: ReadonlySet<string>;
   readonly droppedPrefix: RegExp;
+  /** Forwarding fields that the route says itself, or that no backend shall get; undefined: none. */
+  readonly unforwarded: ReadonlySet<string> | undefined;
   readonly added: HeaderList;
 }
 
@@ -112,8 +114,9 @@ function plainRules(route: Route, target: Target): HeadRules {
   );
 }
 
+/** Fields without value are only taken out. */
 function routeFields(route: Route): HeaderDraft {
-  return route.headers.filter((_, i) => route.headers[i - (i % 2)]?.toLowerCase() !== 'host');
+  return withoutHeaders(route.headers, (name, value) => name === 'host' || value === '');
 }
 
 function gripFields(route: Route): HeaderDraft {
@@ -123,23 +126,44 @@ function gripFields(route: Route): HeaderDraft {
 function compile(route: Route, target: Target, names: readonly string[], added: HeaderList): HeadRules {
   const identity = [...route.forwarded.strip, ...target.profile.identityHeaders].map(normalName);
   const prefixes = [...ownPrefixes, ...identity.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))];
-  const addedNames = added.filter((_, i) => i % 2 === 0).map(normalName);
+  const setNames = namesOf(route.headers);
+  const unforwarded = setNames.filter(isForwardingField);
   return {
     route,
     host: header(route.headers, 'host') ?? target.host,
     targetHost: hostOf(target.origin),
-    dropped: new Set([...ownNames, ...names, ...identity, ...addedNames]),
+    dropped: new Set([...ownNames, ...names, ...identity, ...namesOf(added), ...setNames]),
     droppedPrefix: new RegExp(`^(?:${prefixes.map((prefix) => prefix.replaceAll(/[^a-z0-9-]/g, '\\$&')).join('|')})`),
+    unforwarded: unforwarded.length === 0 ? undefined : new Set(unforwarded),
     added,
   };
+}
+
+function namesOf(headers: HeaderList): string[] {
+  return headers.filter((_, i) => i % 2 === 0).map(normalName);
 }
 
 function build(request: ClientRequest, rules: HeadRules, consumed: readonly ConsumedCredential[]): RequestHead {
   const clientHost = header(request.headers, 'host')?.toLowerCase() || undefined;
   const headers: HeaderDraft = ['Host', rules.host ?? validHost(clientHost) ?? rules.targetHost];
   const said = pickHeaders(request, rules, consumed, headers);
-  headers.push(...forwardingFields(request, validHost(clientHost), said), ...rules.added);
-  return { path: consumed.length === 0 ? request.path : withoutParameters(request.path, namesIn('query', consumed)), headers };
+  const { unforwarded } = rules;
+  const told = forwardingFields(request, validHost(clientHost), said);
+  headers.push(...(unforwarded ? withoutHeaders(told, (name) => unforwarded.has(name)) : told), ...rules.added);
+  return { path: pathOf(request, rules.route, consumed), headers };
+}
+
+function pathOf({ path }: ClientRequest, route: Route, consumed: readonly ConsumedCredential[]): string {
+  const left = consumed.length === 0 ? path : withoutParameters(path, namesIn('query', consumed));
+  return route.path === undefined ? left : changedPath(left, route.path, route.match.path);
+}
+
+/** Works on the text, as all routing does: nothing is decoded. */
+function changedPath(path: string, change: PathChange, matched: string): string {
+  const end = path.indexOf('?');
+  const bare = end < 0 ? path : path.slice(0, end);
+  const changed = 'remove' in change ? bare.slice(change.remove) : change.replace + bare.slice(matched.length);
+  return `${changed.startsWith('/') ? '' : '/'}${changed}${end < 0 ? '' : path.slice(end)}`;
 }
 
 /** Copies the client's fields that go on to `headers`; returns the forwarding fields of a trusted peer. */

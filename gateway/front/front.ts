@@ -11,9 +11,11 @@ import type { Route } from '../core/route.ts';
 import type { ClientRequest, Denial, SessionView } from '../core/session.ts';
 import { normalAddress } from '../core/address-list.ts';
 import type { PassThrough } from '../downstream/pass-through.ts';
+import type { GripReply } from '../downstream/passage.ts';
 import { permitted } from '../session/exchange.ts';
 import { openUpstream, type Opening } from '../session/opening.ts';
-import type { SessionParts } from '../session/parts.ts';
+import { HoldSession } from '../session/hold-session.ts';
+import type { HoldParts } from '../session/parts.ts';
 import { Pump } from '../session/pump.ts';
 import { Relay } from '../session/relay.ts';
 import { RequestSession } from '../session/request-session.ts';
@@ -25,7 +27,7 @@ import type { Router } from './router.ts';
 import { sharedHeaders } from './shared-headers.ts';
 
 export interface FrontParts {
-  readonly sessions: SessionParts;
+  readonly sessions: HoldParts;
   readonly passThrough: PassThrough;
   /** Changes with a reload; sessions keep the route they have. */
   readonly router: () => Router;
@@ -63,8 +65,9 @@ export class Front {
   #routeFor(request: IncomingMessage, transport: 'http' | 'websocket'): Route | Reply {
     if (request.rawHeaders.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
     if (!request.url?.startsWith('/')) return textReply(400, 'The request target must be a path.', []);
-    const route = this.#parts.router().find(request.headers.host, request.url, transport);
-    return route ?? textReply(404, 'Route not found', []);
+    const router = this.#parts.router();
+    const route = router.find({ host: request.headers.host, path: request.url, transport, secure: isSecure(request) });
+    return route ?? textReply(router.noRouteStatus, 'Route not found', []);
   }
 
   #full(): Reply | undefined {
@@ -81,7 +84,18 @@ export class Front {
     const answerHeaders: HeaderDraft = [];
     const denial = await permitted(route.hooks.connect, session, answerHeaders);
     if (denial !== undefined) answerRequest(response, denialReply(denial, answerHeaders));
-    else this.#parts.passThrough.handle({ request, response, route, session, answerHeaders, refuse });
+    else this.#parts.passThrough.handle({ request, response, route, session, answerHeaders, refuse, takeOver: (reply) => this.#hold(session, response, answerHeaders, reply) });
+  }
+
+  #hold(session: RequestSession, response: ServerResponse, answerHeaders: HeaderDraft, reply: GripReply): void {
+    const refusal = this.#full();
+    if (refusal !== undefined) {
+      answerRequest(response, refusal);
+      return;
+    }
+    const hold = new HoldSession(this.#parts.sessions, session, session.route, response, answerHeaders, reply);
+    session.heldBy(hold);
+    void hold.start();
   }
 
   async #connect(request: IncomingMessage, early: EarlyClient, route: Route, socket: Duplex): Promise<void> {
@@ -171,6 +185,10 @@ function clientRequest(request: IncomingMessage): ClientRequest {
     path: request.url ?? '/',
     headers: request.rawHeaders,
     address: normalAddress(request.socket.remoteAddress ?? ''),
-    secure: request.socket instanceof TLSSocket,
+    secure: isSecure(request),
   };
+}
+
+function isSecure({ socket }: IncomingMessage): boolean {
+  return socket instanceof TLSSocket;
 }

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { errors, type ErrorCode } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import { limits } from '../core/limits.ts';
-import { isHeaderName, isHeaderValue, type HeaderList } from '../core/headers.ts';
+import { isHeaderName, isHeaderValue, withoutHeaders, type HeaderList } from '../core/headers.ts';
 import type { Denial } from '../core/session.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
 
@@ -48,7 +48,9 @@ export function answerRequest(response: ServerResponse, reply: Reply): void {
     response.destroy();
     return;
   }
-  const headers = [...cleanReplyHeaders(reply.headers), 'Content-Length', String(reply.body.length)];
+  const headers = withoutHeaders(cleanReplyHeaders(reply.headers), (name) => name === 'content-length');
+  if (reply.status !== 204 && reply.status !== 304) headers.push('Content-Length', String(reply.body.length));
+  response.sendDate = false;
   response.writeHead(reply.status, safeReason(reply), headers);
   response.end(reply.body);
 }

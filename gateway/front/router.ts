@@ -1,23 +1,56 @@
-/** Finds the route of a request: by host, path prefix and transport. The more exact host wins, then the longer path. */
+/** Finds the route of a request: by host, path prefix, transport and TLS. The more exact host wins, then the longer path, then TLS. */
 import type { Route, Transport } from '../core/route.ts';
 
+export interface RouterSettings {
+  /** An exact host with routes never uses those without host. */
+  readonly exclusiveHosts: boolean;
+  /** What a request without route is told. */
+  readonly noRouteStatus: number;
+}
+
+/** What a client asked for. */
+export interface Asked {
+  /** `Host`, may have a port. */
+  readonly host: string | undefined;
+  /** As received, its query is left out. */
+  readonly path: string;
+  readonly transport: Transport;
+  /** Whether it came over TLS. */
+  readonly secure: boolean;
+}
+
 export class Router {
+  readonly noRouteStatus: number;
   /** In the order in which they are tried. */
   readonly #routes: readonly Route[];
+  /** Exact hosts that never use routes without host. */
+  readonly #exclusive: ReadonlySet<string>;
 
-  constructor(routes: readonly Route[]) {
-    this.#routes = routes.toSorted((a, b) => hostRank(b) - hostRank(a) || b.match.path.length - a.match.path.length);
+  constructor(routes: readonly Route[], { exclusiveHosts, noRouteStatus }: RouterSettings) {
+    this.noRouteStatus = noRouteStatus;
+    this.#routes = routes.toSorted(
+      (a, b) => hostRank(b) - hostRank(a) || b.match.path.length - a.match.path.length || tlsRank(b) - tlsRank(a),
+    );
+    this.#exclusive = new Set(exclusiveHosts ? routes.flatMap(({ match }) => match.host ?? []) : []);
   }
 
-  /** `host` may have a port; `path` is taken as received, its query left out. */
-  find(host: string | undefined, path: string, transport: Transport): Route | undefined {
+  find({ host, path, transport, secure }: Asked): Route | undefined {
     const name = hostName(host);
     const end = path.indexOf('?');
     const bare = end < 0 ? path : path.slice(0, end);
+    const exclusive = this.#exclusive.has(name);
     return this.#routes.find(
-      ({ match }) => match.transports.includes(transport) && bare.startsWith(match.path) && fits(match.host, name),
+      ({ match }) =>
+        match.transports.includes(transport) &&
+        (match.tls === undefined || match.tls === secure) &&
+        bare.startsWith(match.path) &&
+        (match.host === undefined ? !exclusive : fits(match.host, name)),
     );
   }
+}
+
+function tlsRank({ match: { tls } }: Route): number {
+  return tls === undefined ? 0 : 1;
 }
 
 /** Exact hosts before wildcards, longer wildcards before shorter, no host last. */
@@ -26,8 +59,7 @@ function hostRank({ match: { host } }: Route): number {
   return host.startsWith('*.') ? host.length : 1000 + host.length;
 }
 
-function fits(pattern: string | undefined, name: string): boolean {
-  if (pattern === undefined) return true;
+function fits(pattern: string, name: string): boolean {
   return pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) && name.length > pattern.length - 1 : name === pattern;
 }
 

@@ -1,9 +1,15 @@
 /** What all sessions of a process share. */
+import type { ServerResponse } from 'node:http';
 import type { Hub } from '../channel/hub.ts';
 import type { Clock } from '../core/clock.ts';
+import type { ForegateError } from '../core/errors.ts';
+import type { Reply } from '../core/exchange.ts';
+import type { ChannelName } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
+import type { Denial } from '../core/session.ts';
 import type { Send } from './exchange.ts';
+import type { Links } from './links.ts';
 import type { SessionRegistry } from './registry.ts';
 
 export interface SessionParts {
@@ -14,4 +20,15 @@ export interface SessionParts {
   readonly clock: Clock;
   /** How events after the opening are sent. */
   readonly send: Send;
+}
+
+/** What held requests need besides. */
+export interface HoldParts extends SessionParts {
+  readonly links: Links;
+  /** The id of the last item of a channel that was delivered in order. */
+  readonly lastId: (channel: ChannelName) => string | undefined;
+  /** Writes a whole answer to the client. */
+  readonly answer: (response: ServerResponse, reply: Reply) => void;
+  readonly denialReply: (denial: Denial) => Reply;
+  readonly errorReply: (error: ForegateError, debug: boolean) => Reply;
 }

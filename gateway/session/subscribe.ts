@@ -10,6 +10,8 @@ import type { SessionParts } from './parts.ts';
 /** What joining needs of a session. */
 export interface Joining extends SessionView, Subscriber {
   readonly route: Route;
+  /** As policies have known it from the start. */
+  readonly view: SessionView;
   /** Messages flow. */
   readonly open: boolean;
 }
@@ -18,7 +20,7 @@ export interface Joining extends SessionView, Subscriber {
 export function subscribe(session: Joining, membership: Membership, parts: SessionParts): MaybePromise<void> {
   if (!session.open) return undefined;
   if (overLimit(session, membership, parts)) return refused(session, membership, 'limit', parts);
-  const verdict = runHooks(session.route.hooks.subscribe, session, membership.channel);
+  const verdict = runHooks(session.route.hooks.subscribe, session.view, membership.channel);
   return isPromise(verdict)
     ? verdict.then((later) => join(session, membership, later, parts))
     : join(session, membership, verdict, parts);
@@ -30,7 +32,7 @@ function overLimit(session: Joining, { channel }: Membership, { hub }: SessionPa
 
 function join(session: Joining, membership: Membership, verdict: Verdict, parts: SessionParts): MaybePromise<void> {
   if (!session.open) return undefined;
-  if (verdict?.kind !== 'deny') return parts.hub.join(session, membership.channel, membership.filters);
+  if (verdict?.kind !== 'deny') return parts.hub.join(session, membership.channel, membership.filters, membership.previousId);
   if (closes(verdict)) session.end(verdict);
   return refused(session, membership, verdict.code, parts);
 }

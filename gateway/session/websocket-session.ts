@@ -79,6 +79,10 @@ export class WebSocketSession
 
   // What policies, dialects and lists see.
 
+  get view(): this {
+    return this;
+  }
+
   get routeId() {
     return this.route.id;
   }
@@ -357,6 +361,9 @@ export class WebSocketSession
     if (message?.action === 'refresh') this.ask();
     if (message?.action === 'close') this.#closing.publisherCloses(message.code, message.reason);
   }
+
+  /** A subscription inside a socket has no previous id. */
+  missed(): void {}
 
   // The closing's host.
 

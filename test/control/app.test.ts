@@ -52,7 +52,7 @@ describe('control API', () => {
     });
   }
 
-  for (const path of ['/nothing', '/recover/', '/publish/x', '/?x=1', '/health', '/connections/a/b']) {
+  for (const path of ['/nothing', '/publish/x', '/?x=1', '/health', '/connections/a/b']) {
     it(`does not find ${path}`, async () => {
       const answer = await get(path);
       assert.equal(answer.status, 404);

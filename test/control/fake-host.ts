@@ -14,6 +14,7 @@ import type { Publication } from '../../gateway/core/publication.ts';
 export class FakeHost implements ControlHost {
   readonly published: Publication[] = [];
   readonly refreshed: SessionId[] = [];
+  recovered = 0;
   readonly #sessions = new Map<SessionId, SessionInfo>();
   draining = false;
   /** What the bus does with a hand-over: nothing, unless a test wants it slow or broken. */
@@ -43,6 +44,10 @@ export class FakeHost implements ControlHost {
     if (!this.has(id)) return false;
     this.refreshed.push(id);
     return true;
+  }
+
+  recover(): void {
+    this.recovered += 1;
   }
 
   has(id: SessionId): boolean {

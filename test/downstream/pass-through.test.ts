@@ -118,6 +118,10 @@ async function startFront(origins: readonly string[], given: FrontTerms = {}): P
         response.writeHead(errors[denial.code].status, { 'Content-Type': 'text/plain' });
         response.end(denial.detail);
       },
+      takeOver: ({ reply }) => {
+        reply.resume();
+        response.writeHead(299).end();
+      },
     });
   });
   server.on('upgrade', (_request, socket) => socket.destroy());

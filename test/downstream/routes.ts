@@ -34,13 +34,14 @@ export function testRoute(changes: Partial<Route> = {}): Route {
   const { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions } = limits;
   return {
     id: routeId('test'),
-    match: { host: undefined, path: '/', transports: ['http', 'websocket'] },
+    match: { host: undefined, path: '/', transports: ['http', 'websocket'], tls: undefined },
     targets: [testTarget()],
     hooks: noHooks,
     limits: { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions },
     grip: undefined,
     channelPrefix: '',
     headers: [],
+    path: undefined,
     forwarded: { trusts: () => false, strip: [] },
     closeFrames: true,
     pings: 'forward',

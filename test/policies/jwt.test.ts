@@ -5,6 +5,7 @@ import jsonwebtoken, { type SignOptions } from 'jsonwebtoken';
 import { silentLog, type LogFields } from '../../gateway/core/log.ts';
 import type { Policy, Verdict } from '../../gateway/core/policy.ts';
 import type { HeaderList } from '../../gateway/core/headers.ts';
+import { channelName } from '../../gateway/core/ids.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import { connect, createPolicy, ManualClock, testSession, type TestSession } from '../../gateway/testing/index.ts';
 import { jwt } from '../../policies/jwt.ts';
@@ -330,6 +331,22 @@ describe('jwt at the end of a token', () => {
     await assertAllowed(await make({ secret, closeAtExpiry: false }, silentLog, turned), bearing(token(inAnHour)));
     const headers = ['Authorization', `Bearer ${token(inAnHour)}`];
     await assertAllowed(await make({ secret }, silentLog, turned), testSession({ transport: 'request', headers }));
+    assert.equal(turned.pending, 0);
+  });
+
+  it('ends a request that is held from its first subscription on, and once only', async () => {
+    const turned = new ManualClock();
+    const policy = await make({ secret }, silentLog, turned);
+    const headers = ['Authorization', `Bearer ${token({ exp: seconds + 60 })}`];
+    const arrived = testSession({ transport: 'request', headers });
+    await assertAllowed(policy, arrived);
+    assert.equal(turned.pending, 0);
+    const session = testSession({ transport: 'stream', headers });
+    session.identity = arrived.identity;
+    for (const channel of ['a', 'b'] as const) assert.equal(policy.subscribe?.(session, channelName(channel)), undefined);
+    assert.equal(turned.pending, 1);
+    turned.advance(60_000);
+    assert.equal(session.ended?.code, 'expired-token');
     assert.equal(turned.pending, 0);
   });
 

@@ -1,0 +1,483 @@
+/**
+ * A held request (GRIP 4.5-4.7): the client waits for an answer (response hold), or its answer goes on (stream hold), joined to
+ * channels and refreshed by requests that Foregate makes by itself.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { buildBodyIds } from '../channel/filters.ts';
+import type { SessionInfo } from '../core/control-host.ts';
+import { ForegateError, toForegateError } from '../core/errors.ts';
+import type { Reply } from '../core/exchange.ts';
+import type { Hold, Instruct } from '../core/hold.ts';
+import { isChannelName, type ChannelName } from '../core/ids.ts';
+import type { Timer } from '../core/clock.ts';
+import type { Publication, Subscriber } from '../core/publication.ts';
+import type { Route, Target } from '../core/route.ts';
+import { noMetadata, type ClientRequest, type Denial, type Identity, type Metadata, type SessionView } from '../core/session.ts';
+import type { GripReply } from '../downstream/passage.ts';
+import { cleanReplyHeaders } from '../downstream/request-head.ts';
+import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
+import { readInstructDocument } from '../wire/grip-instruct.ts';
+import { responseOf, responseShape } from '../wire/response-shape.ts';
+import { readGripReply } from './grip-reply.ts';
+import { HoldRequests } from './hold-requests.ts';
+import type { HoldParts } from './parts.ts';
+import type { Registered } from './registry.ts';
+import { StreamKeepAliveTimer } from './stream-keep-alive.ts';
+import { StreamWriter } from './stream-writer.ts';
+import { subscribe, type Joining } from './subscribe.ts';
+
+/** Requests that only the ids of items ask for are made so far apart. */
+const paceMs = 1000;
+
+export class HoldSession implements Joining, Registered, Subscriber {
+  readonly route: Route;
+  readonly openedAt: number;
+  activeAt: number;
+  meta: Metadata = noMetadata;
+
+  readonly #parts: HoldParts;
+  readonly view: SessionView;
+  readonly #response: ServerResponse;
+  readonly #answerHeaders: readonly string[];
+  readonly #target: Target;
+  readonly #first: GripReply;
+  #instruct: Instruct | undefined;
+  #hold: Hold | undefined;
+  /** Of a stream. */
+  #writer: StreamWriter | undefined;
+  readonly #keepAlive: StreamKeepAliveTimer;
+  #timer: Timer | undefined;
+  readonly #requests: HoldRequests;
+  /** A request that goes on with this hold is on its way or waits for its turn. */
+  #asking = false;
+  #askedAt = 0;
+  /** Until the next request may be made that only the ids ask for. */
+  #pacing: Timer | undefined;
+  /** Channels that had no item since the link's time began. */
+  #silent = new Set<ChannelName>();
+  #over = false;
+
+  constructor(
+    parts: HoldParts,
+    view: SessionView,
+    route: Route,
+    response: ServerResponse,
+    answerHeaders: readonly string[],
+    first: GripReply,
+  ) {
+    this.#parts = parts;
+    this.view = view;
+    this.route = route;
+    this.#response = response;
+    this.#answerHeaders = answerHeaders;
+    this.#first = first;
+    this.#target = first.target;
+    this.openedAt = view.openedAt;
+    this.activeAt = parts.clock.now();
+    this.#requests = new HoldRequests(parts, this, first);
+    this.#keepAlive = new StreamKeepAliveTimer(parts.clock, (data) => this.#sendKeepAlive(data));
+  }
+
+  // What policies and lists see.
+
+  get id() {
+    return this.view.id;
+  }
+
+  get routeId() {
+    return this.route.id;
+  }
+
+  get transport(): 'stream' | 'response' {
+    return this.#writer === undefined ? 'response' : 'stream';
+  }
+
+  get request(): ClientRequest {
+    return this.view.request;
+  }
+
+  get state(): Metadata {
+    return noMetadata;
+  }
+
+  get consumed() {
+    return this.view.consumed;
+  }
+
+  get identity(): Identity | undefined {
+    return this.view.identity;
+  }
+
+  set identity(identity: Identity | undefined) {
+    this.view.identity = identity;
+  }
+
+  get open(): boolean {
+    return !this.#over;
+  }
+
+  get live(): boolean {
+    return !this.#over;
+  }
+
+  get shape() {
+    return this.#writer?.shape ?? responseShape;
+  }
+
+  joined(channel: string): boolean {
+    const name = this.route.channelPrefix + channel;
+    return isChannelName(name) && this.#parts.hub.joined(this, name);
+  }
+
+  info(): SessionInfo {
+    const [path = ''] = this.request.path.split('?', 1);
+    return {
+      id: this.id,
+      route: this.route.id,
+      transport: this.transport,
+      address: this.request.address,
+      path,
+      channels: this.#parts.hub.channelsOf(this),
+      openedAt: new Date(this.openedAt).toISOString(),
+      ...(this.identity && { subject: this.identity.subject }),
+    };
+  }
+
+  /** Reads the instructions and does what they say; whatever is wrong with them becomes an answer. */
+  async start(): Promise<void> {
+    this.#parts.registry.add(this);
+    this.#response.once('close', () => this.#finish());
+    if (this.#response.destroyed) this.#finish();
+    try {
+      const { instruct, body, rest } = await readGripReply(this.#first.head, this.#first.reply, this.route.channelPrefix);
+      if (this.#first.requestBody === undefined)
+        throw new ForegateError('bad-request', 'Request too large to accept GRIP instruct.');
+      await this.#take(instruct, body, rest);
+    } catch (thrown) {
+      this.#fail(toForegateError(thrown));
+    }
+  }
+
+  // What is published.
+
+  write(frames: Buffer, items: number, channel: ChannelName): void {
+    const writer = this.#writer;
+    if (writer === undefined || this.#over) return;
+    const unsent = writer.unsentBytes;
+    if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
+      this.#overflow(items);
+      return;
+    }
+    this.activeAt = this.#parts.clock.now();
+    writer.write(frames);
+    this.#keepAlive.sent();
+    if (this.#silent.delete(channel) && this.#silent.size === 0) this.#armLink();
+  }
+
+  act(publication: Publication): void {
+    if (this.#over) return;
+    const { stream, response } = publication.formats;
+    if (this.#writer !== undefined) this.#actOnStream(stream?.action);
+    else if (response?.action === 'send') this.#answerWith(publication);
+    else if (response?.action === 'hint') this.ask();
+  }
+
+  missed(): void {
+    this.#askInTime();
+  }
+
+  // From the control API, policies and the program's own end.
+
+  /** A request to the backend: a held response is asked for again, a stream fetches its next link. */
+  ask(): void {
+    if (this.#over || this.#asking) return;
+    this.#pacing?.cancel();
+    this.#pacing = undefined;
+    this.#askedAt = this.#parts.clock.now();
+    if (this.#writer === undefined) void this.#again();
+    else if (this.#hold?.next !== undefined) void this.#followLink();
+  }
+
+  send(): void {}
+
+  end(denial: Denial): void {
+    if (this.#over) return;
+    this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code: denial.code, detail: denial.detail });
+    if (this.#writer !== undefined) this.#endStream();
+    else if (denial.code === 'shutting-down' && this.#instruct !== undefined) this.#answerOwn();
+    else this.#answer(this.#parts.denialReply(denial));
+  }
+
+  drop(): void {
+    this.#response.destroy();
+  }
+
+  // The instructions.
+
+  async #take(instruct: Instruct, body: Buffer, rest: IncomingMessage | undefined): Promise<void> {
+    if (this.#over) return;
+    this.#instruct = {
+      ...instruct,
+      head: { ...instruct.head, headers: [...cleanReplyHeaders(instruct.head.headers), ...this.#answerHeaders] },
+    };
+    this.#timer?.cancel();
+    const { mode, next, gone } = instruct.hold;
+    const goesOn = mode !== 'none' || next !== undefined;
+    this.#requests.gone = goesOn ? gone : undefined;
+    if (mode === 'response') await this.#holdResponse(this.#instruct);
+    else if (goesOn) await this.#openStream(this.#instruct, body, rest);
+    else this.#answerOwn();
+  }
+
+  async #holdResponse({ hold }: Instruct): Promise<void> {
+    this.#hold = hold;
+    this.meta = hold.meta;
+    this.#timer = this.#parts.clock.after(hold.timeoutMs, () => this.#answerOwn());
+    await this.#joinChannels(hold);
+    if (this.#over) return;
+    this.#asking = false;
+    this.#parts.hub.release(this);
+    if (this.#hasMissed()) this.#askInTime();
+  }
+
+  async #openStream({ head, hold }: Instruct, body: Buffer, rest: IncomingMessage | undefined): Promise<void> {
+    const content = firstContent(hold, body);
+    const writer = new StreamWriter(this.#response);
+    this.#writer = writer;
+    if (!writer.start(head)) {
+      rest?.destroy();
+      this.#endStream();
+      return;
+    }
+    writer.writeContent(content);
+    if (rest !== undefined) await this.#streamRest(rest, writer);
+    if (!this.#over) await this.#go(hold);
+  }
+
+  /** A large first body goes through as the client takes it. */
+  async #streamRest(rest: IncomingMessage, writer: StreamWriter): Promise<void> {
+    for await (const part of rest) {
+      if (this.#over) return;
+      writer.writeContent(Buffer.from(part));
+      await writer.drained();
+    }
+  }
+
+  /** The stream goes on under these instructions: those of its reply, then those of each link. */
+  async #go(hold: Hold): Promise<void> {
+    this.#hold = hold;
+    this.meta = hold.meta;
+    if (hold.mode === 'none' && hold.next === undefined) {
+      this.#endStream();
+      return;
+    }
+    const checked = hold.channels.find(({ previousId }) => previousId !== undefined);
+    if (hold.next === undefined && checked !== undefined) {
+      const name = checked.channel.slice(this.route.channelPrefix.length);
+      this.#endWith(new ForegateError('bad-reply', `channel '${name}' specifies prev-id, but no next link found`));
+      return;
+    }
+    this.#keepAlive.set(hold.keepAlive);
+    await this.#joinChannels(hold);
+    if (this.#over) return;
+    this.#asking = false;
+    this.#parts.hub.release(this);
+    if (hold.mode === 'none') this.ask();
+    else if (this.#hasMissed()) this.#askInTime();
+    else this.#armLink();
+  }
+
+  /** Joined channels that are not named any more are left. */
+  async #joinChannels(hold: Hold): Promise<void> {
+    const named = new Set(hold.channels.map(({ channel }) => channel));
+    for (const channel of this.#parts.hub.channelsOf(this)) {
+      if (!named.has(channel) && !this.#target.channels.includes(channel)) this.#parts.hub.leave(this, channel);
+    }
+    for (const channel of this.#target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
+    for (const membership of hold.channels) await subscribe(this, membership, this.#parts);
+  }
+
+  /** An item was published that the body does not contain. */
+  #hasMissed(): boolean {
+    for (const [channel, id] of this.#parts.hub.currentIds(this)) {
+      const last = this.#parts.lastId(channel);
+      if (last !== undefined && last !== id) return true;
+    }
+    return false;
+  }
+
+  /** At once, or a second after the request before: a backend that is behind for longer would be asked without a pause. */
+  #askInTime(): void {
+    if (this.#asking || this.#pacing !== undefined) return;
+    const waitMs = this.#askedAt + paceMs - this.#parts.clock.now();
+    if (waitMs <= 0) this.ask();
+    else this.#pacing = this.#parts.clock.after(waitMs, () => this.ask());
+  }
+
+  /** After so long in which not all channels had an item the link is fetched. */
+  #armLink(): void {
+    const next = this.#hold?.next;
+    if (next === undefined) return;
+    this.#timer?.cancel();
+    this.#silent = new Set(this.#parts.hub.channelsOf(this));
+    this.#timer = this.#parts.clock.after(next.timeoutMs, () => this.ask());
+  }
+
+  #actOnStream(action: 'send' | 'close' | 'hint' | undefined): void {
+    if (action === 'close') this.#endStream();
+    if (action === 'hint') this.ask();
+  }
+
+  // Requests that go on with the hold.
+
+  /** The client's request once more; its reply replaces the hold, whatever it is. */
+  async #again(): Promise<void> {
+    this.#asking = true;
+    try {
+      const reply = await this.#requests.again();
+      if (!this.#over) await this.#takeReply(reply);
+    } catch (thrown) {
+      this.#fail(toForegateError(thrown));
+    }
+  }
+
+  async #takeReply(reply: Reply): Promise<void> {
+    if (!isInstruct(reply.headers)) {
+      this.#answer({ ...reply, headers: [...reply.headers, ...this.#answerHeaders] });
+      return;
+    }
+    const { channelPrefix } = this.route;
+    const instruct = hasDocument(reply.headers)
+      ? readInstructDocument(reply, channelPrefix)
+      : { ...readInstruct(reply, channelPrefix), body: reply.body };
+    await this.#take(instruct, instruct.body ?? reply.body, undefined);
+  }
+
+  /** The next link: its body is appended, its instructions replace the old ones (GRIP 4.6). */
+  async #followLink(): Promise<void> {
+    const next = this.#hold?.next;
+    if (next === undefined || this.#asking) return;
+    this.#asking = true;
+    this.#timer?.cancel();
+    const reply = await this.#requests.follow(next.uri);
+    if (this.#over) return;
+    if (reply === undefined) this.#endStream();
+    else await this.#append(reply);
+  }
+
+  async #append(reply: Reply): Promise<void> {
+    try {
+      const { hold } = readInstruct(reply, this.route.channelPrefix);
+      if (hold.mode === 'response') throw new ForegateError('bad-reply', 'A link must not be answered with a response hold.');
+      this.#writer?.writeContent(firstContent(hold, reply.body));
+      await this.#writer?.drained();
+      await this.#go(hold);
+    } catch (thrown) {
+      this.#endWith(toForegateError(thrown));
+    }
+  }
+
+  // Answers and the end.
+
+  #answerWith(publication: Publication): void {
+    if (this.#instruct === undefined) return;
+    try {
+      this.#answer(responseOf(publication, this.#instruct));
+      this.#parts.metrics.count('messages_sent');
+    } catch (thrown) {
+      this.#fail(toForegateError(thrown));
+    }
+  }
+
+  /** The instruction's own answer: at the timeout, or where nothing is held. */
+  #answerOwn(): void {
+    if (this.#over || this.#instruct === undefined) return;
+    const { head, body = Buffer.alloc(0) } = this.#instruct;
+    this.#answer({ ...head, body });
+  }
+
+  /** The whole answer, and nothing after it. */
+  #answer(reply: Reply): void {
+    this.#parts.answer(this.#response, reply);
+    this.#finish();
+  }
+
+  #endStream(): void {
+    this.#writer?.end();
+    this.#finish();
+  }
+
+  /** The backend's instructions cannot be followed. What the client has got stays valid. */
+  #endWith(error: ForegateError): void {
+    this.#parts.log.warn('hold.failed', { session: this.id, route: this.route.id, code: error.code, error });
+    if (this.route.debug) this.#writer?.writeContent(Buffer.from(`\n\n${error.message}\n`));
+    this.#endStream();
+  }
+
+  /** A client that reads nothing gets none: they would pile up. */
+  #sendKeepAlive(data: Buffer): void {
+    const unsent = this.#writer?.unsentBytes ?? 0;
+    if (unsent > 0 && unsent + data.length > this.route.limits.unsentBytes) return;
+    if (unsent === 0) this.activeAt = this.#parts.clock.now();
+    this.#writer?.writeContent(data);
+  }
+
+  #overflow(items: number): void {
+    this.#parts.metrics.count('deliveries_dropped', items);
+    if (this.route.slowClients !== 'close') return;
+    this.#parts.log.info('session.ended', {
+      session: this.id,
+      route: this.route.id,
+      code: 'slow-client',
+      address: this.request.address,
+    });
+    this.#writer?.cut();
+  }
+
+  #fail(error: ForegateError): void {
+    if (this.#over) return;
+    this.#parts.log.warn('hold.failed', { session: this.id, route: this.route.id, code: error.code, error });
+    if (this.#writer === undefined) {
+      this.#answer(this.#parts.errorReply(error, this.route.debug));
+      return;
+    }
+    this.#writer.cut();
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#pacing?.cancel();
+    this.#keepAlive.set(undefined);
+    this.#parts.hub.drop(this);
+    void this.#leave();
+  }
+
+  /** The session is over when the client has its answer and the backend has been told. */
+  async #leave(): Promise<void> {
+    await Promise.all([this.#requests.tellGone(), this.#sent()]);
+    this.#parts.registry.remove(this);
+  }
+
+  /** What is on its way to the client may take its time, though not for ever. */
+  #sent(): Promise<void> {
+    if (this.#response.destroyed) return Promise.resolve();
+    const deadline = this.#parts.clock.after(this.route.idleMs, () => this.#response.destroy());
+    return new Promise((resolve) => {
+      this.#response.once('close', () => {
+        deadline.cancel();
+        resolve();
+      });
+    });
+  }
+}
+
+/** The filter `build-id` goes over the bodies of holds and links too (GRIP 5). @throws ForegateError `bad-reply` */
+function firstContent({ channels, meta }: Hold, body: Buffer): Buffer {
+  if (body.length === 0 || !channels.some(({ filters }) => filters.includes('build-id'))) return body;
+  const built = buildBodyIds(body, meta);
+  if (built === undefined) throw new ForegateError('bad-reply', "The filter 'build-id' cannot be applied to the body.");
+  return built;
+}

@@ -1,0 +1,111 @@
+/**
+ * The answer of a held request as it goes on: head first, then bytes made ready by a shape, straight to the socket, since
+ * `ServerResponse` would frame each of them anew. HTTP/1.1 gets chunks, HTTP/1.0 the bare content until the connection ends.
+ */
+import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { isHeaderValue } from '../core/headers.ts';
+import type { ReplyHead } from '../core/hold.ts';
+import type { Shape } from '../core/publication.ts';
+import { chunk, chunkedStream, plainStream } from '../wire/stream-shape.ts';
+
+export class StreamWriter {
+  readonly shape: Shape;
+  readonly #response: ServerResponse;
+  readonly #chunked: boolean;
+  /** Frames of an answer whose turn has not come: the client sent its request before it had the answer to another. */
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+    this.#chunked = response.req.httpVersionMinor > 0;
+    this.shape = this.#chunked ? chunkedStream : plainStream;
+    // The head is written right after this event.
+    if (response.socket === null) response.once('socket', () => process.nextTick(() => this.#writeEarly()));
+  }
+
+  /** Bytes that the client has not taken. */
+  get unsentBytes(): number {
+    return this.#earlyBytes + (this.#socket?.writableLength ?? 0);
+  }
+
+  /** Writes the head. False: with this method or status there is no body, and all that is left is to end. */
+  start({ status, reason, headers }: ReplyHead): boolean {
+    const bodiless = status === 204 || status === 304;
+    const framing = this.#chunked ? ['Transfer-Encoding', 'chunked'] : ['Connection', 'close'];
+    const kept = headers.filter((_, i) => !isLength(headers[i - (i % 2)] ?? ''));
+    const phrase = isHeaderValue(reason) ? reason : STATUS_CODES[status];
+    this.#response.sendDate = false;
+    this.#response.writeHead(status, phrase, bodiless ? kept : [...kept, ...framing]);
+    this.#response.flushHeaders();
+    return !bodiless && this.#response.req.method !== 'HEAD';
+  }
+
+  /** Frames that a shape has made. */
+  write(frames: Buffer): void {
+    const socket = this.#socket;
+    if (frames.length === 0 || this.#response.writableEnded) return;
+    if (socket === undefined || this.#early.length > 0) {
+      this.#early.push(frames);
+      this.#earlyBytes += frames.length;
+    } else if (socket.writable) {
+      socket.write(frames);
+    }
+  }
+
+  writeContent(content: Buffer): void {
+    this.write(this.#chunked ? chunk(content) : content);
+  }
+
+  /** Resolves when the client has taken what was written, or is gone. */
+  async drained(): Promise<void> {
+    if (this.#early.length > 0) await this.#turn();
+    const socket = this.#socket;
+    if (socket === undefined || !socket.writableNeedDrain) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      socket.on('drain', done).on('close', done);
+    });
+  }
+
+  /** The body is complete; the connection may be used again. */
+  end(): void {
+    if (this.#early.length > 0) void this.#turn().then(() => this.#response.end());
+    else if (!this.#response.writableEnded) this.#response.end();
+  }
+
+  /** The body is not complete, and must not look so. */
+  cut(): void {
+    this.#response.destroy();
+  }
+
+  #writeEarly(): void {
+    const frames = Buffer.concat(this.#early);
+    this.#early = [];
+    this.#earlyBytes = 0;
+    this.write(frames);
+    this.#response.emit(turnEvent);
+  }
+
+  /** Resolves when the answer's turn has come, or the client is gone. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#response.once(turnEvent, resolve).once('close', resolve);
+    });
+  }
+
+  get #socket(): Socket | undefined {
+    return this.#response.socket ?? undefined;
+  }
+}
+
+/** Of our own, at the response. */
+const turnEvent = Symbol('turn');
+
+function isLength(name: string): boolean {
+  return name.length === 14 && name.toLowerCase() === 'content-length';
+}
