@@ -23,7 +23,7 @@ afterEach(() => rm(folder, { recursive: true }));
 describe('foregate', () => {
   it('prints help and the version everywhere', async () => {
     const packageJson = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
-    const commands = [[], ['run'], ['check'], ['publish'], ['token']];
+    const commands = [[], ['run'], ['check'], ['import'], ['publish'], ['token']];
     const ends = await Promise.all(
       commands.map(
         async (command) => [await foregate([...command, '--help']), await foregate([...command, '--version'])] as const,
@@ -34,7 +34,7 @@ describe('foregate', () => {
       deepEqual([help.code, version.code, version.stdout], [0, 0, `${packageJson.version}\n`], name);
       ok(help.stdout.startsWith(`Usage: ${name} `), help.stdout);
     }
-    for (const command of ['run', 'check', 'publish', 'token'])
+    for (const command of ['run', 'check', 'import', 'publish', 'token'])
       match(ends[0]?.[0].stdout ?? '', new RegExp(`^  ${command} `, 'm'));
   }).timeout(severalRuns);
 

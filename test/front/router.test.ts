@@ -1,16 +1,27 @@
 /** Which route a request belongs to. */
 import assert from 'node:assert/strict';
 import { routeId } from '../../gateway/core/ids.ts';
-import type { Match } from '../../gateway/core/route.ts';
-import { Router } from '../../gateway/front/router.ts';
+import type { Match, Route } from '../../gateway/core/route.ts';
+import { Router, type Asked, type RouterSettings } from '../../gateway/front/router.ts';
 import { testRoute } from '../downstream/routes.ts';
 
 function route(id: string, match: Partial<Match> = {}) {
-  return testRoute({ id: routeId(id), match: { host: undefined, path: '/', transports: ['websocket', 'http'], ...match } });
+  return testRoute({
+    id: routeId(id),
+    match: { host: undefined, path: '/', transports: ['websocket', 'http'], tls: undefined, ...match },
+  });
+}
+
+function router(routes: readonly Route[], settings: Partial<RouterSettings> = {}): Router {
+  return new Router(routes, { exclusiveHosts: false, noRouteStatus: 404, ...settings });
+}
+
+function ask(path: string, host = 'x', asked: Partial<Asked> = {}): Asked {
+  return { host, path, transport: 'websocket', secure: false, ...asked };
 }
 
 describe('the router', () => {
-  const router = new Router([
+  const all = router([
     route('any'),
     route('chat', { path: '/chat/' }),
     route('deep', { path: '/chat/deep' }),
@@ -46,11 +57,24 @@ describe('the router', () => {
     ['x', '//chat/deep', 'any'],
   ];
   for (const [host, path, expected] of table) {
-    it(`sends ${String(host)} ${path} to ${expected}`, () => assert.equal(router.find(host, path, 'websocket')?.id, expected));
+    it(`sends ${String(host)} ${path} to ${expected}`, () => assert.equal(all.find({ ...ask(path), host })?.id, expected));
   }
 
-  it('looks at the transport', () => assert.equal(router.find('x', '/sockets', 'http')?.id, 'any'));
-  it('finds nothing where nothing fits', () =>
-    assert.equal(new Router([route('a', { path: '/a' })]).find('x', '/b', 'http'), undefined));
-  it('takes the first of equals', () => assert.equal(new Router([route('one'), route('two')]).find('x', '/', 'http')?.id, 'one'));
+  it('looks at the transport', () => assert.equal(all.find(ask('/sockets', 'x', { transport: 'http' }))?.id, 'any'));
+  it('finds nothing where nothing fits', () => assert.equal(router([route('a', { path: '/a' })]).find(ask('/b')), undefined));
+  it('takes the first of equals', () => assert.equal(router([route('one'), route('two')]).find(ask('/'))?.id, 'one'));
+  it('takes a route for TLS before one of the same path for all, and after a longer path', () => {
+    const some = router([route('all'), route('tls', { tls: true }), route('long', { path: '/a' })]);
+    const idOf = (path: string, secure: boolean): string | undefined => some.find(ask(path, 'x', { secure }))?.id;
+    assert.deepEqual([idOf('/', true), idOf('/', false), idOf('/a', true)], ['tls', 'all', 'long']);
+  });
+  it('gives an exact host no route without host where hosts are exclusive, but one of a wildcard', () => {
+    const routes = [route('any'), route('wild', { host: '*.b', path: '/w' }), route('own', { host: 'a.b', path: '/o' })];
+    const some = router(routes, { exclusiveHosts: true });
+    const idOf = (host: string, path: string): string | undefined => some.find(ask(path, host))?.id;
+    assert.deepEqual(
+      [idOf('a.b', '/o'), idOf('a.b', '/w'), idOf('a.b', '/'), idOf('c.b', '/')],
+      ['own', 'wild', undefined, 'any'],
+    );
+  });
 });

@@ -32,11 +32,11 @@ const floors: readonly (readonly string[])[] = [
 /** Which npm packages a folder may use. Options are declared with `typebox` everywhere. */
 const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'gateway/core': [],
-  'gateway/wire': ['jsonwebtoken'],
+  'gateway/wire': ['jsonwebtoken', 'rfc6902'],
   'gateway/engines': ['rate-limiter-flexible', 'ioredis', '@nats-io/transport-node'],
   openapi: ['ajv', 'ajv-formats', 'openapi-types'],
   policies: ['jsonwebtoken', 'jwks-rsa'],
-  adapters: ['express'],
+  adapters: ['express', 'yaml'],
   'gateway/channel': [],
   'gateway/downstream': ['undici', 'http-proxy-middleware', 'ws'],
   'gateway/backend': ['express', 'jsonwebtoken'],

@@ -1,0 +1,132 @@
+/** Every option of `pushpin.conf` (GRIP 7.2), and what becomes of it. `docs/pushpin.md` has the same list. */
+import type { Finding } from './finding.ts';
+
+export interface ConfOption {
+  /** `section/option` */
+  readonly name: string;
+  readonly verdict: Finding['verdict'];
+  /** How it is honoured, or why not and what to use instead. */
+  readonly text: string;
+  /** Values of a refused option with which nothing is missing. */
+  readonly harmless?: readonly string[];
+}
+
+const statistics = 'There are no statistics over ZeroMQ; see GET /metrics and GET /connections of the control API.';
+const zeroMq = 'There is no ZeroMQ. Publish over HTTP: POST /publish/ on the control API.';
+const metrics = 'Metrics are at GET /metrics of the control API, under names of their own (docs/metrics.md).';
+const processes = 'Foregate is one process.';
+const none = 'Foregate has no equivalent yet';
+
+/** Values of a switch that is off. */
+const off = ['', '0', 'false'];
+
+export const confOptions: readonly ConfOption[] = [
+  honoured('global/include', 'Its options hold where this file says nothing.'),
+  honoured('global/rundir', 'Put in where {rundir} stands; Foregate keeps no files of its own there.'),
+  honoured('global/libdir', 'Put in where {libdir} stands.'),
+  honoured('global/ipc_prefix', 'Put in where {ipc_prefix} stands.'),
+  honoured('global/port_offset', 'Added to the port of the control API.'),
+  ignored('global/stats_connection_ttl', statistics),
+  ignored('global/stats_connection_send', statistics),
+
+  ignored('runner/services', processes),
+  honoured('runner/http_port', 'As an entry of listen.'),
+  refused('runner/https_ports', `${none} for a folder of certificates. Add an entry of listen with tls.cert and tls.key.`, ['']),
+  refused('runner/local_ports', `${none} for Unix sockets. Use a port of the loopback.`, ['']),
+  ignored('runner/logdir', 'The log goes to standard output; let the service manager keep it.'),
+  honoured('runner/log_level', 'As log.level.'),
+  honoured('runner/client_buffer_size', 'As limits.headerBytes, at least 1024.'),
+  honoured('runner/client_maxconn', 'As limits.sessions.'),
+  ignored('runner/allow_compression', `${none}: messages to clients are not compressed, which every client takes.`),
+  ignored('runner/condure_bin', processes),
+  ignored('runner/connmgr_bin', processes),
+  ignored('runner/proxy_bin', processes),
+  ignored('runner/handler_bin', processes),
+  ignored('runner/mongrel2_bin', processes),
+  ignored('runner/m2sh_bin', processes),
+  ignored('runner/m2adapter_bin', processes),
+  ignored('runner/zurl_bin', processes),
+
+  honoured('proxy/routesfile', 'The file is read, unless another is given with --routes.'),
+  honoured('proxy/debug', 'As debug of all routes.'),
+  refused('proxy/auto_cross_origin', `${none}. Let the backend or the gateway behind Foregate write the CORS fields.`, off),
+  refused(
+    'proxy/accept_x_forwarded_protocol',
+    `${none}: routes see TLS of Foregate only. What proxies say is passed on if trustedProxies names them.`,
+    off,
+  ),
+  refused('proxy/set_x_forwarded_protocol', `${none}: X-Forwarded-Proto is always written, X-Forwarded-Protocol never.`, [
+    'proto-only',
+  ]),
+  refused(
+    'proxy/x_forwarded_for',
+    `${none} for its rules: the chain of trustedProxies is continued, that of others is replaced by the peer.`,
+    ['truncate:0,append'],
+  ),
+  refused('proxy/x_forwarded_for_trusted', `${none} for clients trusted by their signature; trustedProxies trusts addresses.`, [
+    '',
+  ]),
+  refused('proxy/orig_headers_need_mark', 'Copies of original header fields under a marker prefix are not made.', ['']),
+  refused('proxy/accept_pushpin_route', `${none}: no client chooses its route. Use host or path.`, off),
+  refused('proxy/cdn_loop', `${none}. A fixed value can be set with headers of a route, but loops are not noticed.`, ['']),
+  ignored('proxy/log_from', 'The log has no addresses of clients; see GET /connections of the control API.'),
+  ignored('proxy/log_user_agent', 'The log has no header fields of clients.'),
+  honoured('proxy/sig_iss', 'As grip.issuer.'),
+  honoured('proxy/sig_key', 'As grip.key.'),
+  refused('proxy/upstream_key', `${none}: Grip-* fields of all clients are removed, also those of a gateway in front.`, ['']),
+  ignored('proxy/sockjs_url', `${none} for SockJS; it is told of the routes that use it.`),
+  ignored('proxy/workers', 'Foregate uses one processor; start one process for each and put them behind a balancer.'),
+  ignored('proxy/max_open_requests', 'limits.sessions bounds sessions, connections of a target bounds requests to it.'),
+  ignored('proxy/stats_report_interval', statistics),
+  ignored('proxy/stats_connections_max_ttl', statistics),
+  refused('proxy/prometheus_port', metrics, ['']),
+  ignored('proxy/prometheus_prefix', metrics),
+  ignored('proxy/updates_check', 'Foregate asks nobody for updates and reports nothing.'),
+  ignored('proxy/organization_name', 'Foregate asks nobody for updates and reports nothing.'),
+
+  ignored('handler/ipc_file_mode', processes),
+  refused('handler/push_in_spec', zeroMq, ['']),
+  refused('handler/push_in_sub_specs', zeroMq, ['']),
+  ignored('handler/push_in_sub_connect', zeroMq),
+  honoured('handler/push_in_http_addr', 'As control.host.'),
+  honoured('handler/push_in_http_port', 'As control.port.'),
+  ignored('handler/push_in_http_max_headers_size', 'The header of a call to the control API may have 16 KiB.'),
+  honoured('handler/push_in_http_max_body_size', 'As limits.publishBytes.'),
+  ignored('handler/stats_spec', statistics),
+  refused('handler/command_spec', 'There are no commands over ZeroMQ; see the control API (docs/control-api.md).', ['']),
+  refused('handler/state_spec', 'Sessions are not looked up in a store outside.', ['']),
+  ignored('handler/message_rate', 'Deliveries are not paced: clients get what is published as fast as they take it.'),
+  ignored('handler/message_hwm', 'What waits is bounded for each channel and each client instead; see slowClients.'),
+  ignored('handler/message_block_size', statistics),
+  honoured('handler/message_wait', 'As publish.waitForEarlier.'),
+  honoured('handler/id_cache_ttl', 'As publish.rememberIds; without the option Pushpin remembers nothing.'),
+  ignored(
+    'handler/update_on_first_subscription',
+    `${none}: the backend is not asked again after the first subscription of a channel. Give prev-id, so that nothing is missed.`,
+  ),
+  honoured('handler/connection_subscription_max', 'As limits.subscriptions of all routes.'),
+  refused('handler/subscription_linger', `${none}: it is always 60 seconds.`, ['', '60']),
+  ignored('handler/stats_subscription_ttl', statistics),
+  ignored('handler/stats_report_interval', statistics),
+  ignored('handler/stats_format', statistics),
+  refused('handler/prometheus_port', metrics, ['']),
+  ignored('handler/prometheus_prefix', metrics),
+  refused('handler/share_all', 'Equal requests in flight are not put together.', off),
+];
+
+/** Sockets between Pushpin's own processes. */
+export function isInternalOption(name: string): boolean {
+  return /^(?:proxy|handler)\/.*_specs?$/.test(name) && !confOptions.some((option) => option.name === name);
+}
+
+function honoured(name: string, text: string): ConfOption {
+  return { name, verdict: 'honoured', text };
+}
+
+function ignored(name: string, text: string): ConfOption {
+  return { name, verdict: 'ignored', text };
+}
+
+function refused(name: string, text: string, harmless: readonly string[]): ConfOption {
+  return { name, verdict: 'refused', text, harmless };
+}

@@ -1,0 +1,240 @@
+/** Makes routes of a `foregate.yaml` from those of a Pushpin routes file (GRIP 7.1). */
+import { isHeaderName, isHeaderValue, isHopByHop } from '../../gateway/core/headers.ts';
+import { isChannelName } from '../../gateway/core/ids.ts';
+import type { PushpinConf } from './conf-file.ts';
+import type { Finding } from './finding.ts';
+import { isKey, keySource, noKey } from './key-source.ts';
+import { reachOf, type Reach } from './precedence.ts';
+import { present, presentOrNone, type Raw } from './present.ts';
+import { RouteNames } from './route-names.ts';
+import type { PushpinRoute, PushpinTarget } from './routes-file.ts';
+import { targetSettings } from './target-settings.ts';
+
+export interface RouteTerms {
+  readonly conf: PushpinConf;
+  /** The name that findings get. */
+  readonly file: string;
+  /** Where relative paths start. */
+  readonly folder: string;
+}
+
+export interface RoutesSettings {
+  readonly routes: readonly Raw[];
+  /** For each of them the line it came from. */
+  readonly lines: readonly number[];
+  readonly findings: readonly Finding[];
+}
+
+/** What is told of one route. */
+export type Tell = (option: string, verdict: Finding['verdict'], text: string) => void;
+
+export function routesSettings(all: readonly PushpinRoute[], { conf, file, folder }: RouteTerms): RoutesSettings {
+  const findings: Finding[] = [];
+  const made: { readonly line: number; readonly route: Raw }[] = [];
+  const names = new RouteNames(all);
+  const sound = all.filter((route) => {
+    const fault = faultOf(route);
+    if (fault !== undefined) findings.push({ file, line: route.line, option: '', verdict: 'refused', text: fault });
+    return fault === undefined;
+  });
+  for (const route of sound) {
+    const { line } = route;
+    const tell: Tell = (option, verdict, text) => findings.push({ file, line, option, verdict, text });
+    const lost = unlikeOf(route, conf);
+    if (lost !== undefined) {
+      tell(lost.option, 'refused', `The line is left out, so its requests go to another route, if one fits: ${lost.text}`);
+      continue;
+    }
+    const matches = matchesOf(route, { others: sound, byId: conf.acceptPushpinRoute, tell });
+    for (const [index, match] of matches.entries()) {
+      const once = index === 0 ? tell : unheard;
+      const options = optionsOf(route, { match, conf, folder, tell: once });
+      if (options === undefined) break;
+      made.push({ line, route: { id: names.next(route, once), match: match.settings, ...options } });
+    }
+  }
+  return { routes: made.map(({ route }) => withoutEmpty(route)), lines: made.map(({ line }) => line), findings };
+}
+
+/** The second part of a route has the same to tell as the first. */
+const unheard: Tell = () => undefined;
+
+function withoutEmpty({ match, ...rest }: Raw): Raw {
+  const { id, ...options } = rest;
+  return present({ id, match: presentOrNone(match as Raw), ...options });
+}
+
+/** Why no request can ever get there, also with Pushpin. */
+function faultOf({ host, pathBeg, replaceBeg }: PushpinRoute): string | undefined {
+  if (host !== host.toLowerCase())
+    return `Pushpin looks for hosts in lower case, so ${shown(host)} never fits. Write it in lower case if it shall.`;
+  if (host.includes('*') && host !== '*')
+    return `Pushpin takes ${shown(host)} for the name of one host, so it never fits. Foregate knows *.example.com, if that was meant.`;
+  if (host !== '*' && host !== '' && !/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(host))
+    return `${shown(host)} is not the name of a host without port, so it never fits.`;
+  if (pathBeg !== '' && !/^\/[\x21-\x7e]*$/.test(pathBeg)) return `No path of a request begins with ${shown(pathBeg)}.`;
+  if (replaceBeg !== undefined && replaceBeg !== '' && !/^\/[\x21-\x22\x24-\x3e\x40-\x7e]*$/.test(replaceBeg))
+    return `With ${shown(replaceBeg)} at its beginning no path is one.`;
+  return undefined;
+}
+
+/** Why a route would take other requests than it does with Pushpin, or lead elsewhere. */
+function unlikeOf({ host, ssl, targets }: PushpinRoute, { acceptXForwardedProtocol }: PushpinConf): Unlike | undefined {
+  if (host.includes('_')) return { option: '', text: `Foregate takes no host with "_": ${shown(host)}.` };
+  if (ssl !== undefined && acceptXForwardedProtocol)
+    return {
+      option: 'ssl',
+      text: 'with accept_x_forwarded_protocol proxies say what came over TLS, for which Foregate has no equivalent yet.',
+    };
+  if (targets[0]?.place.kind === 'test')
+    return { option: '', text: 'its target is the backend built into Pushpin (test), for which Foregate has no equivalent yet.' };
+  return undefined;
+}
+
+interface Unlike {
+  readonly option: string;
+  readonly text: string;
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
+}
+
+export interface Match {
+  readonly settings: Raw;
+  readonly transports: Reach['transports'];
+}
+
+interface Rivals {
+  readonly others: readonly PushpinRoute[];
+  /** Whether clients may choose a route by its id. */
+  readonly byId: boolean;
+  readonly tell: Tell;
+}
+
+/** Mostly one; none for a route that nobody reaches; two where other routes leave it something different of each transport. */
+function matchesOf(route: PushpinRoute, { others, byId, tell }: Rivals): Match[] {
+  const reaches = route.host === '' ? [] : reachOf(route, others);
+  if (reaches.length > 0) return reaches.map((reach) => matchOf(route, reach));
+  if (byId && route.id !== undefined) tell('', 'refused', onlyById);
+  else tell('', 'ignored', route.host === '' ? unchosen : 'Other routes take all requests of this one.');
+  return [];
+}
+
+const onlyById = 'The line is left out: clients choose it by its id only, for which Foregate has no equivalent yet.';
+const unchosen = 'Without host a route is chosen by its id only, and accept_pushpin_route is off (or the id is missing).';
+
+function matchOf({ host, pathBeg }: PushpinRoute, { transports, tls }: Reach): Match {
+  const settings = present({
+    host: host === '*' ? undefined : host,
+    path: pathBeg === '' || pathBeg === '/' ? undefined : pathBeg,
+    transports: transports.length === 2 ? undefined : transports,
+    tls,
+  });
+  return { settings, transports };
+}
+
+interface OptionTerms {
+  readonly match: Match;
+  readonly conf: PushpinConf;
+  readonly folder: string;
+  readonly tell: Tell;
+}
+
+/** Undefined if no target is left. */
+function optionsOf(route: PushpinRoute, { match, conf, folder, tell }: OptionTerms): Raw | undefined {
+  const targets = reachedTargets(route).flatMap(
+    (target) => targetSettings(target, { route, transports: match.transports, folder, tell }) ?? [],
+  );
+  const [target, ...more] = targets;
+  if (target === undefined) {
+    tell('', 'refused', 'The line is left out, so its requests go to another route, if one fits: no target can be taken over.');
+    return undefined;
+  }
+  tellIgnored(route, conf, tell);
+  return present({
+    ...(more.length === 0 ? { target } : { targets }),
+    path: pathSettings(route, tell),
+    grip: route.noGrip ? false : undefined,
+    signature: signatureOf(route, { conf, folder, tell }),
+    channelPrefix: prefixOf(route, tell),
+    headers: headersOf(route, tell),
+    debug: route.debug ? true : undefined,
+  });
+}
+
+/** The backend built into Pushpin is always there, so none after it is ever tried. */
+function reachedTargets({ targets }: PushpinRoute): readonly PushpinTarget[] {
+  const end = targets.findIndex(({ place }) => place.kind === 'test');
+  return end < 0 ? targets : targets.slice(0, end + 1);
+}
+
+function signatureOf({ sigIss, sigKey }: PushpinRoute, { conf, folder, tell }: Omit<OptionTerms, 'match'>): Raw | undefined {
+  const own = sigKey !== undefined && sigKey !== '';
+  if (own && !isKey(sigKey)) {
+    tell('sig_key', 'refused', `${noKey} The key of all routes is used, if there is one.`);
+    return undefined;
+  }
+  const key = own ? keySource(sigKey, folder) : undefined;
+  const issuer = sigIss === '' ? undefined : sigIss;
+  if (key !== undefined || isKey(conf.sigKey)) return presentOrNone({ issuer, key });
+  if (issuer !== undefined) tell('sig_iss', 'ignored', 'There is no key to sign with.');
+  return undefined;
+}
+
+function pathSettings({ pathBeg, pathRem, replaceBeg }: PushpinRoute, tell: Tell): Raw | undefined {
+  if (replaceBeg !== undefined) {
+    if (pathRem > 0) tell('path_rem', 'ignored', 'replace_beg beats it, in Pushpin too.');
+    // Without path_beg nothing is cut off, and here the "/" of every path would be.
+    return { replace: pathBeg === '' ? `${replaceBeg}/` : replaceBeg };
+  }
+  return pathRem > 0 ? { remove: pathRem } : undefined;
+}
+
+function prefixOf({ prefix }: PushpinRoute, tell: Tell): string | undefined {
+  if (prefix === '' || isChannelName(prefix)) return prefix === '' ? undefined : prefix;
+  tell('prefix', 'refused', 'Not a channel name: too long, or with control characters.');
+  return undefined;
+}
+
+/** Of a name that stands twice the first one holds, as in Pushpin. */
+function headersOf({ headers }: PushpinRoute, tell: Tell): Raw | undefined {
+  const taken = new Map<string, readonly [string, string]>();
+  for (const [name, value] of headers) {
+    const fault =
+      headerFault(name, value) ?? (taken.has(name.toLowerCase()) ? 'The first of this name holds, in Pushpin too.' : undefined);
+    if (fault === undefined) taken.set(name.toLowerCase(), [name, value]);
+    else tell('header', taken.has(name.toLowerCase()) || isWritten(name) ? 'ignored' : 'refused', `${shown(name)}: ${fault}`);
+  }
+  return presentOrNone(Object.fromEntries(taken.values()));
+}
+
+function headerFault(name: string, value: string): string | undefined {
+  if (!isHeaderName(name)) return 'Not the name of a header field.';
+  if (isWritten(name)) return 'Foregate writes this field itself.';
+  if (!isHeaderValue(value)) return 'The value has characters that a header field cannot hold.';
+  return value.startsWith('file:') ? 'A value that begins with "file:" would be read from a file.' : undefined;
+}
+
+const written: ReadonlySet<string> = new Set(['host', 'content-length', 'connection-id']);
+
+function isWritten(name: string): boolean {
+  const lower = name.toLowerCase();
+  return isHopByHop(lower) || written.has(lower) || lower.startsWith('grip-');
+}
+
+/** Properties without a place in the settings. */
+function tellIgnored(route: PushpinRoute, { autoCrossOrigin }: PushpinConf, tell: Tell): void {
+  if (route.origHeaders) tell('orig_headers', 'refused', 'Copies of original header fields under a marker prefix are not made.');
+  if (route.session) tell('session', 'refused', 'Sessions are not looked up in a store outside.');
+  if (route.logLevel !== undefined) tell('log_level', 'ignored', 'The log has one level for all routes: log.level.');
+  if (route.aco) tell('aco', 'refused', crossOrigin);
+  const jsonp = Object.values(route.jsonp).some((value) => value !== undefined);
+  if (jsonp && (route.aco || autoCrossOrigin)) tell('jsonp', 'refused', 'Foregate has no equivalent yet for JSONP.');
+  if (jsonp && !route.aco && !autoCrossOrigin) tell('jsonp', 'ignored', 'Without aco there is no JSONP, in Pushpin neither.');
+  if (route.sockjs !== undefined)
+    tell('sockjs', 'refused', 'Foregate has no equivalent yet for SockJS: its clients cannot connect, plain WebSockets can.');
+  if (route.sockjs === undefined && route.sockjsAsPath !== undefined) tell('sockjs_as_path', 'ignored', 'There is no sockjs.');
+}
+
+const crossOrigin = 'Foregate has no equivalent yet. Let the backend or the gateway behind Foregate write the CORS fields.';

@@ -1,0 +1,158 @@
+/**
+ * Makes the settings of a `foregate.yaml` from a Pushpin configuration: what stands in it is what Pushpin does, said option by
+ * option. What has no equivalent is left out and told, never replaced by something looser. Defaults of `core/settings.ts` are left
+ * out.
+ */
+import type { Address, ConfFile, PushpinConf } from './conf-file.ts';
+import { withFaults, type Finding } from './finding.ts';
+import type { RoutesFile } from './routes-file.ts';
+import { isKey, keySource, noKey } from './key-source.ts';
+import { present, presentOrNone, type Raw } from './present.ts';
+import { routesSettings } from './route-settings.ts';
+
+export interface PushpinFiles {
+  readonly conf: ConfFile;
+  readonly routes: RoutesFile;
+  /** Names for findings. */
+  readonly names: { readonly conf: string; readonly routes: string };
+  /** The folder of `pushpin.conf`, where relative paths in it start. */
+  readonly folder: string;
+}
+
+export interface Imported {
+  /** What `config/load.ts` reads; plain data. */
+  readonly settings: Raw;
+  /** For each of the routes the line of the routes file it came from. */
+  readonly lines: readonly number[];
+  /** Of both files, in their order. */
+  readonly findings: readonly Finding[];
+}
+
+/** Never throws. */
+export function importPushpin({ conf: { conf, findings, lineOf }, routes, names, folder }: PushpinFiles): Imported {
+  const fault = (option: string, text: string): Finding => ({
+    file: names.conf,
+    line: lineOf(option),
+    option,
+    verdict: 'refused',
+    text,
+  });
+  const listen = listenSettings(conf, fault);
+  const control = controlSettings(conf, fault);
+  const grip = gripSettings(conf, folder, fault);
+  const unsaid = lineOf('proxy/x_forwarded_for') === 0 ? [fault('proxy/x_forwarded_for', forwardedUnsaid)] : [];
+  const made = routesSettings(routes.routes, { conf, file: names.routes, folder });
+  const settings = present({
+    listen: listen.settings,
+    control: control.settings,
+    grip: grip.settings,
+    // How the route of a request is found.
+    exclusiveHosts: true,
+    noRouteStatus: 502,
+    // Pushpin lets clients send what they like.
+    stripHeaders: [],
+    ...processSettings(conf),
+    defaults: routeDefaults(conf),
+    routes: made.routes,
+  });
+  const isBase = ({ file }: Finding): boolean => file !== names.conf;
+  return {
+    settings: withoutVariables(settings) as Raw,
+    lines: made.lines,
+    findings: [
+      ...findings.filter(isBase),
+      ...withFaults(
+        findings.filter((finding) => !isBase(finding)),
+        [...unsaid, ...listen.findings, ...control.findings, ...grip.findings],
+      ),
+      ...withFaults(routes.findings, made.findings),
+    ],
+  };
+}
+
+const forwardedUnsaid =
+  'Pushpin passes X-Forwarded-* of everybody. Foregate believes trustedProxies only: name the proxies in front of it there.';
+
+/** A part of the settings, and what there is to say about it. */
+interface Part<Value> {
+  readonly settings: Value;
+  readonly findings: readonly Finding[];
+}
+
+type Fault = (option: string, text: string) => Finding;
+
+/** Without any port left nothing may be open to others by chance: Foregate's own default is all addresses. */
+function listenSettings({ httpPort }: PushpinConf, fault: Fault): Part<Raw[]> {
+  if (httpPort !== undefined) return { settings: [listenAt(httpPort)], findings: [] };
+  return { settings: [{ host: '127.0.0.1', port: 7999 }], findings: [fault('runner/http_port', noPort)] };
+}
+
+const noPort =
+  'No port for plain HTTP, and others cannot be taken over. Foregate listens on 127.0.0.1:7999 until listen says more.';
+
+function listenAt({ host, port }: Address): Raw {
+  return present({ host, port });
+}
+
+/** Pushpin's port has no lock of its own, so open to others it cannot be taken over. */
+function controlSettings({ pushInHttpAddr, pushInHttpPort }: PushpinConf, fault: Fault): Part<Raw> {
+  const open = !/^(?:localhost|::1|127(?:\.\d{1,3}){3})$/.test(pushInHttpAddr);
+  const none = pushInHttpPort < 1 || pushInHttpPort > 65_535;
+  const findings = [
+    ...(open ? [fault('handler/push_in_http_addr', openControl(pushInHttpAddr))] : []),
+    ...(none ? [fault('handler/push_in_http_port', 'Not a port; 5561 is taken.')] : []),
+  ];
+  return { settings: { host: open ? '127.0.0.1' : pushInHttpAddr, port: none ? 5561 : pushInHttpPort }, findings };
+}
+
+function openControl(address: string): string {
+  return `Everybody who reaches ${address} could publish. Foregate listens on 127.0.0.1 until control.host and control.auth (or control.tls.ca) are set.`;
+}
+
+function gripSettings({ sigIss, sigKey }: PushpinConf, folder: string, fault: Fault): Part<Raw> {
+  const usable = isKey(sigKey);
+  const findings = usable || sigKey === '' ? [] : [fault('proxy/sig_key', noKey)];
+  const settings = { issuer: sigIss === '' ? undefined : sigIss, key: usable ? keySource(sigKey, folder) : undefined };
+  return { settings: present(settings), findings };
+}
+
+const levels = ['error', 'warn', 'info', 'debug'] as const;
+/** Foregate's own smallest limit. */
+const headerBytesMin = 1024;
+/** 24 days, Foregate's longest time. */
+const timeMaxSeconds = 24 * 86_400;
+
+function processSettings(conf: PushpinConf): Raw {
+  return {
+    limits: {
+      sessions: Math.max(1, conf.clientMaxconn),
+      headerBytes: Math.max(headerBytesMin, conf.clientBufferBytes),
+      publishBytes: Math.max(1, conf.pushInHttpBodyBytes),
+    },
+    publish: {
+      waitForEarlier: `${Math.min(timeMaxSeconds * 1000, conf.messageWaitMs)}ms`,
+      rememberIds: `${Math.min(timeMaxSeconds, conf.idCacheSeconds)}s`,
+    },
+    log: { level: levels[conf.logLevel] ?? 'debug' },
+  };
+}
+
+/** What holds for every route. */
+function routeDefaults(conf: PushpinConf): Raw {
+  return present({
+    closeFrames: false,
+    slowClients: 'drop',
+    limits: presentOrNone({
+      subscriptions: conf.connectionSubscriptionMax === 20 ? undefined : conf.connectionSubscriptionMax,
+    }),
+    debug: conf.debug ? true : undefined,
+  });
+}
+
+/** In a `foregate.yaml` the text `${` begins a variable. */
+function withoutVariables(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('${', () => '$${');
+  if (Array.isArray(value)) return value.map(withoutVariables);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, withoutVariables(entry)]));
+}
