@@ -33,10 +33,16 @@ const goals: readonly Goal[] = [
   needed('s2b', "5 times Pushpin's deliveries per second", times(5)),
   needed('s2b', "CPU per delivery within a quarter of nchan's", atMost('cpuUsPerUnit', 1.25, 'nchan')),
   needed('s2c', "10 times Pushpin's deliveries per second", times(10)),
+  needed('s2d', "2.5 times Pushpin's deliveries per second", times(2.5)),
+  needed('s2e', "twice Pushpin's deliveries per second", times(2)),
+  needed('s2d', "CPU per delivery within a quarter of nchan's", atMost('cpuUsPerUnit', 1.25, 'nchan')),
+  needed('s3', "4 times Pushpin's publishes per second", times(4)),
   needed('s4', "a quarter of Pushpin's memory per idle connection", atMost('kbPerConnection', 1 / 4, 'pushpin')),
   { ...needed('s4', 'a sixth of it', atMost('kbPerConnection', 1 / 6, 'pushpin')), rank: 'hoped-for' },
   needed('s5', "2.5 times Pushpin's connects per second", times(2.5)),
+  needed('s5', 'a connect for 1/2.5 of the CPU', atMost('cpuUsPerUnit', 1 / 2.5, 'pushpin')),
   needed('s6', "4 times Pushpin's plain HTTP requests per second", times(4)),
+  needed('s6', 'a plain request for a quarter of the CPU', atMost('cpuUsPerUnit', 1 / 4, 'pushpin')),
   needed('s8', 'worst echo delay below 25 ms', below('worstUs', 25_000)),
 ];
 

@@ -110,21 +110,22 @@ async function measureIdle({ clients }: IdleScenario, { target, pid }: Subject):
 }
 
 function fanOutOptions(
-  { subscribers, channels, outstanding }: FanOutScenario,
+  { subscribers, channels, outstanding, transport }: FanOutScenario,
   { target, durationSeconds }: Subject,
 ): LoadOptions {
   const { paths, publish } = target;
   const ownChannels = channels === 'one-each';
   return {
     ...doors(target),
-    path: (paths.subscribe ?? '').replaceAll('%C', ownChannels ? 'room%d' : 'room'),
+    type: transport ?? 'ws',
+    path: ((transport === 'sse' ? paths.stream : paths.subscribe) ?? '').replaceAll('%C', ownChannels ? 'room%d' : 'room'),
     channel: 'room',
     channels: ownChannels ? 1 : 0,
     conns: subscribers,
     size: publicationBytes,
     pubport: publish?.port ?? 0,
     pubpath: publish?.path ?? '',
-    pubbody: publish?.body ?? '',
+    pubbody: (transport === 'sse' ? publish?.streamBody : publish?.body) ?? '',
     pubconns: Math.min(outstanding, publisherConnectionsMax),
     window: outstanding,
     pubs: publishesMax,

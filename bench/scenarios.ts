@@ -16,9 +16,11 @@ export interface EchoScenario extends Described {
   readonly messageBytes?: number;
 }
 
-/** WebSocket subscribers of one channel, or of one channel each, and `outstanding` publishes under way. */
+/** Subscribers of one channel, or of one channel each, and `outstanding` publishes under way. */
 export interface FanOutScenario extends Described {
   readonly kind: 'fan-out';
+  /** WebSockets, unless they are event streams. */
+  readonly transport?: 'sse';
   readonly subscribers: number;
   readonly channels: 'one' | 'one-each';
   readonly outstanding: number;
@@ -64,6 +66,8 @@ export const scenarios = {
   s2a: { ...fanOut, title: '1,000 subscribers', subscribers: 1000, channels: 'one', outstanding: 1 },
   s2b: { ...fanOut, title: '10,000 subscribers', subscribers: 10_000, channels: 'one', outstanding: 1 },
   s2c: { ...fanOut, title: '1,000 subscribers, 8 publishes at a time', subscribers: 1000, channels: 'one', outstanding: 8 },
+  s2d: { ...fanOut, transport: 'sse', title: '1,000 event streams', subscribers: 1000, channels: 'one', outstanding: 1 },
+  s2e: { ...fanOut, transport: 'sse', title: '10,000 event streams', subscribers: 10_000, channels: 'one', outstanding: 1 },
   s3: { ...fanOut, title: '10,000 channels, 32 publishes at a time', subscribers: 10_000, channels: 'one-each', outstanding: 32 },
   s3b: { ...fanOut, title: '10,000 channels, 1 publish at a time', subscribers: 10_000, channels: 'one-each', outstanding: 1 },
   s4: { kind: 'idle', group: 'connections', title: 'memory of 10,000 idle WebSockets', clients: 10_000 },

@@ -125,7 +125,7 @@ http {
   server {
     listen 127.0.0.1:$nchan_http backlog=4096;
     location ~ /sub/(.+)\$ {
-      nchan_subscriber websocket;
+      nchan_subscriber websocket eventsource;
       nchan_channel_id \$1;
       nchan_subscriber_first_message newest;
       nchan_message_buffer_length 1;

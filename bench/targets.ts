@@ -28,12 +28,16 @@ export interface Publishing {
   readonly port: number;
   readonly path: string;
   readonly body: string;
+  /** For event streams. */
+  readonly streamBody: string;
 }
 
-/** In `subscribe` and `idle`, `%C` stands for the channel. */
+/** In `subscribe`, `stream` and `idle`, `%C` stands for the channel. */
 export interface Paths {
   readonly echo?: string;
   readonly subscribe?: string;
+  /** An event stream. */
+  readonly stream?: string;
   readonly idle?: string;
   readonly plain?: string;
 }
@@ -43,10 +47,17 @@ export const workFolder = join(root, '.cache/bench');
 export const backendPort = 9000;
 export const product = join(root, 'dist/bin/foregate.js');
 
-const gripPaths: Paths = { echo: '/echo', subscribe: '/sub?ch=%C', idle: '/sub?ch=%C&detach=1', plain: '/plain' };
+const gripPaths: Paths = {
+  echo: '/echo',
+  subscribe: '/sub?ch=%C',
+  stream: '/stream?ch=%C',
+  idle: '/sub?ch=%C&detach=1',
+  plain: '/plain',
+};
 const gripPublishing = {
   path: '/publish/',
   body: '{"items":[{"channel":"%C","formats":{"ws-message":{"content":"%M"}}}]}',
+  streamBody: '{"items":[{"channel":"%C","formats":{"http-stream":{"content":"data: %M\\n\\n"}}}]}',
 } as const;
 
 export const targets = {
@@ -77,8 +88,8 @@ export const targets = {
     about: 'nginx with the nchan module, one worker; channels and plain HTTP only',
     command: ['/usr/sbin/nginx', '-c', join(workFolder, 'nchan/nginx.conf'), '-e', join(workFolder, 'nchan/error.log')],
     clientPort: 8230,
-    publish: { port: 8231, path: '/pub/%C', body: '%M' },
-    paths: { subscribe: '/sub/%C', idle: '/sub/%C', plain: '/plain' },
+    publish: { port: 8231, path: '/pub/%C', body: '%M', streamBody: '%M' },
+    paths: { subscribe: '/sub/%C', stream: '/sub/%C', idle: '/sub/%C', plain: '/plain' },
     peer: 'nchan',
     packages: ['nginx', 'libnginx-mod-nchan'],
   },
@@ -101,7 +112,7 @@ export function offers({ only, paths, publish }: Target, id: ScenarioId, scenari
     case 'connect':
       return paths.echo !== undefined;
     case 'fan-out':
-      return paths.subscribe !== undefined && publish !== undefined;
+      return (scenario.transport === 'sse' ? paths.stream : paths.subscribe) !== undefined && publish !== undefined;
     case 'mixed':
       return paths.echo !== undefined && paths.subscribe !== undefined && publish !== undefined;
     case 'idle':
