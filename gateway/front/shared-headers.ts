@@ -20,7 +20,7 @@ export function sharedHeaders(headers: HeaderList): HeaderList {
     const value = headers[i + 1] ?? '';
     shared.push(name, unshared.test(name) ? value : share(value));
   }
-  return shared;
+  return shared.slice(); // Without the room that an array that grew has to spare.
 }
 
 function share(text: string): string {

@@ -10,7 +10,7 @@ import type { Batch, RequestHead } from '../core/exchange.ts';
 import { isChannelName, newSessionId } from '../core/ids.ts';
 import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
-import { runHooks } from '../core/policy.ts';
+import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
 import type { Publication } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
@@ -58,7 +58,8 @@ export class WebSocketSession
   upstream: Upstream | undefined;
 
   readonly #parts: SessionParts;
-  readonly #intake = new Intake(this);
+  /** Made when a verdict has to be waited for. */
+  #intake: Intake | undefined;
   readonly #closing = new Closing(this);
   #consumed: ConsumedCredential[] | undefined;
   #timers: SessionTimers | undefined;
@@ -133,6 +134,7 @@ export class WebSocketSession
   ): Promise<void> {
     this.socket = socket;
     this.upstream = upstream;
+    this.#consumed = undefined; // It has done its work.
     this.grip = this.route.grip === undefined ? undefined : accept.grip;
     this.#closing.opened();
     if (socket === undefined) this.gone();
@@ -156,7 +158,7 @@ export class WebSocketSession
       return;
     }
     const { message: hooks } = this.route.hooks;
-    this.#intake.take(message, hooks.length === 0 ? undefined : runHooks(hooks, this, message));
+    this.#take(message, hooks.length === 0 ? undefined : runHooks(hooks, this, message));
   }
 
   closing(code: number | undefined, reason: string): void {
@@ -305,7 +307,7 @@ export class WebSocketSession
         if (!this.target.channels.includes(instruction.channel)) this.#parts.hub.leave(this, instruction.channel);
         break;
       case 'detach':
-        this.#intake.clear();
+        this.#intake?.clear();
         this.#timers?.askEvery(undefined);
         this.#closing.detach();
         break;
@@ -370,12 +372,12 @@ export class WebSocketSession
 
   forwardClose(close: Close): void {
     this.#parts.hub.drop(this);
-    this.#intake.take(close, undefined);
+    this.#take(close, undefined);
   }
 
   quiet(): void {
     this.#parts.hub.drop(this);
-    this.#intake.clear();
+    this.#intake?.clear();
     this.#timers?.cancel();
   }
 
@@ -412,6 +414,16 @@ export class WebSocketSession
   async #welcome(): Promise<void> {
     this.#parts.metrics.count('sessions_opened');
     for (const channel of this.target.channels) await this.subscribe({ channel, filters: [] });
+  }
+
+  /** Most verdicts are there at once; then no order has to be kept. */
+  #take(event: Message | Close, verdict: MaybePromise<Verdict>): void {
+    if (verdict === undefined && this.#intake === undefined) {
+      this.forward(event);
+      return;
+    }
+    this.#intake ??= new Intake(this);
+    this.#intake.take(event, verdict);
   }
 
   /** The client reads more slowly than is published. */
