@@ -28,13 +28,12 @@ import type { SocketListener } from './client-websocket.ts';
 import { Closing, type ClosingHost } from './closing.ts';
 import { denialOf, exchange, type Caller, type Outcome } from './exchange.ts';
 import { faultFrame } from './fault-frame.ts';
+import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
-import { withItem, type MetadataItems } from './metadata-items.ts';
 import type { SessionParts } from './parts.ts';
 import type { PumpHost } from './pump.ts';
 import type { Registered } from './registry.ts';
 import { subscribe, type Joining } from './subscribe.ts';
-import { SessionTimers } from './timers.ts';
 import type { Upstream } from './upstream.ts';
 
 export class WebSocketSession
@@ -62,9 +61,7 @@ export class WebSocketSession
   #intake: Intake | undefined;
   readonly #closing = new Closing(this);
   #consumed: ConsumedCredential[] | undefined;
-  #timers: SessionTimers | undefined;
-  #state: MetadataItems;
-  #meta: MetadataItems;
+  #instructed: Instructed | undefined;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -90,11 +87,11 @@ export class WebSocketSession
   }
 
   get state(): Metadata {
-    return this.#state ?? noMetadata;
+    return this.#instructed?.state ?? noMetadata;
   }
 
   get meta(): Metadata {
-    return this.#meta ?? noMetadata;
+    return this.#instructed?.meta ?? noMetadata;
   }
 
   get open(): boolean {
@@ -270,7 +267,7 @@ export class WebSocketSession
   }
 
   rested(): void {
-    this.#timers?.rested();
+    this.#instructed?.rested();
   }
 
   room(): Promise<void> | undefined {
@@ -290,7 +287,7 @@ export class WebSocketSession
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
     this.socket?.sendMessages(messages);
-    this.#timers?.sent();
+    this.#instructed?.sent();
   }
 
   subscribe(membership: Membership): MaybePromise<void> {
@@ -308,27 +305,12 @@ export class WebSocketSession
         break;
       case 'detach':
         this.#intake?.clear();
-        this.#timers?.askEvery(undefined);
+        this.#instructed?.set({ kind: 'ask-every', intervalMs: undefined });
         this.#closing.detach();
         break;
-      case 'ask-every':
-        this.#ownTimers().askEvery(instruction.intervalMs);
-        break;
-      case 'keep-alive':
-        this.#ownTimers().keepAlive(instruction.keepAlive);
-        break;
-      case 'send-delayed':
-        this.#ownTimers().sendDelayed(instruction.message, instruction.delayMs);
-        break;
-      case 'flush-delayed':
-        this.#timers?.flushDelayed();
-        break;
-      case 'set-state':
-        this.#state = withItem(this.#state, instruction.name, instruction.value);
-        break;
-      case 'set-meta':
-        this.#meta = withItem(this.#meta, instruction.name.toLowerCase(), instruction.value);
-        break;
+      default:
+        this.#instructed ??= new Instructed(this);
+        this.#instructed.set(instruction);
     }
   }
 
@@ -352,7 +334,7 @@ export class WebSocketSession
     }
     this.activeAt = this.#parts.clock.now();
     socket.writeFrames(frames);
-    this.#timers?.sent();
+    this.#instructed?.sent();
   }
 
   act({ formats: { message } }: Publication): void {
@@ -367,7 +349,7 @@ export class WebSocketSession
   }
 
   get asks(): boolean {
-    return this.#timers?.asks ?? false;
+    return this.#instructed?.asks ?? false;
   }
 
   forwardClose(close: Close): void {
@@ -378,7 +360,7 @@ export class WebSocketSession
   quiet(): void {
     this.#parts.hub.drop(this);
     this.#intake?.clear();
-    this.#timers?.cancel();
+    this.#instructed?.cancelTimers();
   }
 
   left(): void {
@@ -394,6 +376,11 @@ export class WebSocketSession
   /** A request to the backend at once. After the client's close only its interval makes one. */
   ask(): void {
     if (this.#closing.open && !this.#closing.detached) this.upstream?.ask();
+  }
+
+  /** The backend's own interval has passed; after the client's close it is the only cause for a request. */
+  silent(): void {
+    if (this.#closing.byClient || !this.#closing.detached) this.upstream?.ask();
   }
 
   send(message: Message): void {
@@ -430,15 +417,5 @@ export class WebSocketSession
   #overflow(items: number): void {
     this.#parts.metrics.count('deliveries_dropped', items);
     if (this.route.slowClients === 'close') this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
-  }
-
-  #ownTimers(): SessionTimers {
-    this.#timers ??= new SessionTimers({
-      ask: () => {
-        if (this.#closing.byClient || !this.#closing.detached) this.upstream?.ask();
-      },
-      send: (message) => this.send(message),
-    });
-    return this.#timers;
   }
 }
