@@ -96,10 +96,21 @@ export interface ReadReply {
   readonly steps: readonly Step[];
 }
 
-export const noHooks: RouteHooks = { connect: [], message: [], subscribe: [], request: [], response: [], publish: [], disconnect: [] };
+export const noHooks: RouteHooks = {
+  connect: [],
+  message: [],
+  subscribe: [],
+  request: [],
+  response: [],
+  publish: [],
+  disconnect: [],
+};
 
 /** Puts the policies of a route, in their order, into one array per moment. A policy that throws denies. */
-export function compileHooks(policies: readonly (readonly [name: string, policy: Policy])[], watch: { log: Log; metrics: Metrics }): RouteHooks {
+export function compileHooks(
+  policies: readonly (readonly [name: string, policy: Policy])[],
+  watch: { log: Log; metrics: Metrics },
+): RouteHooks {
   const guard = <Subject, Detail>(name: string, moment: Moment, hook: Hook<Subject, Detail>): Hook<Subject, Detail> => {
     const failed = (thrown: unknown): Denial => {
       watch.metrics.count('policy_errors');
@@ -122,7 +133,10 @@ export function compileHooks(policies: readonly (readonly [name: string, policy:
       }
     };
   };
-  const collect = <Subject, Detail>(moment: Moment, pick: (policy: Policy) => Hook<Subject, Detail> | undefined): Hook<Subject, Detail>[] =>
+  const collect = <Subject, Detail>(
+    moment: Moment,
+    pick: (policy: Policy) => Hook<Subject, Detail> | undefined,
+  ): Hook<Subject, Detail>[] =>
     policies.flatMap(([name, policy]) => {
       const hook = pick(policy);
       return hook ? [guard(name, moment, hook)] : [];
@@ -152,7 +166,11 @@ function guardEnd(name: string, policy: Policy, watch: { log: Log; metrics: Metr
 }
 
 /** Runs the hooks of a moment in order; the first verdict that is not "go on" ends the round. Stays synchronous while they are. */
-export function runHooks<Subject, Detail>(hooks: readonly Hook<Subject, Detail>[], subject: Subject, detail: Detail): MaybePromise<Verdict> {
+export function runHooks<Subject, Detail>(
+  hooks: readonly Hook<Subject, Detail>[],
+  subject: Subject,
+  detail: Detail,
+): MaybePromise<Verdict> {
   for (let i = 0; i < hooks.length; i += 1) {
     const verdict = hooks[i]?.(subject, detail);
     if (verdict === undefined) continue;

@@ -5,7 +5,12 @@ import type { Metadata } from './session.ts';
 
 /** `ws-message` (GRIP 6.3). */
 export type MessageFormat =
-  | { readonly action: 'send'; readonly type: 'text' | 'binary' | 'ping' | 'pong'; readonly content: Buffer; readonly contentFilters?: readonly string[] }
+  | {
+      readonly action: 'send';
+      readonly type: 'text' | 'binary' | 'ping' | 'pong';
+      readonly content: Buffer;
+      readonly contentFilters?: readonly string[];
+    }
   | { readonly action: 'close'; readonly code: number; readonly reason: string }
   | { readonly action: 'refresh' }
   | { readonly action: 'hint' };
@@ -23,7 +28,8 @@ export type ResponseFormat =
       readonly code: number;
       readonly reason?: string;
       readonly headers: HeaderList;
-      readonly body: { readonly kind: 'bytes'; readonly bytes: Buffer } | { readonly kind: 'patch'; readonly patch: readonly unknown[] };
+      readonly body:
+        { readonly kind: 'bytes'; readonly bytes: Buffer } | { readonly kind: 'patch'; readonly patch: readonly unknown[] };
       readonly contentFilters?: readonly string[];
     }
   | { readonly action: 'hint' | 'close' | 'refresh' };

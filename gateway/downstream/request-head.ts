@@ -25,7 +25,8 @@ export function buildHead(
   target: Target,
   consumed: readonly ConsumedCredential[],
 ): RequestHead {
-  return build(request, rulesOf(route, target).session, consumed);
+  const { path, headers } = build(request, rulesOf(route, target).session, consumed);
+  return { path, headers: headers.slice() }; // It is kept as long as the session: without the room an array that grew has to spare.
 }
 
 /** The same for a plain request: `Accept` and `Content-*` stay as the client sent them. */

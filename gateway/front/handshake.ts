@@ -46,7 +46,8 @@ interface Answer {
 /** Answers handshakes with 101 through `ws`; one for all sessions with the same limit of message size. */
 export class HandshakeServer {
   readonly #server: WebSocketServer;
-  readonly #answers = new WeakMap<IncomingMessage, Answer>();
+  /** Of the handshake that is being answered: `ws` asks for it before `handleUpgrade` returns. */
+  #answer: Answer | undefined;
 
   constructor(messageBytes: number) {
     // Known to `ws`, not yet to its types.
@@ -59,20 +60,21 @@ export class HandshakeServer {
       perMessageDeflate: false,
       maxPayload: messageBytes,
       ...closing,
-      handleProtocols: (_offered, request) => this.#answers.get(request)?.subprotocol ?? false,
+      handleProtocols: () => this.#answer?.subprotocol ?? false,
     });
-    this.#server.on('headers', (lines, request) => {
-      for (const [name, value] of fields(this.#answers.get(request)?.headers ?? [])) lines.push(`${name}: ${value}`);
+    this.#server.on('headers', (lines) => {
+      for (const [name, value] of fields(this.#answer?.headers ?? [])) lines.push(`${name}: ${value}`);
     });
   }
 
   /** Undefined if the client left in the meantime. */
   accept(request: IncomingMessage, socket: Duplex, early: Buffer, answer: Answer): ClientWebSocket | undefined {
     let accepted: ClientWebSocket | undefined;
-    this.#answers.set(request, answer);
+    this.#answer = answer;
     this.#server.handleUpgrade(request, socket, early, (client) => {
       if (client instanceof ClientWebSocket) accepted = client;
     });
+    this.#answer = undefined;
     socket.resume(); // It was held while the handshake was open.
     return accepted;
   }

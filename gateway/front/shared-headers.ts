@@ -8,8 +8,8 @@ import type { HeaderList } from '../core/headers.ts';
 const textsMax = 4096;
 /** A longer text is hardly ever said twice. */
 const textLengthMax = 256;
-/** Different for every client. */
-const unshared: ReadonlySet<string> = new Set(['sec-websocket-key', 'cookie', 'authorization']);
+/** Different for every client, or secret: not kept beyond the session. */
+const unshared = /^(sec-websocket-key|sec-websocket-protocol|cookie|.*(auth|key|token|secret|session).*)$/i;
 
 const texts = new Map<string, string>();
 
@@ -18,9 +18,9 @@ export function sharedHeaders(headers: HeaderList): HeaderList {
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = share(headers[i] ?? '');
     const value = headers[i + 1] ?? '';
-    shared.push(name, unshared.has(name.toLowerCase()) ? value : share(value));
+    shared.push(name, unshared.test(name) ? value : share(value));
   }
-  return shared;
+  return shared.slice(); // Without the room that an array that grew has to spare.
 }
 
 function share(text: string): string {

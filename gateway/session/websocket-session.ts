@@ -10,7 +10,7 @@ import type { Batch, RequestHead } from '../core/exchange.ts';
 import { isChannelName, newSessionId } from '../core/ids.ts';
 import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
-import { runHooks } from '../core/policy.ts';
+import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
 import type { Publication } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
@@ -28,13 +28,12 @@ import type { SocketListener } from './client-websocket.ts';
 import { Closing, type ClosingHost } from './closing.ts';
 import { denialOf, exchange, type Caller, type Outcome } from './exchange.ts';
 import { faultFrame } from './fault-frame.ts';
+import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
-import { withItem, type MetadataItems } from './metadata-items.ts';
 import type { SessionParts } from './parts.ts';
 import type { PumpHost } from './pump.ts';
 import type { Registered } from './registry.ts';
 import { subscribe, type Joining } from './subscribe.ts';
-import { SessionTimers } from './timers.ts';
 import type { Upstream } from './upstream.ts';
 
 export class WebSocketSession
@@ -58,12 +57,11 @@ export class WebSocketSession
   upstream: Upstream | undefined;
 
   readonly #parts: SessionParts;
-  readonly #intake = new Intake(this);
+  /** Made when a verdict has to be waited for. */
+  #intake: Intake | undefined;
   readonly #closing = new Closing(this);
   #consumed: ConsumedCredential[] | undefined;
-  #timers: SessionTimers | undefined;
-  #state: MetadataItems;
-  #meta: MetadataItems;
+  #instructed: Instructed | undefined;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -93,11 +91,11 @@ export class WebSocketSession
   }
 
   get state(): Metadata {
-    return this.#state ?? noMetadata;
+    return this.#instructed?.state ?? noMetadata;
   }
 
   get meta(): Metadata {
-    return this.#meta ?? noMetadata;
+    return this.#instructed?.meta ?? noMetadata;
   }
 
   get open(): boolean {
@@ -137,6 +135,7 @@ export class WebSocketSession
   ): Promise<void> {
     this.socket = socket;
     this.upstream = upstream;
+    this.#consumed = undefined; // It has done its work.
     this.grip = this.route.grip === undefined ? undefined : accept.grip;
     this.#closing.opened();
     if (socket === undefined) this.gone();
@@ -160,7 +159,7 @@ export class WebSocketSession
       return;
     }
     const { message: hooks } = this.route.hooks;
-    this.#intake.take(message, hooks.length === 0 ? undefined : runHooks(hooks, this, message));
+    this.#take(message, hooks.length === 0 ? undefined : runHooks(hooks, this, message));
   }
 
   closing(code: number | undefined, reason: string): void {
@@ -272,7 +271,7 @@ export class WebSocketSession
   }
 
   rested(): void {
-    this.#timers?.rested();
+    this.#instructed?.rested();
   }
 
   room(): Promise<void> | undefined {
@@ -292,7 +291,7 @@ export class WebSocketSession
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
     this.socket?.sendMessages(messages);
-    this.#timers?.sent();
+    this.#instructed?.sent();
   }
 
   subscribe(membership: Membership): MaybePromise<void> {
@@ -309,28 +308,13 @@ export class WebSocketSession
         if (!this.target.channels.includes(instruction.channel)) this.#parts.hub.leave(this, instruction.channel);
         break;
       case 'detach':
-        this.#intake.clear();
-        this.#timers?.askEvery(undefined);
+        this.#intake?.clear();
+        this.#instructed?.set({ kind: 'ask-every', intervalMs: undefined });
         this.#closing.detach();
         break;
-      case 'ask-every':
-        this.#ownTimers().askEvery(instruction.intervalMs);
-        break;
-      case 'keep-alive':
-        this.#ownTimers().keepAlive(instruction.keepAlive);
-        break;
-      case 'send-delayed':
-        this.#ownTimers().sendDelayed(instruction.message, instruction.delayMs);
-        break;
-      case 'flush-delayed':
-        this.#timers?.flushDelayed();
-        break;
-      case 'set-state':
-        this.#state = withItem(this.#state, instruction.name, instruction.value);
-        break;
-      case 'set-meta':
-        this.#meta = withItem(this.#meta, instruction.name.toLowerCase(), instruction.value);
-        break;
+      default:
+        this.#instructed ??= new Instructed(this);
+        this.#instructed.set(instruction);
     }
   }
 
@@ -354,7 +338,7 @@ export class WebSocketSession
     }
     this.activeAt = this.#parts.clock.now();
     socket.writeFrames(frames);
-    this.#timers?.sent();
+    this.#instructed?.sent();
   }
 
   act({ formats: { message } }: Publication): void {
@@ -372,18 +356,18 @@ export class WebSocketSession
   }
 
   get asks(): boolean {
-    return this.#timers?.asks ?? false;
+    return this.#instructed?.asks ?? false;
   }
 
   forwardClose(close: Close): void {
     this.#parts.hub.drop(this);
-    this.#intake.take(close, undefined);
+    this.#take(close, undefined);
   }
 
   quiet(): void {
     this.#parts.hub.drop(this);
-    this.#intake.clear();
-    this.#timers?.cancel();
+    this.#intake?.clear();
+    this.#instructed?.cancelTimers();
   }
 
   left(): void {
@@ -399,6 +383,11 @@ export class WebSocketSession
   /** A request to the backend at once. After the client's close only its interval makes one. */
   ask(): void {
     if (this.#closing.open && !this.#closing.detached) this.upstream?.ask();
+  }
+
+  /** The backend's own interval has passed; after the client's close it is the only cause for a request. */
+  silent(): void {
+    if (this.#closing.byClient || !this.#closing.detached) this.upstream?.ask();
   }
 
   send(message: Message): void {
@@ -421,19 +410,19 @@ export class WebSocketSession
     for (const channel of this.target.channels) await this.subscribe({ channel, filters: [] });
   }
 
+  /** Most verdicts are there at once; then no order has to be kept. */
+  #take(event: Message | Close, verdict: MaybePromise<Verdict>): void {
+    if (verdict === undefined && this.#intake === undefined) {
+      this.forward(event);
+      return;
+    }
+    this.#intake ??= new Intake(this);
+    this.#intake.take(event, verdict);
+  }
+
   /** The client reads more slowly than is published. */
   #overflow(items: number): void {
     this.#parts.metrics.count('deliveries_dropped', items);
     if (this.route.slowClients === 'close') this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
-  }
-
-  #ownTimers(): SessionTimers {
-    this.#timers ??= new SessionTimers({
-      ask: () => {
-        if (this.#closing.byClient || !this.#closing.detached) this.upstream?.ask();
-      },
-      send: (message) => this.send(message),
-    });
-    return this.#timers;
   }
 }

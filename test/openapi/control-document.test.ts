@@ -25,7 +25,7 @@ describe('control document', () => {
       ({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`,
     );
     // Answered in front of Express and behind it.
-    const all = ['post /publish/', ...mounted, 'get /'];
+    const all = ['post /publish/', 'post /recover/', ...mounted, 'get /'];
     assert.deepEqual(
       documentedOperations()
         .map(({ method, path }) => `${method} ${path}`)
