@@ -42,7 +42,7 @@ const dialects: Readonly<Record<TargetSettings['dialect'], Dialect | undefined>>
 };
 
 /** How long a connection to a target may take to be made. */
-const connectTimeoutMs = 5000;
+const connectTimeoutMaxMs = 5000;
 
 /** @throws whatever a policy's `create` throws, and ForegateError for keys that are none; what was made by then is disposed of */
 export async function compile(loaded: LoadedConfig, context: CompileContext): Promise<World> {
@@ -155,7 +155,8 @@ class Compiler {
     };
   }
 
-  #downstream({ url, connections, idle, retry }: TargetSettings, tls: TargetTls): HttpDownstream {
+  #downstream({ url, connections, idle, retry, timeout }: TargetSettings, tls: TargetTls): HttpDownstream {
+    const connectTimeoutMs = Math.min(connectTimeoutMaxMs, toMs(timeout));
     const settings: ClientSettings = { origin: httpOrigin(url), connections, idleMs: toMs(idle), connectTimeoutMs, retry, tls };
     const key = JSON.stringify(settings);
     const known = this.#downstreams.get(key);

@@ -84,7 +84,16 @@ export class Front {
     const answerHeaders: HeaderDraft = [];
     const denial = await permitted(route.hooks.connect, session, answerHeaders);
     if (denial !== undefined) answerRequest(response, denialReply(denial, answerHeaders));
-    else this.#parts.passThrough.handle({ request, response, route, session, answerHeaders, refuse, takeOver: (reply) => this.#hold(session, response, answerHeaders, reply) });
+    else
+      this.#parts.passThrough.handle({
+        request,
+        response,
+        route,
+        session,
+        answerHeaders,
+        refuse,
+        takeOver: (reply) => this.#hold(session, response, answerHeaders, reply),
+      });
   }
 
   #hold(session: RequestSession, response: ServerResponse, answerHeaders: HeaderDraft, reply: GripReply): void {

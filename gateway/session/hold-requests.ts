@@ -7,7 +7,7 @@ import type { Reply, RequestDraft } from '../core/exchange.ts';
 import { fields, header, setHeader, withoutHeaders, type HeaderDraft } from '../core/headers.ts';
 import type { Subscriber } from '../core/publication.ts';
 import type { Route } from '../core/route.ts';
-import type { ClientRequest } from '../core/session.ts';
+import type { ClientRequest, SessionView } from '../core/session.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { gripLast, hasDocument } from '../wire/grip-headers.ts';
 import type { HoldParts } from './parts.ts';
@@ -15,7 +15,7 @@ import type { HoldParts } from './parts.ts';
 /** What these requests need of their session. */
 export interface HoldCaller extends Subscriber {
   readonly route: Route;
-  readonly request: ClientRequest;
+  readonly view: SessionView;
   /** The client is there. */
   readonly live: boolean;
 }
@@ -37,7 +37,7 @@ export class HoldRequests {
     this.#parts = parts;
     this.#caller = caller;
     this.#first = first;
-    this.#origins = ownOrigins(caller.request, first.draft);
+    this.#origins = ownOrigins(caller.view.request, first.draft);
     this.#place = { origin: undefined, path: first.draft.path };
   }
 

@@ -9,10 +9,9 @@ import { ForegateError, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { Hold, Instruct } from '../core/hold.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
-import type { Timer } from '../core/clock.ts';
 import type { Publication, Subscriber } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
-import { noMetadata, type ClientRequest, type Denial, type Identity, type Metadata, type SessionView } from '../core/session.ts';
+import { noMetadata, type Denial, type Metadata, type SessionView } from '../core/session.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
@@ -20,18 +19,15 @@ import { readInstructDocument } from '../wire/grip-instruct.ts';
 import { responseOf, responseShape } from '../wire/response-shape.ts';
 import { readGripReply } from './grip-reply.ts';
 import { HoldRequests } from './hold-requests.ts';
+import { HoldSchedule } from './hold-schedule.ts';
 import type { HoldParts } from './parts.ts';
 import type { Registered } from './registry.ts';
 import { StreamKeepAliveTimer } from './stream-keep-alive.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { subscribe, type Joining } from './subscribe.ts';
 
-/** Requests that only the ids of items ask for are made so far apart. */
-const paceMs = 1000;
-
 export class HoldSession implements Joining, Registered, Subscriber {
   readonly route: Route;
-  readonly openedAt: number;
   activeAt: number;
   meta: Metadata = noMetadata;
 
@@ -46,15 +42,8 @@ export class HoldSession implements Joining, Registered, Subscriber {
   /** Of a stream. */
   #writer: StreamWriter | undefined;
   readonly #keepAlive: StreamKeepAliveTimer;
-  #timer: Timer | undefined;
   readonly #requests: HoldRequests;
-  /** A request that goes on with this hold is on its way or waits for its turn. */
-  #asking = false;
-  #askedAt = 0;
-  /** Until the next request may be made that only the ids ask for. */
-  #pacing: Timer | undefined;
-  /** Channels that had no item since the link's time began. */
-  #silent = new Set<ChannelName>();
+  readonly #schedule: HoldSchedule;
   #over = false;
 
   constructor(
@@ -72,44 +61,20 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#answerHeaders = answerHeaders;
     this.#first = first;
     this.#target = first.target;
-    this.openedAt = view.openedAt;
     this.activeAt = parts.clock.now();
     this.#requests = new HoldRequests(parts, this, first);
+    this.#schedule = new HoldSchedule(parts.clock, () => this.ask());
     this.#keepAlive = new StreamKeepAliveTimer(parts.clock, (data) => this.#sendKeepAlive(data));
   }
 
-  // What policies and lists see.
+  // What the hub and lists see.
 
   get id() {
     return this.view.id;
   }
 
-  get routeId() {
-    return this.route.id;
-  }
-
   get transport(): 'stream' | 'response' {
     return this.#writer === undefined ? 'response' : 'stream';
-  }
-
-  get request(): ClientRequest {
-    return this.view.request;
-  }
-
-  get state(): Metadata {
-    return noMetadata;
-  }
-
-  get consumed() {
-    return this.view.consumed;
-  }
-
-  get identity(): Identity | undefined {
-    return this.view.identity;
-  }
-
-  set identity(identity: Identity | undefined) {
-    this.view.identity = identity;
   }
 
   get open(): boolean {
@@ -130,16 +95,16 @@ export class HoldSession implements Joining, Registered, Subscriber {
   }
 
   info(): SessionInfo {
-    const [path = ''] = this.request.path.split('?', 1);
+    const [path = ''] = this.view.request.path.split('?', 1);
     return {
       id: this.id,
       route: this.route.id,
       transport: this.transport,
-      address: this.request.address,
+      address: this.view.request.address,
       path,
       channels: this.#parts.hub.channelsOf(this),
-      openedAt: new Date(this.openedAt).toISOString(),
-      ...(this.identity && { subject: this.identity.subject }),
+      openedAt: new Date(this.view.openedAt).toISOString(),
+      ...(this.view.identity && { subject: this.view.identity.subject }),
     };
   }
 
@@ -171,7 +136,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.activeAt = this.#parts.clock.now();
     writer.write(frames);
     this.#keepAlive.sent();
-    if (this.#silent.delete(channel) && this.#silent.size === 0) this.#armLink();
+    this.#schedule.heard(channel);
   }
 
   act(publication: Publication): void {
@@ -183,22 +148,18 @@ export class HoldSession implements Joining, Registered, Subscriber {
   }
 
   missed(): void {
-    this.#askInTime();
+    this.#schedule.askInTime();
   }
 
   // From the control API, policies and the program's own end.
 
   /** A request to the backend: a held response is asked for again, a stream fetches its next link. */
   ask(): void {
-    if (this.#over || this.#asking) return;
-    this.#pacing?.cancel();
-    this.#pacing = undefined;
-    this.#askedAt = this.#parts.clock.now();
+    const next = this.#hold?.next;
+    if (this.#over || (this.#writer !== undefined && next === undefined) || !this.#schedule.begins()) return;
     if (this.#writer === undefined) void this.#again();
-    else if (this.#hold?.next !== undefined) void this.#followLink();
+    else if (next !== undefined) void this.#followLink(next.uri);
   }
-
-  send(): void {}
 
   end(denial: Denial): void {
     if (this.#over) return;
@@ -220,7 +181,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
       ...instruct,
       head: { ...instruct.head, headers: [...cleanReplyHeaders(instruct.head.headers), ...this.#answerHeaders] },
     };
-    this.#timer?.cancel();
+    this.#schedule.cancel();
     const { mode, next, gone } = instruct.hold;
     const goesOn = mode !== 'none' || next !== undefined;
     this.#requests.gone = goesOn ? gone : undefined;
@@ -232,12 +193,12 @@ export class HoldSession implements Joining, Registered, Subscriber {
   async #holdResponse({ hold }: Instruct): Promise<void> {
     this.#hold = hold;
     this.meta = hold.meta;
-    this.#timer = this.#parts.clock.after(hold.timeoutMs, () => this.#answerOwn());
+    this.#schedule.endAfter(hold.timeoutMs, () => this.#answerOwn());
     await this.#joinChannels(hold);
     if (this.#over) return;
-    this.#asking = false;
+    this.#schedule.ended();
     this.#parts.hub.release(this);
-    if (this.#hasMissed()) this.#askInTime();
+    if (this.#hasMissed()) this.#schedule.askInTime();
   }
 
   async #openStream({ head, hold }: Instruct, body: Buffer, rest: IncomingMessage | undefined): Promise<void> {
@@ -280,11 +241,11 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#keepAlive.set(hold.keepAlive);
     await this.#joinChannels(hold);
     if (this.#over) return;
-    this.#asking = false;
+    this.#schedule.ended();
     this.#parts.hub.release(this);
     if (hold.mode === 'none') this.ask();
-    else if (this.#hasMissed()) this.#askInTime();
-    else this.#armLink();
+    else if (this.#hasMissed()) this.#schedule.askInTime();
+    else if (hold.next !== undefined) this.#schedule.askAfterSilence(hold.next.timeoutMs, () => this.#parts.hub.channelsOf(this));
   }
 
   /** Joined channels that are not named any more are left. */
@@ -306,23 +267,6 @@ export class HoldSession implements Joining, Registered, Subscriber {
     return false;
   }
 
-  /** At once, or a second after the request before: a backend that is behind for longer would be asked without a pause. */
-  #askInTime(): void {
-    if (this.#asking || this.#pacing !== undefined) return;
-    const waitMs = this.#askedAt + paceMs - this.#parts.clock.now();
-    if (waitMs <= 0) this.ask();
-    else this.#pacing = this.#parts.clock.after(waitMs, () => this.ask());
-  }
-
-  /** After so long in which not all channels had an item the link is fetched. */
-  #armLink(): void {
-    const next = this.#hold?.next;
-    if (next === undefined) return;
-    this.#timer?.cancel();
-    this.#silent = new Set(this.#parts.hub.channelsOf(this));
-    this.#timer = this.#parts.clock.after(next.timeoutMs, () => this.ask());
-  }
-
   #actOnStream(action: 'send' | 'close' | 'hint' | undefined): void {
     if (action === 'close') this.#endStream();
     if (action === 'hint') this.ask();
@@ -332,7 +276,6 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   /** The client's request once more; its reply replaces the hold, whatever it is. */
   async #again(): Promise<void> {
-    this.#asking = true;
     try {
       const reply = await this.#requests.again();
       if (!this.#over) await this.#takeReply(reply);
@@ -354,12 +297,8 @@ export class HoldSession implements Joining, Registered, Subscriber {
   }
 
   /** The next link: its body is appended, its instructions replace the old ones (GRIP 4.6). */
-  async #followLink(): Promise<void> {
-    const next = this.#hold?.next;
-    if (next === undefined || this.#asking) return;
-    this.#asking = true;
-    this.#timer?.cancel();
-    const reply = await this.#requests.follow(next.uri);
+  async #followLink(uri: string): Promise<void> {
+    const reply = await this.#requests.follow(uri);
     if (this.#over) return;
     if (reply === undefined) this.#endStream();
     else await this.#append(reply);
@@ -429,7 +368,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
       session: this.id,
       route: this.route.id,
       code: 'slow-client',
-      address: this.request.address,
+      address: this.view.request.address,
     });
     this.#writer?.cut();
   }
@@ -448,8 +387,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#timer?.cancel();
-    this.#pacing?.cancel();
+    this.#schedule.cancel();
     this.#keepAlive.set(undefined);
     this.#parts.hub.drop(this);
     void this.#leave();

@@ -8,12 +8,13 @@ import type { Denial, SessionView } from '../core/session.ts';
 import type { SessionParts } from './parts.ts';
 
 /** What joining needs of a session. */
-export interface Joining extends SessionView, Subscriber {
+export interface Joining extends Subscriber {
   readonly route: Route;
   /** As policies have known it from the start. */
   readonly view: SessionView;
   /** Messages flow. */
   readonly open: boolean;
+  end(denial: Denial): void;
 }
 
 /** Resolved when nothing published from now on is missed. A refusal is counted and told in the log; the backend is not told (GRIP 3.3). */
@@ -43,5 +44,5 @@ function closes(denial: Denial): boolean {
 
 function refused(session: Joining, { channel }: Membership, reason: string, { metrics, log }: SessionParts): void {
   metrics.count('subscriptions_refused');
-  log.warn('subscription.refused', { session: session.id, route: session.routeId, channel, reason });
+  log.warn('subscription.refused', { session: session.id, route: session.route.id, channel, reason });
 }
