@@ -368,7 +368,12 @@ function requestsOn(clock: ManualClock, tried: () => void): HoldRequests {
     return Promise.reject(new ForegateError('downstream-unreachable'));
   };
   const parts = { clock, log: silentLog, hub: { release: () => undefined }, links: { fetch } };
-  const caller = { live: true, id: 's', route: { channelPrefix: '' }, view: { request: { secure: false, headers: [], path: '/' } } };
+  const caller = {
+    live: true,
+    id: 's',
+    route: { channelPrefix: '' },
+    view: { request: { secure: false, headers: [], path: '/' } },
+  };
   const first = { draft: { method: 'GET', path: '/', headers: ['Host', 'x'], body: undefined } };
   // Of all these, that is what following a link needs.
   return new HoldRequests(...([parts, caller, first] as unknown as ConstructorParameters<typeof HoldRequests>));
