@@ -54,6 +54,8 @@ export interface Converted {
   readonly findings: readonly Finding[];
   /** Without routes the text cannot be loaded. */
   readonly routeCount: number;
+  /** The routes file that was read. */
+  readonly routesFile: string;
 }
 
 /**
@@ -66,7 +68,7 @@ export function convertPushpin(file: string, routes?: string): Converted {
   const routesFile = routes ?? resolve(folder, conf.conf.routesFile);
   const names = { conf: basename(file), routes: basename(routesFile) };
   const imported = importPushpin({ conf, routes: readRoutesFile(textOf(routesFile), names.routes), names, folder });
-  return { text: writeForegateFile(imported, names), findings: imported.findings, routeCount: imported.lines.length };
+  return { text: writeForegateFile(imported, names), findings: imported.findings, routeCount: imported.lines.length, routesFile };
 }
 
 function textOf(file: string): string {

@@ -1,16 +1,15 @@
 /** `foregate run`: the program itself, and what it makes of signals. */
 import { Command } from 'commander';
-import { loadConfig, type LoadedConfig } from '../gateway/config/load.ts';
+import type { LoadedConfig } from '../gateway/config/load.ts';
 import { ConfigError } from '../gateway/config/report.ts';
 import type { Log } from '../gateway/core/log.ts';
 import type { Foregate } from '../gateway/foregate.ts';
+import { loadConfiguration, watchRoutes, type Configuration, type ConfigurationOptions } from './configuration.ts';
 import { messageOf } from './exit.ts';
 import { createLog } from './log.ts';
 import { configOption, parsePort } from './options.ts';
-import { parts } from '../gateway/parts.ts';
 
-interface RunOptions {
-  readonly config: string;
+interface RunOptions extends ConfigurationOptions {
   readonly port?: number;
 }
 
@@ -23,12 +22,15 @@ export function runCommand(): Command {
       'the port for clients, instead of the first in the configuration; 0 takes any free one',
       parsePort,
     )
+    .option('--pushpin-conf <file>', "Pushpin's pushpin.conf, instead of a configuration of ours; its routes file is watched")
+    .option('--pushpin-routes <file>', 'the routes file, instead of the one that pushpin.conf names')
     .action(run);
 }
 
 async function run(options: RunOptions): Promise<void> {
-  const loaded = await load(options);
+  const { loaded, findings } = await load(options);
   const log = createLog(loaded.settings.log);
+  tellFindings(findings, log);
   // Only here: no other command needs the servers, and they take longest to load.
   const { createForegate } = await import('../gateway/foregate.ts');
   const foregate = await createForegate(loaded, { log });
@@ -45,9 +47,17 @@ async function run(options: RunOptions): Promise<void> {
   log.info('listening', { for: 'control', address: foregate.addresses.control });
 }
 
-async function load({ config, port }: RunOptions): Promise<LoadedConfig> {
-  const loaded = await loadConfig(config, parts);
-  return port === undefined ? loaded : withPort(loaded, port);
+/** What works as before needs no words. */
+function tellFindings(findings: Configuration['findings'], log: Log): void {
+  for (const { verdict, ...what } of findings) {
+    if (verdict === 'refused') log.warn('pushpin.refused', what);
+    if (verdict === 'ignored') log.info('pushpin.ignored', what);
+  }
+}
+
+async function load(options: RunOptions): Promise<Configuration> {
+  const { loaded, findings } = await loadConfiguration(options);
+  return { loaded: options.port === undefined ? loaded : withPort(loaded, options.port), findings };
 }
 
 function withPort(loaded: LoadedConfig, port: number): LoadedConfig {
@@ -58,15 +68,17 @@ function withPort(loaded: LoadedConfig, port: number): LoadedConfig {
 function reloadOnSignal(foregate: Foregate, log: Log, options: RunOptions): void {
   // One after the other: two signals in a row must not compile two configurations side by side.
   let busy: Promise<void> = Promise.resolve();
-  process.on('SIGHUP', () => {
+  const next = (): void => {
     busy = busy.then(() => reload(foregate, log, options));
-  });
+  };
+  process.on('SIGHUP', next);
+  watchRoutes(options, next);
 }
 
 /** A configuration that is wrong changes nothing. */
 async function reload(foregate: Foregate, log: Log, options: RunOptions): Promise<void> {
   try {
-    log.info('config.reloaded', { ...(await foregate.reload(await load(options))) });
+    log.info('config.reloaded', { ...(await foregate.reload((await load(options)).loaded)) });
   } catch (error) {
     if (error instanceof ConfigError) return log.error('config.refused', { problems: error.message.split('\n') });
     log.error('config.refused', { error });

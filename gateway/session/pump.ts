@@ -64,8 +64,12 @@ export class Pump implements Upstream {
     return this.#end === 'stopped' && !this.#busy;
   }
 
-  async begin(steps: readonly Step[]): Promise<void> {
-    await this.#guarded(async () => {
+  begin(steps: readonly Step[]): MaybePromise<void> {
+    if (steps.length === 0) {
+      this.#rest();
+      return undefined;
+    }
+    return this.#guarded(async () => {
       const applying = this.#host.apply(steps);
       if (isPromise(applying)) await applying;
     });
@@ -156,7 +160,7 @@ export class Pump implements Upstream {
     return undefined;
   }
 
-  /** Whatever fails ends the session; what was asked for meanwhile comes next. */
+  /** Whatever fails ends the session. */
   async #guarded(work: () => Promise<void>): Promise<void> {
     this.#busy = true;
     try {
@@ -165,6 +169,11 @@ export class Pump implements Upstream {
       this.#giveUp();
       this.#host.failed(toForegateError(thrown));
     }
+    this.#rest();
+  }
+
+  /** Nothing is in flight: what was asked for meanwhile comes next. */
+  #rest(): void {
     this.#busy = false;
     if (this.#end === 'stopped') this.#host.upstreamFinished();
     else if (this.#due()) this.#schedule();

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
-import type { Process } from '../support/processes.ts';
+import { freePort, type Process } from '../support/processes.ts';
 import { foregate, outputOf, startForegate } from './command.ts';
 
 let folder: string;
@@ -50,6 +50,46 @@ async function statusOf(url: string): Promise<number> {
   await reply.body?.cancel();
   return reply.status;
 }
+
+describe("foregate run with Pushpin's files", () => {
+  async function writePushpin(routes: string): Promise<void> {
+    const conf = `[runner]\nhttp_port=127.0.0.1:${await freePort()}\n[proxy]\nroutesfile=routes\n[handler]\npush_in_http_port=${await freePort()}\nmessage_rate=2500\n`;
+    await writeFile(join(folder, 'pushpin.conf'), conf);
+    await writeFile(join(folder, 'routes'), routes);
+  }
+
+  async function startPushpin(): Promise<{ readonly url: string; readonly run: Process }> {
+    const run = startForegate(['run', '--port', '0', '--pushpin-conf', 'pushpin.conf'], { cwd: folder });
+    started = run;
+    const [, url = ''] = await outputOf(run, /"for":"clients","address":"([^"]+)"/);
+    return { url, run };
+  }
+
+  it('serves their routes, and tells what it does not take over', async () => {
+    await writePushpin(`*,path_beg=/a,replace_beg=/b ${target.slice('http://'.length)}\n`);
+    const { url, run } = await startPushpin();
+    equal(await (await fetch(`${url}/a/c`)).text(), 'backend: /b/c');
+    equal(await statusOf(`${url}/other`), 502);
+    await outputOf(run, /"option":"handler\/message_rate".*"event":"pushpin\.ignored"/);
+  });
+
+  it('takes up a changed routes file by itself', async () => {
+    const place = target.slice('http://'.length);
+    await writePushpin(`*,path_beg=/a ${place}\n`);
+    const { url, run } = await startPushpin();
+    equal(await statusOf(`${url}/z`), 502);
+    await writePushpin(`*,path_beg=/z ${place}\n`);
+    await outputOf(run, /"event":"config\.reloaded"/);
+    equal(await statusOf(`${url}/z`), 200);
+  });
+
+  it('ends with 1 and the reason where no route can be taken over', async () => {
+    await writePushpin('* test\n');
+    const { code, stderr } = await foregate(['run', '--pushpin-conf', 'pushpin.conf'], { cwd: folder });
+    equal(code, 1);
+    match(stderr, /No route of pushpin\.conf can be taken over/);
+  });
+});
 
 describe('foregate run', () => {
   it('logs where it listens, one line of JSON each, and serves there', async () => {
