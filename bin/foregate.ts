@@ -11,7 +11,7 @@ import { version } from './version.ts';
 
 const program = new Command('foregate')
   .description(
-    'Keeps the WebSockets of clients in front of an HTTP API gateway, and turns what arrives on them into short HTTP requests.',
+    'Keeps WebSockets, event streams and long-polls in front of an HTTP API gateway, and turns them into short HTTP requests.',
   )
   .helpCommand(false)
   .showHelpAfterError('(--help says more)');
