@@ -2,12 +2,12 @@
  * Carries out the steps of a reply in their order. What goes to the client is written at once for the whole reply; a
  * subscription that has to be waited for holds up what comes after it.
  */
-import { isUtf8 } from 'node:buffer';
 import { ForegateError } from '../core/errors.ts';
 import { isMessage, type Close, type Message } from '../core/event.ts';
 import type { GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { readGripMessage } from '../wire/grip-socket.ts';
+import { isSendable } from '../wire/websocket-frame.ts';
 
 /** What steps act on. */
 export interface StepHost {
@@ -77,11 +77,12 @@ function applyInstruction(host: StepHost, instruction: Instruction, outgoing: Me
   return undefined;
 }
 
-/** What may not stand on the wire (RFC 6455 sections 5.5 and 8.1). */
-function flawOf({ kind, data }: Message): string | undefined {
-  if (kind === 'text' && !isUtf8(data)) return 'The backend sent text that is not UTF-8.';
-  if ((kind === 'ping' || kind === 'pong') && data.length > 125) return `The backend sent a ${kind} of more than 125 bytes.`;
-  return undefined;
+/** What is wrong with a message that may not stand on the wire (RFC 6455 sections 5.5 and 8.1). */
+function flawOf(message: Message): string | undefined {
+  if (isSendable(message)) return undefined;
+  return message.kind === 'text'
+    ? 'The backend sent text that is not UTF-8.'
+    : `The backend sent a ${message.kind} of more than 125 bytes.`;
 }
 
 function flush(host: StepHost, outgoing: Message[]): void {

@@ -1,7 +1,7 @@
 /** Publications as frames for raw WebSocket clients: `ws-message` with the action `send` (GRIP 6.3). */
-import { isUtf8 } from 'node:buffer';
+import type { Message } from '../core/event.ts';
 import type { Publication, Shape } from '../core/publication.ts';
-import { controlPayloadBytesMax, encodeFrames } from './websocket-frame.ts';
+import { encodeFrames, isSendable } from './websocket-frame.ts';
 
 /**
  * The shape of every session that speaks plain WebSocket. There is nothing to write for text that is not UTF-8 (it came as
@@ -14,9 +14,8 @@ export const messageShape: Shape = {
   encode(publication) {
     const format = sendFormat(publication);
     if (format === undefined) return undefined;
-    const { type, content } = format;
-    if (type === 'text' ? !isUtf8(content) : type !== 'binary' && content.length > controlPayloadBytesMax) return undefined;
-    return encodeFrames([{ kind: type, data: content }]);
+    const message: Message = { kind: format.type, data: format.content };
+    return isSendable(message) ? encodeFrames([message]) : undefined;
   },
 
   content(publication) {
