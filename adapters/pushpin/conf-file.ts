@@ -42,6 +42,8 @@ export interface PushpinConf {
   readonly messageWaitMs: number;
   readonly idCacheSeconds: number;
   readonly connectionSubscriptionMax: number;
+  readonly subscriptionLingerSeconds: number;
+  readonly updateOnFirstSubscription: boolean;
 }
 
 export interface ConfTerms {
@@ -215,5 +217,7 @@ function handlerConf(options: Options) {
     // The one option whose absence means something else than its usual value.
     idCacheSeconds: options.count('handler/id_cache_ttl', 0),
     connectionSubscriptionMax: options.count('handler/connection_subscription_max', 20),
+    subscriptionLingerSeconds: options.count('handler/subscription_linger', 60),
+    updateOnFirstSubscription: options.flag('handler/update_on_first_subscription', true),
   } satisfies Partial<PushpinConf>;
 }

@@ -100,12 +100,12 @@ export const confOptions: readonly ConfOption[] = [
   ignored('handler/message_block_size', statistics),
   honoured('handler/message_wait', 'As publish.waitForEarlier.'),
   honoured('handler/id_cache_ttl', 'As publish.rememberIds; without the option Pushpin remembers nothing.'),
-  ignored(
+  honoured(
     'handler/update_on_first_subscription',
-    `${none}: the backend is not asked again after the first subscription of a channel. Give prev-id, so that nothing is missed.`,
+    'As holds.recheck: the backend is asked again at once, but only if an item was published between a request and its subscription.',
   ),
   honoured('handler/connection_subscription_max', 'As limits.subscriptions of all routes.'),
-  refused('handler/subscription_linger', `${none}: it is always 60 seconds.`, ['', '60']),
+  honoured('handler/subscription_linger', 'As holds.linger.'),
   ignored('handler/stats_subscription_ttl', statistics),
   ignored('handler/stats_report_interval', statistics),
   ignored('handler/stats_format', statistics),

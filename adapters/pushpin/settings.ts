@@ -123,7 +123,7 @@ const headerBytesMin = 1024;
 const timeMaxSeconds = 24 * 86_400;
 
 function processSettings(conf: PushpinConf): Raw {
-  return {
+  return present({
     limits: {
       sessions: Math.max(1, conf.clientMaxconn),
       headerBytes: Math.max(headerBytesMin, conf.clientBufferBytes),
@@ -133,8 +133,12 @@ function processSettings(conf: PushpinConf): Raw {
       waitForEarlier: `${Math.min(timeMaxSeconds * 1000, conf.messageWaitMs)}ms`,
       rememberIds: `${Math.min(timeMaxSeconds, conf.idCacheSeconds)}s`,
     },
+    holds: presentOrNone({
+      recheck: conf.updateOnFirstSubscription ? undefined : false,
+      linger: conf.subscriptionLingerSeconds === 60 ? undefined : `${Math.min(timeMaxSeconds, conf.subscriptionLingerSeconds)}s`,
+    }),
     log: { level: levels[conf.logLevel] ?? 'debug' },
-  };
+  });
 }
 
 /** What holds for every route. */

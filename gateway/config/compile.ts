@@ -122,6 +122,7 @@ class Compiler {
       notifyAfterFailure: settings.notifyAfterFailure,
       slowClients: settings.slowClients,
       onFault: settings.onFault,
+      eventStream: eventStreamTerms(settings.eventStream),
       reload: settings.reload,
       idleMs: toMs(settings.idle),
       debug: settings.debug,
@@ -188,6 +189,12 @@ function matchOf({ host, path, transports, tls }: RouteSettings['match']): Match
 function pathChange(change: RouteSettings['path']): PathChange | undefined {
   if (change?.replace !== undefined) return { replace: change.replace };
   return change?.remove === undefined ? undefined : { remove: change.remove };
+}
+
+function eventStreamTerms({ retry, heartbeat, unbuffered, lastEventId }: RouteSettings['eventStream']): Route['eventStream'] {
+  if (retry === undefined && heartbeat === undefined && !unbuffered && !lastEventId) return undefined;
+  const ms = (duration: string | undefined): number | undefined => (duration === undefined ? undefined : toMs(duration));
+  return { retryMs: ms(retry), heartbeatMs: ms(heartbeat), unbuffered, lastEventId };
 }
 
 function httpOrigin(url: string): string {

@@ -26,6 +26,7 @@ export function checkRules(file: Mapping): Finding[] {
     ...checkControl(mapping(file['control'])),
     ...checkGrip(mapping(file['grip'])),
     ...['waitForEarlier', 'rememberIds'].flatMap((key) => checkTimer(mapping(file['publish']), key, ['publish'])),
+    ...checkTimer(mapping(file['holds']), 'linger', ['holds']),
     ...checkSignatures(file),
     ...texts(file['trustedProxies']).flatMap(([proxy, index]) => checkRange(proxy, ['trustedProxies', index])),
     ...texts(file['stripHeaders']).flatMap(([name, index]) => checkStripped(name, ['stripHeaders', index])),
@@ -63,6 +64,8 @@ function checkOptions(options: Mapping, path: Path): Finding[] {
   return [
     ...checkHeaders(mapping(options['headers']), [...path, 'headers']),
     ...checkPositive(options, 'idle', path),
+    ...checkPositive(mapping(options['eventStream']), 'heartbeat', [...path, 'eventStream']),
+    ...checkTimer(mapping(options['eventStream']), 'heartbeat', [...path, 'eventStream']),
     ...(badPrefix ? [finding([...path, 'channelPrefix'], 'must be short and without control characters')] : []),
   ];
 }

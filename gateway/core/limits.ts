@@ -44,6 +44,10 @@ export const limits = {
   lingerMs: 60_000,
   /** Channels that are remembered so; further ones are forgotten at once. */
   lingering: 100_000,
+  /** So long at least it is known when a channel had an item: longer than a backend should take to answer. */
+  lastItemsMs: 60_000,
+  /** Channels of which that is known, about 100 bytes each; over it the oldest are forgotten early. */
+  lastItems: 200_000,
   /** Requests at once that go on with holds; the others wait their turn. */
   linksAtOnce: 64,
   /** Other origins that links may lead to. */

@@ -84,12 +84,26 @@ export interface Route {
   /** What a subscriber's full buffer means. */
   readonly slowClients: 'close' | 'drop';
   readonly onFault: Readonly<Record<FaultKind, 'close' | 'drop' | 'answer'>>;
+  /** What is added to event streams; undefined: nothing. */
+  readonly eventStream: EventStreamTerms | undefined;
   /** What a reload means for open sessions. */
   readonly reload: 'keep' | 'drain';
   /** Nothing in either direction for so long ends a session. */
   readonly idleMs: number;
   /** The shape of refusals and errors in debug mode tells more. */
   readonly debug: boolean;
+}
+
+/** Beyond GRIP, for held answers of the type `text/event-stream`. */
+export interface EventStreamTerms {
+  /** Clients are told to wait so long, and some more at random, before they connect again. */
+  readonly retryMs: number | undefined;
+  /** A comment after so long without a byte. */
+  readonly heartbeatMs: number | undefined;
+  /** `X-Accel-Buffering: no` for proxies in front. */
+  readonly unbuffered: boolean;
+  /** Next links are asked for with the id of the last event. */
+  readonly lastEventId: boolean;
 }
 
 export interface ForwardedTerms {

@@ -265,6 +265,25 @@ const routeOptions = {
         'What a refusal by the gateway means in an open session: `close` it, `drop` the message, or `answer` with a frame.',
     },
   ),
+  eventStream: Type.Object(
+    {
+      retry: Type.Optional(
+        Duration({
+          description:
+            'Clients are told (`retry:`) to wait so long before they connect again, and at random up to half as long again, so that not all come at once.',
+        }),
+      ),
+      heartbeat: Type.Optional(
+        Duration({ description: 'A comment is sent after so long without a byte, where the backend asks for no keep-alive.' }),
+      ),
+      unbuffered: flag(false, 'Add `X-Accel-Buffering: no`: proxies in front that know it pass every byte on at once.'),
+      lastEventId: flag(
+        false,
+        'Ask for next links with `Last-Event-ID`: the id of the last event that the client was sent, or the one it came with.',
+      ),
+    },
+    { default: {}, description: 'What is added to held answers of the type `text/event-stream`; nothing unless set.' },
+  ),
   reload: Type.Enum(['keep', 'drain'], {
     default: 'keep',
     description:
@@ -366,6 +385,20 @@ export const SettingsSchema = Type.Object(
         }),
       },
       { default: {}, description: 'Order and repetition of published items. A reload does not change it.' },
+    ),
+    holds: Type.Object(
+      {
+        recheck: flag(
+          true,
+          'Ask the backend again for a held request if an item of a channel was published after the request and before it was subscribed, so that nothing is missed in between.',
+        ),
+        linger: Duration({
+          default: `${limits.lingerMs / 1000}s`,
+          description:
+            'How long the ids of a channel are remembered after its last subscriber has left: a client that polls comes back. At most 24d.',
+        }),
+      },
+      { default: {}, description: 'Held requests: long-polls and streams. A reload does not change it.' },
     ),
     limits: Type.Object(
       {

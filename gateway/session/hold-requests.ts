@@ -4,7 +4,7 @@
  */
 import { ForegateError } from '../core/errors.ts';
 import type { Reply, RequestDraft } from '../core/exchange.ts';
-import { fields, header, setHeader, withoutHeaders, type HeaderDraft } from '../core/headers.ts';
+import { fields, header, setHeader, withoutHeaders, type HeaderDraft, type HeaderList } from '../core/headers.ts';
 import type { Subscriber } from '../core/publication.ts';
 import type { Route } from '../core/route.ts';
 import type { ClientRequest, SessionView } from '../core/session.ts';
@@ -16,6 +16,8 @@ import type { HoldParts } from './parts.ts';
 export interface HoldCaller extends Subscriber {
   readonly route: Route;
   readonly view: SessionView;
+  /** Fields that go with a next link besides GRIP's own. */
+  readonly linkFields: HeaderList;
   /** The client is there. */
   readonly live: boolean;
 }
@@ -71,7 +73,7 @@ export class HoldRequests {
         : resolveLink(this.gone, { origin: undefined, path: this.#first.draft.path }, this.#origins);
     this.gone = undefined;
     if (place === undefined) return;
-    const { headers, ...link } = linkDraft(place, this.#first.draft, []);
+    const { headers, ...link } = linkDraft(place, this.#first.draft, [], []);
     const draft = this.#signed({ ...link, method: 'POST', headers: [...headers, 'Content-Length', '0'] });
     try {
       await this.#parts.links.fetch({ ...this.#where(place.origin), draft: () => draft });
@@ -82,7 +84,9 @@ export class HoldRequests {
 
   async #attempt(place: Place): Promise<Reply | undefined> {
     try {
-      const reply = await this.#fetch(place.origin, () => linkDraft(place, this.#first.draft, this.#lastIds()));
+      const reply = await this.#fetch(place.origin, () =>
+        linkDraft(place, this.#first.draft, this.#lastIds(), this.#caller.linkFields),
+      );
       if (reply.status >= 200 && reply.status < 300 && !hasDocument(reply.headers)) return reply;
       this.#parts.log.info('hold.link-refused', { session: this.#caller.id, status: reply.status });
     } catch (error) {
@@ -150,10 +154,10 @@ function repeatDraft(first: RequestDraft, body: Buffer | undefined, lastIds: Las
 }
 
 /** Nothing of the client goes with a link: it carries itself whatever identifies the user. */
-function linkDraft({ origin, path }: Place, first: RequestDraft, lastIds: LastIds): RequestDraft {
+function linkDraft({ origin, path }: Place, first: RequestDraft, lastIds: LastIds, added: HeaderList): RequestDraft {
   const headers = [...fields(first.headers)].filter(([name]) => /^(host|grip-feature)$/i.test(name)).flat();
   if (origin !== undefined) setHeader(headers, 'Host', new URL(origin).host);
-  return { method: 'GET', path, headers: [...headers, ...lastFields(lastIds)], body: undefined };
+  return { method: 'GET', path, headers: [...headers, ...lastFields(lastIds), ...added], body: undefined };
 }
 
 function lastFields(lastIds: LastIds): HeaderDraft {

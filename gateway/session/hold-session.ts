@@ -9,6 +9,7 @@ import { ForegateError, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { Hold, Instruct } from '../core/hold.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
+import type { Membership } from '../core/instruction.ts';
 import type { Publication, Subscriber } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
 import { noMetadata, type Denial, type Metadata, type SessionView } from '../core/session.ts';
@@ -17,6 +18,7 @@ import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
 import { readInstructDocument } from '../wire/grip-instruct.ts';
 import { responseOf, responseShape } from '../wire/response-shape.ts';
+import { eventStream, type EventStream } from './event-stream.ts';
 import { readGripReply } from './grip-reply.ts';
 import { HoldRequests } from './hold-requests.ts';
 import { HoldSchedule } from './hold-schedule.ts';
@@ -41,9 +43,12 @@ export class HoldSession implements Joining, Registered, Subscriber {
   #hold: Hold | undefined;
   /** Of a stream. */
   #writer: StreamWriter | undefined;
+  #events: EventStream | undefined;
   readonly #keepAlive: StreamKeepAliveTimer;
   readonly #requests: HoldRequests;
   readonly #schedule: HoldSchedule;
+  /** When the request was made whose reply is in force. */
+  #askedAt: number;
   #over = false;
 
   constructor(
@@ -62,6 +67,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#first = first;
     this.#target = first.target;
     this.activeAt = parts.clock.now();
+    this.#askedAt = view.openedAt;
     this.#requests = new HoldRequests(parts, this, first);
     this.#schedule = new HoldSchedule(parts.clock, () => this.ask());
     this.#keepAlive = new StreamKeepAliveTimer(parts.clock, (data) => this.#sendKeepAlive(data));
@@ -87,6 +93,10 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   get shape() {
     return this.#writer?.shape ?? responseShape;
+  }
+
+  get linkFields() {
+    return this.#events?.linkFields ?? [];
   }
 
   joined(channel: string): boolean {
@@ -135,6 +145,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     }
     this.activeAt = this.#parts.clock.now();
     writer.write(frames);
+    this.#events?.sent(frames);
     this.#keepAlive.sent();
     this.#schedule.heard(channel);
   }
@@ -157,6 +168,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
   ask(): void {
     const next = this.#hold?.next;
     if (this.#over || (this.#writer !== undefined && next === undefined) || !this.#schedule.begins()) return;
+    this.#askedAt = this.#parts.clock.now();
     if (this.#writer === undefined) void this.#again();
     else if (next !== undefined) void this.#followLink(next.uri);
   }
@@ -194,23 +206,25 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#hold = hold;
     this.meta = hold.meta;
     this.#schedule.endAfter(hold.timeoutMs, () => this.#answerOwn());
-    await this.#joinChannels(hold);
+    const joined = await this.#joinChannels(hold);
     if (this.#over) return;
     this.#schedule.ended();
     this.#parts.hub.release(this);
-    if (this.#hasMissed()) this.#schedule.askInTime();
+    if (this.#hasMissed(joined)) this.#schedule.askInTime();
   }
 
   async #openStream({ head, hold }: Instruct, body: Buffer, rest: IncomingMessage | undefined): Promise<void> {
     const content = firstContent(hold, body);
     const writer = new StreamWriter(this.#response);
     this.#writer = writer;
-    if (!writer.start(head)) {
+    this.#events = eventStream(this.route.eventStream, head, this.view.request.headers);
+    if (!writer.start({ ...head, headers: [...head.headers, ...(this.#events?.fields ?? [])] })) {
       rest?.destroy();
       this.#endStream();
       return;
     }
-    writer.writeContent(content);
+    if (this.#events !== undefined) writer.writeContent(this.#events.opening);
+    this.#writeBody(writer, content);
     if (rest !== undefined) await this.#streamRest(rest, writer);
     if (!this.#over) await this.#go(hold);
   }
@@ -219,9 +233,14 @@ export class HoldSession implements Joining, Registered, Subscriber {
   async #streamRest(rest: IncomingMessage, writer: StreamWriter): Promise<void> {
     for await (const part of rest) {
       if (this.#over) return;
-      writer.writeContent(Buffer.from(part));
+      this.#writeBody(writer, Buffer.from(part));
       await writer.drained();
     }
+  }
+
+  #writeBody(writer: StreamWriter, content: Buffer): void {
+    writer.writeContent(content);
+    this.#events?.sent(content);
   }
 
   /** The stream goes on under these instructions: those of its reply, then those of each link. */
@@ -238,28 +257,32 @@ export class HoldSession implements Joining, Registered, Subscriber {
       this.#endWith(new ForegateError('bad-reply', `channel '${name}' specifies prev-id, but no next link found`));
       return;
     }
-    this.#keepAlive.set(hold.keepAlive);
-    await this.#joinChannels(hold);
+    this.#keepAlive.set(hold.keepAlive ?? this.#events?.keepAlive);
+    const joined = await this.#joinChannels(hold);
     if (this.#over) return;
     this.#schedule.ended();
     this.#parts.hub.release(this);
     if (hold.mode === 'none') this.ask();
-    else if (this.#hasMissed()) this.#schedule.askInTime();
+    else if (this.#hasMissed(joined)) this.#schedule.askInTime();
     else if (hold.next !== undefined) this.#schedule.askAfterSilence(hold.next.timeoutMs, () => this.#parts.hub.channelsOf(this));
   }
 
-  /** Joined channels that are not named any more are left. */
-  async #joinChannels(hold: Hold): Promise<void> {
+  /** Joined channels that are not named any more are left. Returns those that it joined now. */
+  async #joinChannels(hold: Hold): Promise<readonly Membership[]> {
     const named = new Set(hold.channels.map(({ channel }) => channel));
     for (const channel of this.#parts.hub.channelsOf(this)) {
       if (!named.has(channel) && !this.#target.channels.includes(channel)) this.#parts.hub.leave(this, channel);
     }
-    for (const channel of this.#target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
-    for (const membership of hold.channels) await subscribe(this, membership, this.#parts);
+    const wanted: Membership[] = [...this.#target.channels.map((channel) => ({ channel, filters: [] })), ...hold.channels];
+    const joined = wanted.filter(({ channel }) => !this.#parts.hub.joined(this, channel));
+    for (const membership of wanted) await subscribe(this, membership, this.#parts);
+    return joined;
   }
 
-  /** An item was published that the body does not contain. */
-  #hasMissed(): boolean {
+  /** An item was published that the body does not contain, or perhaps does not: while it was made nobody was subscribed yet. */
+  #hasMissed(joined: readonly Membership[]): boolean {
+    const { missedSince } = this.#parts;
+    if (joined.some(({ channel, previousId }) => missedSince(channel, this.#askedAt, previousId))) return true;
     for (const [channel, id] of this.#parts.hub.currentIds(this)) {
       const last = this.#parts.lastId(channel);
       if (last !== undefined && last !== id) return true;
@@ -308,7 +331,8 @@ export class HoldSession implements Joining, Registered, Subscriber {
     try {
       const { hold } = readInstruct(reply, this.route.channelPrefix);
       if (hold.mode === 'response') throw new ForegateError('bad-reply', 'A link must not be answered with a response hold.');
-      this.#writer?.writeContent(firstContent(hold, reply.body));
+      const content = firstContent(hold, reply.body);
+      if (this.#writer !== undefined) this.#writeBody(this.#writer, content);
       await this.#writer?.drained();
       await this.#go(hold);
     } catch (thrown) {

@@ -27,6 +27,8 @@ export interface HoldParts extends SessionParts {
   readonly links: Links;
   /** The id of the last item of a channel that was delivered in order. */
   readonly lastId: (channel: ChannelName) => string | undefined;
+  /** True if an item of the channel came at that time or later, and it is not the one with this id. */
+  readonly missedSince: (channel: ChannelName, sinceMs: number, previousId: string | undefined) => boolean;
   /** Writes a whole answer to the client. */
   readonly answer: (response: ServerResponse, reply: Reply) => void;
   readonly denialReply: (denial: Denial) => Reply;

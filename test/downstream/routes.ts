@@ -48,6 +48,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     notifyAfterFailure: false,
     slowClients: 'close',
     onFault: { unauthenticated: 'close', forbidden: 'close', throttled: 'close', 'too-large': 'close', upstream: 'close' },
+    eventStream: undefined,
     reload: 'keep',
     idleMs: 60_000,
     debug: false,

@@ -212,4 +212,6 @@ const defaults: PushpinConf = {
   messageWaitMs: 5000,
   idCacheSeconds: 0,
   connectionSubscriptionMax: 20,
+  subscriptionLingerSeconds: 60,
+  updateOnFirstSubscription: true,
 };
