@@ -49,7 +49,7 @@ export const confOptions: readonly ConfOption[] = [
 
   honoured('proxy/routesfile', 'The file is read, unless another is given with --routes.'),
   honoured('proxy/debug', 'As debug of all routes.'),
-  refused('proxy/auto_cross_origin', `${none}. Let the backend or the gateway behind Foregate write the CORS fields.`, off),
+  honoured('proxy/auto_cross_origin', 'As cors and jsonp of all routes.'),
   refused(
     'proxy/accept_x_forwarded_protocol',
     `${none}: routes see TLS of Foregate only. What proxies say is passed on if trustedProxies names them.`,

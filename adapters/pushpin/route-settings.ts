@@ -159,6 +159,7 @@ function optionsOf(route: PushpinRoute, { match, conf, folder, tell }: OptionTer
     signature: signatureOf(route, { conf, folder, tell }),
     channelPrefix: prefixOf(route, tell),
     headers: headersOf(route, tell),
+    ...(route.aco || conf.autoCrossOrigin ? { cors: true, jsonp: jsonpSettings(route, tell) } : {}),
     debug: route.debug ? true : undefined,
   });
 }
@@ -180,6 +181,23 @@ function signatureOf({ sigIss, sigKey }: PushpinRoute, { conf, folder, tell }: O
   if (key !== undefined || isKey(conf.sigKey)) return presentOrNone({ issuer, key });
   if (issuer !== undefined) tell('sig_iss', 'ignored', 'There is no key to sign with.');
   return undefined;
+}
+
+function jsonpSettings({ jsonp }: PushpinRoute, tell: Tell): Raw {
+  const { mode, callback, body, defaultCallback, defaultMethod } = jsonp;
+  const method = defaultMethod === undefined || methods.has(defaultMethod) ? defaultMethod : undefined;
+  const own = defaultCallback === undefined || isCallback(defaultCallback) ? defaultCallback : undefined;
+  if (method !== defaultMethod)
+    tell('jsonp_defmethod', 'refused', `Not a method that Foregate uses: ${shown(defaultMethod ?? '')}.`);
+  if (own !== defaultCallback) tell('jsonp_defcb', 'refused', `Not the name of a function: ${shown(defaultCallback ?? '')}.`);
+  const name = (text: string | undefined): string | undefined => (text === '' ? undefined : text);
+  return present({ mode, callback: name(callback), body: name(body), defaultCallback: own, method });
+}
+
+const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD']);
+
+function isCallback(text: string): boolean {
+  return /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$/.test(text);
 }
 
 function pathSettings({ pathBeg, pathRem, replaceBeg }: PushpinRoute, tell: Tell): Raw | undefined {
@@ -228,13 +246,9 @@ function tellIgnored(route: PushpinRoute, { autoCrossOrigin }: PushpinConf, tell
   if (route.origHeaders) tell('orig_headers', 'refused', 'Copies of original header fields under a marker prefix are not made.');
   if (route.session) tell('session', 'refused', 'Sessions are not looked up in a store outside.');
   if (route.logLevel !== undefined) tell('log_level', 'ignored', 'The log has one level for all routes: log.level.');
-  if (route.aco) tell('aco', 'refused', crossOrigin);
   const jsonp = Object.values(route.jsonp).some((value) => value !== undefined);
-  if (jsonp && (route.aco || autoCrossOrigin)) tell('jsonp', 'refused', 'Foregate has no equivalent yet for JSONP.');
   if (jsonp && !route.aco && !autoCrossOrigin) tell('jsonp', 'ignored', 'Without aco there is no JSONP, in Pushpin neither.');
   if (route.sockjs !== undefined)
     tell('sockjs', 'refused', 'Foregate has no equivalent yet for SockJS: its clients cannot connect, plain WebSockets can.');
   if (route.sockjs === undefined && route.sockjsAsPath !== undefined) tell('sockjs_as_path', 'ignored', 'There is no sockjs.');
 }
-
-const crossOrigin = 'Foregate has no equivalent yet. Let the backend or the gateway behind Foregate write the CORS fields.';

@@ -122,6 +122,8 @@ class Compiler {
       notifyAfterFailure: settings.notifyAfterFailure,
       slowClients: settings.slowClients,
       onFault: settings.onFault,
+      cors: settings.cors,
+      jsonp: jsonpTerms(settings.jsonp),
       eventStream: eventStreamTerms(settings.eventStream),
       reload: settings.reload,
       idleMs: toMs(settings.idle),
@@ -189,6 +191,12 @@ function matchOf({ host, path, transports, tls }: RouteSettings['match']): Match
 function pathChange(change: RouteSettings['path']): PathChange | undefined {
   if (change?.replace !== undefined) return { replace: change.replace };
   return change?.remove === undefined ? undefined : { remove: change.remove };
+}
+
+function jsonpTerms(settings: RouteSettings['jsonp']): Route['jsonp'] {
+  if (settings === undefined) return undefined;
+  const { mode, callback, body, defaultCallback, method } = settings;
+  return { mode, callback, body, defaultCallback, method: method ?? (mode === 'extended' ? 'GET' : 'POST') };
 }
 
 function eventStreamTerms({ retry, heartbeat, unbuffered, lastEventId }: RouteSettings['eventStream']): Route['eventStream'] {

@@ -84,6 +84,10 @@ export interface Route {
   /** What a subscriber's full buffer means. */
   readonly slowClients: 'close' | 'drop';
   readonly onFault: Readonly<Record<FaultKind, 'close' | 'drop' | 'answer'>>;
+  /** Pages of all origins may use the answers. */
+  readonly cors: boolean;
+  /** Calls of script elements; undefined: none. */
+  readonly jsonp: JsonpTerms | undefined;
   /** What is added to event streams; undefined: nothing. */
   readonly eventStream: EventStreamTerms | undefined;
   /** What a reload means for open sessions. */
@@ -92,6 +96,18 @@ export interface Route {
   readonly idleMs: number;
   /** The shape of refusals and errors in debug mode tells more. */
   readonly debug: boolean;
+}
+
+/** Names of query parameters, and what holds without them (GRIP 8.6). */
+export interface JsonpTerms {
+  /** The answer with status and fields, or its body alone. */
+  readonly mode: 'extended' | 'basic';
+  readonly callback: string;
+  /** The parameter with the body, in place of `_body`; such a body is JSON. */
+  readonly body: string | undefined;
+  /** Where the body stands without a callback. */
+  readonly defaultCallback: string | undefined;
+  readonly method: string;
 }
 
 /** Beyond GRIP, for held answers of the type `text/event-stream`. */

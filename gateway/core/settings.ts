@@ -265,6 +265,44 @@ const routeOptions = {
         'What a refusal by the gateway means in an open session: `close` it, `drop` the message, or `answer` with a frame.',
     },
   ),
+  cors: flag(
+    false,
+    'Add the CORS fields that the backend leaves out, so that pages of every origin can use the answers, with the cookies of their users. Preflight requests still go to the backend.',
+  ),
+  jsonp: Type.Optional(
+    Type.Object(
+      {
+        mode: Type.Enum(['extended', 'basic'], {
+          default: 'extended',
+          description: "What the page's function gets: an object with `code`, `reason`, `headers` and `body`, or the body alone.",
+        }),
+        callback: Type.String({ minLength: 1, default: 'callback', description: 'The parameter that names the function.' }),
+        body: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description: 'The parameter with a body, which is then JSON; left out: `_body`, of any type.',
+          }),
+        ),
+        defaultCallback: Type.Optional(
+          Type.String({
+            pattern: '^[A-Za-z_$][A-Za-z0-9_$]*(\\.[A-Za-z_$][A-Za-z0-9_$]*)*$',
+            examples: ['handle'],
+            description: 'The function, where only the parameter of `body` is there.',
+          }),
+        ),
+        method: Type.Optional(
+          Type.Enum(['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'], {
+            [derivedMark]: '`GET`, or `POST` with `mode: basic`',
+            description: 'The method where no `_method` is given.',
+          }),
+        ),
+      },
+      {
+        description:
+          'Take GET requests with a callback as JSONP: `_method`, `_headers` (a JSON object) and `_body` describe the request, and the answer is a script. Every page can call it with the cookies of its users.',
+      },
+    ),
+  ),
   eventStream: Type.Object(
     {
       retry: Type.Optional(

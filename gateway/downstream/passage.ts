@@ -43,6 +43,8 @@ export interface GripReply {
   readonly draft: RequestDraft;
   /** A copy of the request's body; undefined where it was larger than {@link limits.instructBytes}. */
   readonly requestBody: Buffer | undefined;
+  /** The client can take an answer as a whole only, none that goes on. */
+  readonly whole?: boolean;
 }
 
 /** What all passages share. */

@@ -20,9 +20,11 @@ import { Pump } from '../session/pump.ts';
 import { Relay } from '../session/relay.ts';
 import { RequestSession } from '../session/request-session.ts';
 import { WebSocketSession } from '../session/websocket-session.ts';
+import { allowCrossOrigin } from './cross-origin.ts';
 import { EarlyClient } from './early-client.ts';
 import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.ts';
 import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
+import { jsonpRequest } from './jsonp.ts';
 import type { Router } from './router.ts';
 import { sharedHeaders } from './shared-headers.ts';
 
@@ -51,7 +53,11 @@ export class Front {
       answerRequest(response, route);
       return;
     }
-    void this.#pass(request, response, route);
+    if (route.cors) allowCrossOrigin(request, response);
+    const { jsonp, limits } = route;
+    const meant = jsonp === undefined ? request : jsonpRequest(request, response, jsonp, limits.replyBytes);
+    if ('status' in meant) answerRequest(response, meant);
+    else void this.#pass(meant, response, route, meant !== request);
   };
 
   /** A WebSocket handshake. */
@@ -76,7 +82,7 @@ export class Front {
     return registry.size < this.#parts.limits.sessions ? undefined : textReply(503, 'Too many sessions.', ['Retry-After', '5']);
   }
 
-  async #pass(request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> {
+  async #pass(request: IncomingMessage, response: ServerResponse, route: Route, whole: boolean): Promise<void> {
     const { clock } = this.#parts.sessions;
     const refuse = (denial: Denial): void => answerRequest(response, denialReply(denial));
     const session = new RequestSession(route, clientRequest(request), clock.now(), refuse);
@@ -92,7 +98,7 @@ export class Front {
         session,
         answerHeaders,
         refuse,
-        takeOver: (reply) => this.#hold(session, response, answerHeaders, reply),
+        takeOver: (reply) => this.#hold(session, response, answerHeaders, { ...reply, whole }),
       });
   }
 

@@ -196,6 +196,8 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#schedule.cancel();
     const { mode, next, gone } = instruct.hold;
     const goesOn = mode !== 'none' || next !== undefined;
+    if (goesOn && mode !== 'response' && this.#first.whole === true)
+      throw new ForegateError('bad-reply', 'A JSONP request cannot be held as a stream.');
     this.#requests.gone = goesOn ? gone : undefined;
     if (mode === 'response') await this.#holdResponse(this.#instruct);
     else if (goesOn) await this.#openStream(this.#instruct, body, rest);

@@ -48,6 +48,8 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     notifyAfterFailure: false,
     slowClients: 'close',
     onFault: { unauthenticated: 'close', forbidden: 'close', throttled: 'close', 'too-large': 'close', upstream: 'close' },
+    cors: false,
+    jsonp: undefined,
     eventStream: undefined,
     reload: 'keep',
     idleMs: 60_000,

@@ -57,6 +57,7 @@ describe('pushpin.conf', () => {
     ['runner', 'client_buffer_size=16000', { clientBufferBytes: 16_000 }],
     ['runner', 'client_maxconn=10', { clientMaxconn: 10 }],
     ['proxy', 'routesfile=/etc/other', { routesFile: '/etc/other' }],
+    ['proxy', 'auto_cross_origin=true', { autoCrossOrigin: true }],
     ['proxy', 'debug=1', { debug: true }],
     ['proxy', 'debug=FALSE', { debug: false }],
     ['proxy', 'sig_iss=me', { sigIss: 'me' }],
@@ -84,7 +85,6 @@ describe('pushpin.conf', () => {
 
   /** Not taken over, but routes are read in their light. */
   const heeded: readonly (readonly [line: string, conf: Partial<PushpinConf>])[] = [
-    ['auto_cross_origin=true', { autoCrossOrigin: true }],
     ['accept_x_forwarded_protocol=true', { acceptXForwardedProtocol: true }],
     ['accept_pushpin_route=true', { acceptPushpinRoute: true }],
   ];
@@ -101,7 +101,7 @@ describe('pushpin.conf', () => {
   }
 
   it('is told where the value of a refused option is what Foregate does anyway', () => {
-    const harmless = ['x_forwarded_for="truncate:0,append"', 'set_x_forwarded_protocol=proto-only', 'auto_cross_origin=False'];
+    const harmless = ['x_forwarded_for="truncate:0,append"', 'set_x_forwarded_protocol=proto-only'];
     for (const line of harmless) {
       const [finding] = read(`[proxy]\n${line}`).findings;
       assert.deepEqual([finding?.verdict, finding?.text], ['ignored', 'With this value nothing is missing.'], line);
