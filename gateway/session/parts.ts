@@ -20,13 +20,13 @@ export interface SessionParts {
   readonly clock: Clock;
   /** How events after the opening are sent. */
   readonly send: Send;
+  readonly links: Links;
+  /** The id of the last item of a channel that was delivered in order. */
+  readonly lastId: (channel: ChannelName) => string | undefined;
 }
 
 /** What held requests need besides. */
 export interface HoldParts extends SessionParts {
-  readonly links: Links;
-  /** The id of the last item of a channel that was delivered in order. */
-  readonly lastId: (channel: ChannelName) => string | undefined;
   /** Writes a whole answer to the client. */
   readonly answer: (response: ServerResponse, reply: Reply) => void;
   readonly denialReply: (denial: Denial) => Reply;
