@@ -254,7 +254,7 @@ class Program implements Foregate {
       },
       recover: () => {
         this.#sequencer.forgetAll();
-        for (const session of registry.live()) if (session.info().transport !== 'websocket') session.ask();
+        for (const session of registry.live()) session.recover();
       },
       has: (id) => registry.get(id) !== undefined,
       *sessions() {
