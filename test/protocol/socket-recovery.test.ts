@@ -446,6 +446,19 @@ describe('a client that comes back', () => {
     assert.equal(stage.links().length, 0);
   });
 
+  it('has said it for the first subscription: a later one is like any other', async () => {
+    const stage = await setReliable({
+      open: [from('8')],
+      later: () => reply([control('unsubscribe', { channel: 'c' }), from(undefined), text('m:again')]),
+    });
+    const client = await stage.open('/', { headers: { 'Foregate-Last': 'c; last-id=7' } });
+    client.send('x');
+    await take(client, 'again');
+    await stage.item('20', '19');
+    await take(client, '<20>');
+    assert.equal(stage.links().length, 0);
+  });
+
   it('is told in so many words where nobody can say what it missed', async () => {
     for (const terms of [{ open: [from(undefined, {})] }, { open: [from(undefined)], next: [{ status: 410 }] }]) {
       const stage = await setReliable(terms);
@@ -595,6 +608,58 @@ describe('ids in a subscription', () => {
     await stage.item('2', '1');
     await take(client, '1', '2');
     assert.equal(stage.links()[0]?.headers['grip-last'], 'c; last-id=""');
+  });
+});
+
+describe('clients of a channel with ids', () => {
+  it('get every item once and in order, though items get lost and cross, links fail and connections break', async function () {
+    this.timeout(60_000);
+    const count = 120;
+    let newest = 0;
+    let asked = 0;
+    const answerLink: Answer = async ({ headers }) => {
+      asked += 1;
+      if (asked % 5 === 0) return { status: 503 };
+      const last = Number(/last-id=(\d+)/.exec(String(headers['grip-last']))?.[1]);
+      const until = newest;
+      await pause(30);
+      return missed(
+        Array.from({ length: until - last }, (_, i) => `<${last + 1 + i}>`),
+        String(until),
+      );
+    };
+    const stage = await setReliable({
+      open: [from(undefined)],
+      next: answerLink,
+      settings: { publish: { waitForEarlier: '100ms' } },
+    });
+    const seen: number[][] = [[], [], []];
+    const sockets: Client[] = [];
+    const connect = async (i: number): Promise<void> => {
+      const own = seen[i] ?? assert.fail();
+      const client = await stage.open(`/?foregate-last=c;last-id=${own.at(-1) ?? 0}`);
+      sockets[i] = client;
+      for (;;) own.push(Number((await client.nextText(60_000)).slice(1, -1)));
+    };
+    const keepConnected = async (i: number): Promise<void> => {
+      while ((seen[i]?.at(-1) ?? 0) < count) await connect(i).catch(() => undefined);
+    };
+    const clients = [0, 1, 2].map(keepConnected);
+    const publish = (id: number) => stage.publish('c', { content: `<${id}>` }, { id: String(id), 'prev-id': String(id - 1) });
+    for (let id = 1; id <= count; id += 1) {
+      newest = id;
+      const isLost = id % 9 === 0 && id < count;
+      const comesLate = id % 11 === 0;
+      if (comesLate) setTimeout(() => void publish(id).catch(() => undefined), 40);
+      else if (!isLost) await publish(id);
+      if (id % 25 === 0) sockets[id % 3]?.socket.terminate();
+      await pause(25);
+    }
+    await eventually(() => seen.every((own) => own.at(-1) === count), 30_000);
+    for (const { socket } of sockets) socket.terminate();
+    await Promise.all(clients);
+    const all = Array.from({ length: count }, (_, i) => i + 1);
+    assert.deepEqual(seen, [all, all, all]);
   });
 });
 
