@@ -17,6 +17,7 @@ const settings = { routes: [{ id: 'all', target: backend.origin, policies }] };
 const foregate = await startForegate(settings);
 
 await round(2, 200); // What is made once is made now.
+await after(3000);
 const before = weigh();
 const { counts, reloads, restarts, published, said } = await round(seconds, clients);
 await after(3000); // Replaced policies and connections are put away in time.

@@ -263,7 +263,7 @@ class Program implements Foregate {
       recover: () => {
         this.#sequencer.forgetAll();
         this.#lastItems.forget();
-        for (const session of registry.live()) if (session.info().transport !== 'websocket') session.ask();
+        for (const session of registry.live()) session.recover();
       },
       has: (id) => registry.get(id) !== undefined,
       *sessions() {

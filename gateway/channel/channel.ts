@@ -14,7 +14,7 @@ export interface Terms {
   readonly filters: readonly string[];
   /** The id of the last item the subscriber has; undefined: gaps are not looked for. */
   readonly currentId: string | undefined;
-  /** Where items wait while the subscriber is held: one list for all its memberships, kept by the hub. */
+  /** Where items wait while the subscriber is held: one list for all its memberships, kept by the hub, or one for this alone. */
   readonly waiting: Publication[] | undefined;
 }
 

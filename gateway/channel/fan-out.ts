@@ -154,7 +154,7 @@ export class FanOut {
     let id = currentId;
     for (let i = part.from; i < part.to && id !== undefined; i += 1) {
       const publication = publications[i];
-      if (publication?.formats[member.group.shape.format] === undefined) continue;
+      if (publication?.formats[member.group.shape.format] === undefined || isApart(publication, member)) continue;
       if (publication.previousId !== id) return false;
       ({ id } = publication);
     }
@@ -170,11 +170,11 @@ export class FanOut {
   }
 
   /** True if the publication leaves no gap; then the member goes on to its id. */
-  #follow(member: Member, { id, previousId }: Publication): boolean {
+  #follow(member: Member, publication: Publication): boolean {
     const { currentId } = member.terms;
-    if (currentId === undefined) return true;
-    if (previousId !== currentId) return false;
-    member.goOn(id);
+    if (currentId === undefined || isApart(publication, member)) return true;
+    if (publication.previousId !== currentId) return false;
+    member.goOn(publication.id);
     return true;
   }
 
@@ -255,4 +255,9 @@ export class FanOut {
       return 'refused';
     }
   }
+}
+
+/** An action without ids, such as a close or a refresh, brings nothing: it is no item of the channel's order. */
+function isApart({ id, previousId, formats }: Publication, { group }: Member): boolean {
+  return id === undefined && previousId === undefined && formats[group.shape.format]?.action !== 'send';
 }

@@ -101,6 +101,11 @@ export class Hub {
     for (const { channel, currentId } of this.#membersOf(subscriber)) if (currentId !== undefined) yield [channel, currentId];
   }
 
+  /** The id of the last item the subscriber has of a channel; undefined where gaps are not looked for. */
+  currentId(subscriber: Subscriber, name: ChannelName): string | undefined {
+    return this.#find(subscriber, name)?.currentId;
+  }
+
   /**
    * Lets publications wait for the subscriber, at most {@link limits.heldItems}, whatever it has joined or joins: a body that
    * may contain them is on its way to it.
@@ -125,6 +130,20 @@ export class Hub {
       const member = this.#find(subscriber, publication.channel);
       if (member !== undefined) this.#fanOut.deliver(member, publication);
     }
+  }
+
+  /** The same as {@link hold} for one channel alone, at most {@link limits.heldItems} of its own. */
+  holdChannel(subscriber: Subscriber, name: ChannelName): void {
+    const member = this.#find(subscriber, name);
+    if (member?.terms.waiting === undefined) member?.change({ waiting: [] });
+  }
+
+  /** The same as {@link release} for a channel that was held alone. */
+  releaseChannel(subscriber: Subscriber, name: ChannelName): void {
+    const member = this.#find(subscriber, name);
+    const waiting = member?.terms.waiting;
+    member?.change({ waiting: undefined });
+    for (const publication of waiting ?? []) if (member?.present === true) this.#fanOut.deliver(member, publication);
   }
 
   /** All channels with members in this process. */

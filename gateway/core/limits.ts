@@ -50,6 +50,10 @@ export const limits = {
   lastItems: 200_000,
   /** Requests at once that go on with holds; the others wait their turn. */
   linksAtOnce: 64,
+  /** A link inside a socket: what every server takes in a request line. */
+  linkBytes: 4096,
+  /** An id of an item in a subscription, and the last id a client says it has: it goes on in a header field. */
+  lastIdBytes: 1024,
   /** Other origins that links may lead to. */
   linkOrigins: 16,
   /** Connections to one target; further exchanges wait for a free one. */

@@ -249,7 +249,8 @@ const routeOptions = {
   notifyAfterFailure: flag(false, 'Tell the backend that the session is gone also when its own failure ended it.'),
   slowClients: Type.Enum(['close', 'drop'], {
     default: 'close',
-    description: 'When a client does not take what is published: `close` the session (1013) or `drop` the item.',
+    description:
+      'When a client does not take what is published: `close` the session (1013) or `drop` the item. A subscription with ids closes it anyway.',
   }),
   onFault: Type.Object(
     {

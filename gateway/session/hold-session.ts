@@ -173,6 +173,10 @@ export class HoldSession implements Joining, Registered, Subscriber {
     else if (next !== undefined) void this.#followLink(next.uri);
   }
 
+  recover(): void {
+    this.ask();
+  }
+
   end(denial: Denial): void {
     if (this.#over) return;
     this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code: denial.code, detail: denial.detail });

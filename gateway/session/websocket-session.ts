@@ -7,7 +7,7 @@ import type { SessionInfo } from '../core/control-host.ts';
 import { errors, type ForegateError } from '../core/errors.ts';
 import type { ClientEvent, Close, Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
-import { isChannelName, newSessionId } from '../core/ids.ts';
+import { isChannelName, newSessionId, type ChannelName } from '../core/ids.ts';
 import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
@@ -32,12 +32,13 @@ import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
 import type { SessionParts } from './parts.ts';
 import type { PumpHost } from './pump.ts';
+import { Recovery, type RecoveryHost } from './recovery.ts';
 import type { Registered } from './registry.ts';
-import { subscribe, type Joining } from './subscribe.ts';
+import { subscribe } from './subscribe.ts';
 import type { Upstream } from './upstream.ts';
 
 export class WebSocketSession
-  implements Caller, Joining, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost
+  implements Caller, RecoveryHost, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
@@ -62,6 +63,8 @@ export class WebSocketSession
   readonly #closing = new Closing(this);
   #consumed: ConsumedCredential[] | undefined;
   #instructed: Instructed | undefined;
+  /** Made for ids: most sessions have none. */
+  #recovery: Recovery | undefined;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -126,6 +129,11 @@ export class WebSocketSession
   }
 
   // The answer to the handshake.
+
+  /** The client was here before, and has these ids of channels. */
+  comesBackWith(lastIds: ReadonlyMap<ChannelName, string>): void {
+    this.#recovery = new Recovery(this.#parts, this, lastIds);
+  }
 
   /** The backend accepted. Without a socket the client left before it could be told. */
   async accepted(
@@ -295,9 +303,12 @@ export class WebSocketSession
   }
 
   subscribe(membership: Membership): MaybePromise<void> {
-    if (membership.filters.length <= limits.filters) return subscribe(this, membership, this.#parts);
-    this.#closing.fail('bad-reply', 'The backend gave too many filters.');
-    return undefined;
+    if (membership.filters.length > limits.filters) {
+      this.#closing.fail('bad-reply', 'The backend gave too many filters.');
+      return undefined;
+    }
+    if (membership.previousId !== undefined) this.#recovery ??= new Recovery(this.#parts, this, []);
+    return this.#recovery === undefined ? subscribe(this, membership, this.#parts) : this.#recovery.subscribe(membership);
   }
 
   instruct(instruction: Exclude<Instruction, { kind: 'subscribe' }>): void {
@@ -305,7 +316,7 @@ export class WebSocketSession
     if (!this.#closing.live && instruction.kind !== 'set-state') return;
     switch (instruction.kind) {
       case 'unsubscribe':
-        if (!this.target.channels.includes(instruction.channel)) this.#parts.hub.leave(this, instruction.channel);
+        if (!this.target.channels.includes(instruction.channel)) this.#leave(instruction.channel);
         break;
       case 'detach':
         this.#intake?.clear();
@@ -328,12 +339,12 @@ export class WebSocketSession
 
   // The hub's subscriber: what is published.
 
-  write(frames: Buffer, items: number): void {
+  write(frames: Buffer, items: number, channel: ChannelName): void {
     const { socket } = this;
     if (socket === undefined || !this.#closing.open) return;
     const unsent = socket.unsentBytes;
     if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
-      this.#overflow(items);
+      this.#overflow(items, channel);
       return;
     }
     this.activeAt = this.#parts.clock.now();
@@ -346,8 +357,9 @@ export class WebSocketSession
     if (message?.action === 'close') this.#closing.publisherCloses(message.code, message.reason);
   }
 
-  /** A subscription inside a socket has no previous id. */
-  missed(): void {}
+  missed(channel: ChannelName): void {
+    this.#recovery?.missed(channel);
+  }
 
   // The closing's host.
 
@@ -366,6 +378,7 @@ export class WebSocketSession
 
   quiet(): void {
     this.#parts.hub.drop(this);
+    this.#recovery?.cancel();
     this.#intake?.clear();
     this.#instructed?.cancelTimers();
   }
@@ -385,6 +398,10 @@ export class WebSocketSession
     if (this.#closing.open && !this.#closing.detached) this.upstream?.ask();
   }
 
+  recover(): void {
+    this.#recovery?.askAll();
+  }
+
   /** The backend's own interval has passed; after the client's close it is the only cause for a request. */
   silent(): void {
     if (this.#closing.byClient || !this.#closing.detached) this.upstream?.ask();
@@ -396,9 +413,11 @@ export class WebSocketSession
 
   end(denial: Denial): void {
     if (this.#closing.opening) this.refuse?.(denial);
-    if (!this.#closing.open) return;
-    this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code: denial.code, detail: denial.detail });
-    this.#closing.end(errors[denial.code].close, denial.detail);
+    this.#end(denial, this.route.closeFrames);
+  }
+
+  endInWords(denial: Denial): void {
+    this.#end(denial, true);
   }
 
   drop(): void {
@@ -407,7 +426,18 @@ export class WebSocketSession
 
   async #welcome(): Promise<void> {
     this.#parts.metrics.count('sessions_opened');
-    for (const channel of this.target.channels) await this.subscribe({ channel, filters: [] });
+    for (const channel of this.target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
+  }
+
+  #end({ code, detail }: Denial, withFrame: boolean): void {
+    if (!this.#closing.open) return;
+    this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code, detail });
+    this.#closing.end(errors[code].close, detail, withFrame);
+  }
+
+  #leave(channel: ChannelName): void {
+    this.#parts.hub.leave(this, channel);
+    this.#recovery?.leave(channel);
   }
 
   /** Most verdicts are there at once; then no order has to be kept. */
@@ -421,8 +451,9 @@ export class WebSocketSession
   }
 
   /** The client reads more slowly than is published. */
-  #overflow(items: number): void {
+  #overflow(items: number, channel: ChannelName): void {
     this.#parts.metrics.count('deliveries_dropped', items);
-    if (this.route.slowClients === 'close') this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
+    if (this.route.slowClients === 'close' || this.#recovery?.follows(channel) === true)
+      this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
   }
 }

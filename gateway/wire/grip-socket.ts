@@ -3,8 +3,9 @@
  */
 import type { Message } from '../core/event.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
-import type { GripSocket, Instruction, KeepAlive } from '../core/instruction.ts';
+import type { GripSocket, Instruction, KeepAlive, Membership } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
+import { isLastId, isLinkUri } from './last-ids.ts';
 import { isSendable } from './websocket-frame.ts';
 
 const control = Buffer.from('c:');
@@ -93,7 +94,15 @@ function subscribe(fields: Fields, channelPrefix: string): Instruction | undefin
   const filters = fields['filters'] ?? [];
   if (channel === undefined || !Array.isArray(filters) || !filters.every((filter) => typeof filter === 'string'))
     return undefined;
-  return { kind: 'subscribe', channel, filters };
+  const recovery = recoveryOf(fields);
+  return recovery && { kind: 'subscribe', channel, filters, ...recovery };
+}
+
+/** Foregate's own: from which id on gaps are noticed, and which link brings what is between. Undefined for what cannot be used. */
+function recoveryOf({ 'prev-id': previousId, next }: Fields): Pick<Membership, 'previousId' | 'next'> | undefined {
+  if (previousId !== undefined && !isLastId(previousId)) return undefined;
+  if (next !== undefined && !isLinkUri(next)) return undefined;
+  return { ...(previousId !== undefined && { previousId }), ...(next !== undefined && { next }) };
 }
 
 function setMeta(fields: Fields): Instruction | undefined {

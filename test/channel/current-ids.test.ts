@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { limits } from '../../gateway/core/limits.ts';
-import { action, chained, item, news, PlainShape, plainShape, Recorder, sport, TestHub, turns } from './recorder.ts';
+import { action, chained, closeItem, item, news, PlainShape, plainShape, Recorder, sport, TestHub, turns } from './recorder.ts';
 
 function fill(hub: TestHub, count: number, previousId: string, make = () => new Recorder()): Recorder[] {
   return Array.from({ length: count }, () => {
@@ -46,6 +46,17 @@ describe('current ids', () => {
     await turns();
     assert.deepEqual(ann.given, ['-;20;x;']);
     assert.deepEqual([...hub.currentIds(ann)], []);
+  });
+
+  it('are not touched by actions without ids, which take effect; with ids they are items like others', async () => {
+    const hub = new TestHub();
+    const [ann] = fill(hub, 1, '7');
+    assert.ok(ann !== undefined);
+    for (const publication of [closeItem, chained('8', '7'), closeItem, { ...closeItem, id: '10', previousId: '9' }])
+      hub.receive(publication);
+    await turns();
+    assert.deepEqual(ann.given, ['<close>', '8;', '<close>', '<missed in news>']);
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '8']]);
   });
 
   it('are not begun by items: who joined without one is told of no gap', async () => {
@@ -259,6 +270,41 @@ describe('a held subscriber', () => {
     await turns();
     assert.deepEqual(ann.given, ['a;', '<hint>', 'b;', 'c;']);
     assert.deepEqual(hub.counted, { deliveries: 8 });
+  });
+
+  it('may be held in one channel alone: others flow, and what does not follow by then is dropped', async () => {
+    const hub = new TestHub();
+    const ann = new Recorder();
+    void hub.join(ann, news, [], '7');
+    void hub.join(ann, sport, []);
+    hub.holdChannel(ann, news);
+    hub.holdChannel(ann, news);
+    for (const publication of [chained('8', '7'), chained('9', '8'), item('s', { channel: sport })]) hub.receive(publication);
+    await turns();
+    assert.deepEqual(ann.given, ['s;']);
+    void hub.join(ann, news, [], '8');
+    hub.releaseChannel(ann, news);
+    hub.releaseChannel(ann, news);
+    assert.deepEqual(ann.given, ['s;', '9;']);
+    hub.receive(chained('10', '9'));
+    await turns();
+    assert.deepEqual(ann.given, ['s;', '9;', '10;']);
+  });
+
+  it('gets nothing that waited in a channel it has left meanwhile, or leaves at what it gets', async () => {
+    const hub = new TestHub();
+    const [left, leaving] = [new Recorder(), new Recorder({ inside: (self) => hub.drop(self) })];
+    for (const subscriber of [left, leaving]) {
+      void hub.join(subscriber, news, []);
+      hub.holdChannel(subscriber, news);
+    }
+    for (const content of ['a', 'b']) hub.receive(item(content));
+    await turns();
+    hub.leave(left, news);
+    void hub.join(left, news, []);
+    for (const subscriber of [left, leaving]) hub.releaseChannel(subscriber, news);
+    hub.holdChannel(leaving, news);
+    assert.deepEqual([left.given, leaving.given], [[], ['a;']]);
   });
 
   it('may join while it is held', async () => {

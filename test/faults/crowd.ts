@@ -2,6 +2,7 @@
  * Many clients at once, each of which counts what it gets: sockets that send numbered messages and check the echoes, and streams
  * and sockets that check that numbered items come all, once and in order.
  */
+import { randomUUID } from 'node:crypto';
 import { get, type ClientRequest } from 'node:http';
 import { WebSocket } from 'ws';
 import { echo, reply, text, type BackendReply, type BackendRequest } from '../support/backend.ts';
@@ -23,6 +24,8 @@ export class Crowd {
   readonly sockets: WebSocket[] = [];
   readonly streams: ClientRequest[] = [];
   readonly #foregate: RunningForegate;
+  /** Of its own: ids are remembered for a while. */
+  readonly #channel = randomUUID();
   #published = 0;
   #leaving = false;
 
@@ -53,7 +56,7 @@ export class Crowd {
     this.#published += 1;
     const content = String(this.#published);
     const formats = { 'ws-message': { content }, 'http-stream': { content: `${content}\n` } };
-    const item = { channel: 'room', id: content, 'prev-id': String(this.#published - 1), formats };
+    const item = { channel: this.#channel, id: content, 'prev-id': String(this.#published - 1), formats };
     const response = await fetch(`${this.#foregate.controlUrl}/publish/`, {
       method: 'POST',
       body: JSON.stringify({ items: [item] }),
@@ -78,7 +81,7 @@ export class Crowd {
 
   #openSocket(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(`${this.#foregate.socketUrl}/socket`);
+      const socket = new WebSocket(`${this.#foregate.socketUrl}/socket?ch=${this.#channel}`);
       const echoes = new Sequence('said ');
       const items = new Sequence('');
       this.sockets.push(socket);
@@ -96,7 +99,7 @@ export class Crowd {
     return new Promise((resolve, reject) => {
       const items = new Sequence('');
       let rest = '';
-      const stream = get(`${this.#foregate.url}/stream`, { agent: false }, (response) => {
+      const stream = get(`${this.#foregate.url}/stream?ch=${this.#channel}`, { agent: false }, (response) => {
         response.setEncoding('utf8').on('data', (part: string) => {
           const lines = (rest + part).split('\n');
           rest = lines.pop() ?? '';
@@ -133,12 +136,13 @@ class Sequence {
 
 /** A backend for a crowd: streams that recover by a link, sockets that get the items too, and echoes. */
 export function answerCrowd(request: BackendRequest): BackendReply {
-  if (request.path === '/stream')
+  const [path, channel = ''] = request.path.split('?ch=');
+  if (path === '/stream')
     return {
-      headers: { 'Grip-Hold': 'stream', 'Grip-Channel': 'room; prev-id=0', 'Grip-Link': '</next>; rel=next; timeout=60' },
+      headers: { 'Grip-Hold': 'stream', 'Grip-Channel': `${channel}; prev-id=0`, 'Grip-Link': '</next>; rel=next; timeout=60' },
     };
-  if (request.path === '/plain') return { body: 'plain' };
-  const subscribe = text('c:{"type":"subscribe","channel":"room"}');
+  if (path === '/plain') return { body: 'plain' };
+  const subscribe = text(`c:{"type":"subscribe","channel":"${channel}"}`);
   if (request.events[0]?.kind === 'open')
     return reply([{ kind: 'open' }, subscribe], { 'Sec-WebSocket-Extensions': 'grip; message-prefix=""' });
   return echo(request);
