@@ -17,6 +17,7 @@ import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
 import { readInstructDocument } from '../wire/grip-instruct.ts';
 import { responseOf, responseShape } from '../wire/response-shape.ts';
+import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
 import { readGripReply } from './grip-reply.ts';
 import { HoldRequests } from './hold-requests.ts';
 import { HoldSchedule } from './hold-schedule.ts';
@@ -26,7 +27,7 @@ import { StreamKeepAliveTimer } from './stream-keep-alive.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { subscribe, type Joining } from './subscribe.ts';
 
-export class HoldSession implements Joining, Registered, Subscriber {
+export class HoldSession implements Joining, Registered, Subscriber, BacklogHost {
   readonly route: Route;
   activeAt: number;
   meta: Metadata = noMetadata;
@@ -41,6 +42,10 @@ export class HoldSession implements Joining, Registered, Subscriber {
   #hold: Hold | undefined;
   /** Of a stream. */
   #writer: StreamWriter | undefined;
+  /** Made when the client of a stream is slow for the first time. */
+  #backlog: Backlog | undefined;
+  /** Items were missed while the client had not taken earlier ones. */
+  #behind = false;
   readonly #keepAlive: StreamKeepAliveTimer;
   readonly #requests: HoldRequests;
   readonly #schedule: HoldSchedule;
@@ -96,6 +101,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   info(): SessionInfo {
     const [path = ''] = this.view.request.path.split('?', 1);
+    const { unsentBytes } = this;
     return {
       id: this.id,
       route: this.route.id,
@@ -105,6 +111,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
       channels: this.#parts.hub.channelsOf(this),
       openedAt: new Date(this.view.openedAt).toISOString(),
       ...(this.view.identity && { subject: this.view.identity.subject }),
+      ...(unsentBytes > 0 && { unsentBytes }),
     };
   }
 
@@ -125,18 +132,18 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   // What is published.
 
-  write(frames: Buffer, items: number, channel: ChannelName): void {
+  write(frames: Buffer, items: number, channel: ChannelName, follows: boolean): boolean {
     const writer = this.#writer;
-    if (writer === undefined || this.#over) return;
-    const unsent = writer.unsentBytes;
-    if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
-      this.#overflow(items);
-      return;
+    if (writer === undefined || this.#over) return true;
+    if (this.#backlog === undefined && !isSlow(writer.unsentBytes, frames.length, this.route)) {
+      writer.writeFrames(frames);
+      this.published();
+    } else {
+      this.#backlog ??= new Backlog(this, writer, this.#parts);
+      if (!this.#backlog.publish(frames, items, channel, follows)) return false;
     }
-    this.activeAt = this.#parts.clock.now();
-    writer.write(frames);
-    this.#keepAlive.sent();
     this.#schedule.heard(channel);
+    return true;
   }
 
   act(publication: Publication): void {
@@ -147,8 +154,41 @@ export class HoldSession implements Joining, Registered, Subscriber {
     else if (response?.action === 'hint') this.ask();
   }
 
+  /** What a slow client has missed is fetched when it has taken what there is: more would only be missed again. */
   missed(): void {
-    this.#schedule.askInTime();
+    if (this.#behind) return;
+    const backlog = this.unsentBytes === 0 ? undefined : this.#backlog;
+    if (backlog === undefined) {
+      this.#schedule.askInTime();
+      return;
+    }
+    this.#behind = true;
+    backlog.drained(() => {
+      this.#behind = false;
+      if (!this.#over) this.#schedule.askInTime();
+    });
+  }
+
+  // The backlog's host.
+
+  get unsentBytes(): number {
+    return (this.#writer?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
+  }
+
+  published(): void {
+    this.activeAt = this.#parts.clock.now();
+    this.#keepAlive.sent();
+  }
+
+  /** The body is not complete, and must not look so. */
+  tooSlow(): void {
+    this.#parts.log.info('session.ended', {
+      session: this.id,
+      route: this.route.id,
+      code: 'slow-client',
+      address: this.view.request.address,
+    });
+    this.#writer?.cut();
   }
 
   // From the control API, policies and the program's own end.
@@ -210,7 +250,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
       this.#endStream();
       return;
     }
-    writer.writeContent(content);
+    writer.writeFrames(writer.frame(content));
     if (rest !== undefined) await this.#streamRest(rest, writer);
     if (!this.#over) await this.#go(hold);
   }
@@ -219,8 +259,8 @@ export class HoldSession implements Joining, Registered, Subscriber {
   async #streamRest(rest: IncomingMessage, writer: StreamWriter): Promise<void> {
     for await (const part of rest) {
       if (this.#over) return;
-      writer.writeContent(Buffer.from(part));
-      await writer.drained();
+      writer.writeFrames(writer.frame(Buffer.from(part)));
+      await writer.room();
     }
   }
 
@@ -308,8 +348,8 @@ export class HoldSession implements Joining, Registered, Subscriber {
     try {
       const { hold } = readInstruct(reply, this.route.channelPrefix);
       if (hold.mode === 'response') throw new ForegateError('bad-reply', 'A link must not be answered with a response hold.');
-      this.#writer?.writeContent(firstContent(hold, reply.body));
-      await this.#writer?.drained();
+      this.#send(firstContent(hold, reply.body));
+      await this.#room();
       await this.#go(hold);
     } catch (thrown) {
       this.#endWith(toForegateError(thrown));
@@ -342,6 +382,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
   }
 
   #endStream(): void {
+    this.#backlog?.flush();
     this.#writer?.end();
     this.#finish();
   }
@@ -349,28 +390,30 @@ export class HoldSession implements Joining, Registered, Subscriber {
   /** The backend's instructions cannot be followed. What the client has got stays valid. */
   #endWith(error: ForegateError): void {
     this.#parts.log.warn('hold.failed', { session: this.id, route: this.route.id, code: error.code, error });
-    if (this.route.debug) this.#writer?.writeContent(Buffer.from(`\n\n${error.message}\n`));
+    if (this.route.debug) this.#send(Buffer.from(`\n\n${error.message}\n`));
     this.#endStream();
   }
 
   /** A client that reads nothing gets none: they would pile up. */
   #sendKeepAlive(data: Buffer): void {
-    const unsent = this.#writer?.unsentBytes ?? 0;
+    const unsent = this.unsentBytes;
     if (unsent > 0 && unsent + data.length > this.route.limits.unsentBytes) return;
     if (unsent === 0) this.activeAt = this.#parts.clock.now();
-    this.#writer?.writeContent(data);
+    this.#send(data);
   }
 
-  #overflow(items: number): void {
-    this.#parts.metrics.count('deliveries_dropped', items);
-    if (this.route.slowClients !== 'close') return;
-    this.#parts.log.info('session.ended', {
-      session: this.id,
-      route: this.route.id,
-      code: 'slow-client',
-      address: this.view.request.address,
-    });
-    this.#writer?.cut();
+  /** What is not published: behind all that waits, and never left out. */
+  #send(content: Buffer): void {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    if (this.#backlog?.waits === true) this.#backlog.keep(writer.frame(content));
+    else writer.writeFrames(writer.frame(content));
+  }
+
+  async #room(): Promise<void> {
+    const backlog = this.#backlog;
+    if (backlog?.waits === true) await new Promise<void>((resolve) => backlog.drained(resolve));
+    else await this.#writer?.room();
   }
 
   #fail(error: ForegateError): void {
@@ -390,6 +433,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#schedule.cancel();
     this.#keepAlive.set(undefined);
     this.#parts.hub.drop(this);
+    this.#backlog?.end();
     void this.#leave();
   }
 

@@ -7,7 +7,7 @@ import type { SessionInfo } from '../core/control-host.ts';
 import { errors, type ForegateError } from '../core/errors.ts';
 import type { ClientEvent, Close, Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
-import { isChannelName, newSessionId } from '../core/ids.ts';
+import { isChannelName, newSessionId, type ChannelName } from '../core/ids.ts';
 import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
@@ -23,7 +23,9 @@ import {
   type Metadata,
 } from '../core/session.ts';
 import { messageShape } from '../wire/message-shape.ts';
+import { encodeFrames } from '../wire/websocket-frame.ts';
 import { applySteps, type StepHost } from './apply.ts';
+import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
 import type { SocketListener } from './client-websocket.ts';
 import { Closing, type ClosingHost } from './closing.ts';
 import { denialOf, exchange, type Caller, type Outcome } from './exchange.ts';
@@ -37,7 +39,7 @@ import { subscribe, type Joining } from './subscribe.ts';
 import type { Upstream } from './upstream.ts';
 
 export class WebSocketSession
-  implements Caller, Joining, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost
+  implements Caller, Joining, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost, BacklogHost
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
@@ -62,6 +64,8 @@ export class WebSocketSession
   readonly #closing = new Closing(this);
   #consumed: ConsumedCredential[] | undefined;
   #instructed: Instructed | undefined;
+  /** Made when the client is slow for the first time. */
+  #backlog: Backlog | undefined;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -113,6 +117,7 @@ export class WebSocketSession
 
   info(): SessionInfo {
     const [path = ''] = this.request.path.split('?', 1);
+    const { unsentBytes } = this;
     return {
       id: this.id,
       route: this.route.id,
@@ -122,6 +127,7 @@ export class WebSocketSession
       channels: this.#parts.hub.channelsOf(this),
       openedAt: new Date(this.openedAt).toISOString(),
       ...(this.identity && { subject: this.identity.subject }),
+      ...(unsentBytes > 0 && { unsentBytes }),
     };
   }
 
@@ -275,9 +281,9 @@ export class WebSocketSession
   }
 
   room(): Promise<void> | undefined {
-    const { socket } = this;
-    if (socket === undefined || !this.#closing.live || socket.unsentBytes < this.route.limits.unsentBytes) return undefined;
-    return new Promise((resolve) => socket.drained(resolve));
+    const taker = this.#backlog ?? this.socket;
+    if (taker === undefined || !this.#full) return undefined;
+    return new Promise((resolve) => taker.drained(resolve));
   }
 
   // The steps' host: what a backend asks for.
@@ -290,7 +296,8 @@ export class WebSocketSession
     if (!this.#closing.live) return;
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
-    this.socket?.sendMessages(messages);
+    if (this.#backlog?.waits === true) this.#backlog.keep(encodeFrames(messages));
+    else this.socket?.sendMessages(messages);
     this.#instructed?.sent();
   }
 
@@ -323,22 +330,22 @@ export class WebSocketSession
   }
 
   droppedByBackend(): void {
+    this.#backlog?.flush();
     this.#closing.backendDrops();
   }
 
   // The hub's subscriber: what is published.
 
-  write(frames: Buffer, items: number): void {
+  write(frames: Buffer, items: number, channel: ChannelName, follows: boolean): boolean {
     const { socket } = this;
-    if (socket === undefined || !this.#closing.open) return;
-    const unsent = socket.unsentBytes;
-    if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
-      this.#overflow(items);
-      return;
+    if (socket === undefined || !this.#closing.open) return true;
+    if (this.#backlog === undefined && !isSlow(socket.unsentBytes, frames.length, this.route)) {
+      socket.writeFrames(frames);
+      this.published();
+      return true;
     }
-    this.activeAt = this.#parts.clock.now();
-    socket.writeFrames(frames);
-    this.#instructed?.sent();
+    this.#backlog ??= new Backlog(this, socket, this.#parts);
+    return this.#backlog.publish(frames, items, channel, follows);
   }
 
   act({ formats: { message } }: Publication): void {
@@ -348,6 +355,21 @@ export class WebSocketSession
 
   /** A subscription inside a socket has no previous id. */
   missed(): void {}
+
+  // The backlog's host.
+
+  get unsentBytes(): number {
+    return (this.socket?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
+  }
+
+  published(): void {
+    this.activeAt = this.#parts.clock.now();
+    this.#instructed?.sent();
+  }
+
+  tooSlow(): void {
+    this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
+  }
 
   // The closing's host.
 
@@ -361,16 +383,19 @@ export class WebSocketSession
 
   forwardClose(close: Close): void {
     this.#parts.hub.drop(this);
+    this.#backlog?.flush();
     this.#take(close, undefined);
   }
 
   quiet(): void {
     this.#parts.hub.drop(this);
+    this.#backlog?.flush();
     this.#intake?.clear();
     this.#instructed?.cancelTimers();
   }
 
   left(): void {
+    this.#backlog?.end();
     for (const end of this.route.hooks.disconnect) end(this);
   }
 
@@ -420,9 +445,7 @@ export class WebSocketSession
     this.#intake.take(event, verdict);
   }
 
-  /** The client reads more slowly than is published. */
-  #overflow(items: number): void {
-    this.#parts.metrics.count('deliveries_dropped', items);
-    if (this.route.slowClients === 'close') this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
+  get #full(): boolean {
+    return this.#closing.live && this.unsentBytes >= this.route.limits.unsentBytes;
   }
 }
