@@ -66,6 +66,8 @@ export class WebSocketSession
   #instructed: Instructed | undefined;
   /** Made when the client is slow for the first time. */
   #backlog: Backlog | undefined;
+  /** It is not read since it does not take our answers. */
+  #choked = false;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -161,7 +163,7 @@ export class WebSocketSession
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_received');
     if (message.kind === 'ping' && this.route.pings === 'answer') {
-      this.send({ kind: 'pong', data: message.data });
+      this.#answer({ kind: 'pong', data: message.data });
       return;
     }
     const { message: hooks } = this.route.hooks;
@@ -204,7 +206,7 @@ export class WebSocketSession
       return;
     }
     this.#parts.metrics.count('messages_dropped');
-    if (action === 'answer') this.send(faultFrame(denial));
+    if (action === 'answer') this.#answer(faultFrame(denial));
   }
 
   pause(): void {
@@ -447,5 +449,18 @@ export class WebSocketSession
 
   get #full(): boolean {
     return this.#closing.live && this.unsentBytes >= this.route.limits.unsentBytes;
+  }
+
+  /** Foregate's own answer. A client that sends and does not take what it is answered is not read: answers would pile up. */
+  #answer(message: Message): void {
+    this.send(message);
+    const room = this.#choked ? undefined : this.room();
+    if (room === undefined) return;
+    this.#choked = true;
+    this.pause();
+    void room.then(() => {
+      this.#choked = false;
+      this.resume();
+    });
   }
 }

@@ -425,6 +425,22 @@ describe('slow clients', () => {
       assert.equal(await droppedOn(stage), 0);
     });
   }
+
+  it('that flood with pings and do not take the pongs are not read', async () => {
+    const stage = await setStage({ route: { pings: 'answer' } });
+    const client = await stage.openRaw();
+    const [{ id }] = (await getJson(`${stage.controlUrl}/connections`)) as [{ id: string }];
+    client.socket.pause();
+    const pings = Buffer.concat(Array.from({ length: 500 }, () => clientFrame(opcodes.ping, 'x'.repeat(125))));
+    for (let i = 0; i < 400; i += 1) client.send(pings);
+    await eventually(async () => (await unsentOf(stage, id)) >= 200_000, 8000);
+    const left = client.socket.writableLength;
+    assert.ok(left > 5_000_000, `${left} bytes were left`);
+    assert.ok((await unsentOf(stage, id)) < 400_000);
+    let pongs = 0;
+    client.socket.resume();
+    for (; pongs < 200_000; pongs += 1) assert.equal((await client.takeFrame()).opcode, opcodes.pong);
+  });
 });
 
 async function messagesSent({ controlUrl }: Stage): Promise<number> {
