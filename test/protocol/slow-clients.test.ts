@@ -300,16 +300,16 @@ describe('slow clients', () => {
       const scene = await setScene(slowClients, webSocket);
       scene.stage.backend.answer = () => reply([text('m:reply')]);
       await publishUntil(scene, async () => (await scene.unsent()) >= 80_000);
+      await scene.publish('b'); // It still waits in the end, whichever goes.
       scene.slow.send(clientFrame(opcodes.text, 'x'));
       await scene.stage.backend.until(() => said(scene.stage.backend.events()).includes('TEXT x'));
       await eventually(async () => (await messagesSent(scene.stage)) >= 1);
       const border = scene.published;
-      for (let i = 0; i < 20; i += 1) await scene.publish();
+      for (let i = 0; i < 5; i += 1) await scene.publish();
       assert.ok((await scene.dropped()) > 0);
       const received = await readAgain(scene);
       const at = received.indexOf('reply');
-      assert.ok(at > 0, 'the reply is missing');
-      assert.ok(received.slice(0, at).every((number) => Number(number) < border));
+      assert.equal(received[at - 1], border - 1);
       assert.ok(received.slice(at + 1, -1).every((number) => Number(number) >= border));
     });
   }
