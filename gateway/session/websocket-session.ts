@@ -421,6 +421,11 @@ export class WebSocketSession
     this.sendMessages([message]);
   }
 
+  /** A client that reads nothing gets none: they would pile up, and it would never be idle. */
+  keepAlive(message: Message): void {
+    if (!this.#full) this.send(message);
+  }
+
   end(denial: Denial): void {
     if (this.#closing.opening) this.refuse?.(denial);
     if (!this.#closing.open) return;
