@@ -1,9 +1,12 @@
 /** Clients that stop reading: what waits for them is bounded, what is left out is whole, chosen by the route, counted and told. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:tls';
 import type { Log, LogFields } from '../../gateway/core/log.ts';
 import { silentLog } from '../../gateway/core/log.ts';
+import { serverCertificate, serverKey } from '../downstream/certificates.ts';
 import { reply, text, type BackendReply } from '../support/backend.ts';
-import { clientFrame, opcodes, type RawSocket } from '../support/raw-socket.ts';
+import { clientFrame, opcodes, RawSocket } from '../support/raw-socket.ts';
 import { byPath, requestText, setHoldStage, stream, takeChunk } from './holds.ts';
 import {
   acceptedWithGrip,
@@ -11,6 +14,7 @@ import {
   eventually,
   isOpening,
   nothing,
+  onClear,
   pause,
   said,
   setStage,
@@ -25,6 +29,8 @@ const unsentBytes = 200_000;
 const itemBytes = 19_996;
 /** More than the system's buffers take. */
 const itemsMax = 1500;
+
+const tlsPort = { host: '127.0.0.1', port: 0, tls: { cert: serverCertificate, key: serverKey } };
 
 interface Line extends LogFields {
   readonly event: string;
@@ -55,6 +61,19 @@ const webSocket: Way = {
   async next(socket) {
     const { opcode, payload } = await socket.takeFrame();
     return opcode === opcodes.close ? `close ${payload.readUInt16BE()}` : payload.toString();
+  },
+};
+
+const secureWebSocket: Way = {
+  ...webSocket,
+  name: 'a WebSocket over TLS',
+  async connect({ port }) {
+    const socket = connect({ port, host: '127.0.0.1', ca: serverCertificate });
+    await once(socket, 'secureConnect');
+    const client = new RawSocket(socket);
+    onClear(() => client.destroy());
+    assert.equal((await client.handshake()).status, 101);
+    return client;
   },
 };
 
@@ -110,6 +129,7 @@ async function setScene(slowClients: string, way: Way, terms: StageTerms = {}): 
       return isOpening(request) ? acceptedWithGrip(subscriptions) : nothing;
     },
     log: logInto(lines),
+    ...(way === secureWebSocket && { settings: { listen: [tlsPort] } }),
     ...terms,
     route: { slowClients, limits: { unsentBytes }, ...terms.route },
   });
@@ -222,7 +242,7 @@ const expected: Readonly<Record<string, (scene: Scene) => number[]>> = {
   latest: ({ published }) => [published - 1],
 };
 
-for (const way of [webSocket, eventStream, plainStream]) {
+for (const way of [webSocket, secureWebSocket, eventStream, plainStream]) {
   describe(`a slow client of ${way.name}`, () => {
     for (const [slowClients, tailOf] of Object.entries(expected)) {
       it(`loses whole items, stays bounded, is counted and told: ${slowClients}`, async function () {
@@ -266,7 +286,7 @@ for (const way of [webSocket, eventStream, plainStream]) {
       assert.equal(scene.lines.filter(({ event }) => event === 'client.slow').length, 0);
     });
 
-    if (way === plainStream) return;
+    if (way === plainStream || way === secureWebSocket) return;
 
     it('is slow again and again, and each time gets what comes later', async function () {
       this.timeout(60_000);
