@@ -284,7 +284,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     this.#schedule.ended();
     this.#parts.hub.release(this);
     if (hold.mode === 'none') this.ask();
-    else if (this.#hasMissed()) this.#schedule.askInTime();
+    else if (this.#hasMissed()) this.missed();
     else if (hold.next !== undefined) this.#schedule.askAfterSilence(hold.next.timeoutMs, () => this.#parts.hub.channelsOf(this));
   }
 
