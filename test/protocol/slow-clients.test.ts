@@ -27,6 +27,8 @@ afterEach(clearStage);
 const unsentBytes = 200_000;
 /** As a frame it is 20000 bytes, so that ten fill the limit. */
 const itemBytes = 19_996;
+/** Nothing depends on it; a busy machine takes its time. */
+const waitMs = 20_000;
 /** More than the system's buffers take. */
 const itemsMax = 1500;
 
@@ -59,7 +61,7 @@ const webSocket: Way = {
   waiting: 7,
   connect: (stage) => stage.openRaw(),
   async next(socket) {
-    const { opcode, payload } = await socket.takeFrame();
+    const { opcode, payload } = await socket.takeFrame(waitMs);
     return opcode === opcodes.close ? `close ${payload.readUInt16BE()}` : payload.toString();
   },
 };
@@ -86,7 +88,7 @@ const eventStream: Way = {
     await socket.takeHead();
     return socket;
   },
-  next: (socket) => takeChunk(socket),
+  next: (socket) => takeChunk(socket, waitMs),
 };
 
 const plainStream: Way = {
@@ -99,9 +101,9 @@ const plainStream: Way = {
     return socket;
   },
   async next(socket) {
-    const first = (await socket.takeUntil(' ')).toString();
+    const first = (await socket.takeUntil(' ', waitMs)).toString();
     if (!/^\d/.test(first)) return first.trim();
-    return first + (await socket.take(itemBytes - first.length)).toString();
+    return first + (await socket.take(itemBytes - first.length, waitMs)).toString();
   },
 };
 
@@ -134,10 +136,10 @@ async function setScene(slowClients: string, way: Way, terms: StageTerms = {}): 
     route: { slowClients, limits: { unsentBytes }, ...terms.route },
   });
   const slow = await way.connect(stage);
-  await eventually(async () => (await stage.members('b')) === 1);
+  await eventually(async () => (await stage.members('b')) === 1, waitMs);
   const [{ id }] = (await getJson(`${stage.controlUrl}/connections`)) as [{ id: string }];
   const good = await way.connect(stage);
-  await eventually(async () => (await stage.members('b')) === 2);
+  await eventually(async () => (await stage.members('b')) === 2, waitMs);
   slow.socket.pause();
   const scene = {
     stage,
@@ -220,7 +222,7 @@ async function fallBehind(scene: Scene): Promise<void> {
 /** The slow client reads again, and what waits goes to it in full; then one more item. */
 async function readAgain(scene: Scene): Promise<(number | string)[]> {
   scene.slow.socket.resume();
-  await eventually(async () => (await scene.unsent()) === 0);
+  await eventually(async () => (await scene.unsent()) === 0, waitMs);
   await publishText(scene.stage, 'a', 'end ');
   assert.equal((await scene.way.next(scene.good)).trim(), 'end');
   return readUntil(scene);
@@ -261,7 +263,7 @@ for (const way of [webSocket, secureWebSocket, eventStream, plainStream]) {
         const channels = await getJson(`${scene.stage.controlUrl}/channels?prefix=a`);
         assert.deepEqual(channels, [{ channel: 'a', subscribers: 2, dropped }]);
         scene.slow.destroy();
-        await eventually(() => scene.lines.filter(({ event }) => event === 'client.slow').length === 2);
+        await eventually(() => scene.lines.filter(({ event }) => event === 'client.slow').length === 2, waitMs);
         const told = scene.lines.filter(({ event }) => event === 'client.slow');
         const who = { session: scene.id, route: 'test', channel: 'a', address: '127.0.0.1', policy: slowClients };
         for (const line of told) assert.deepEqual({ ...line, ...who }, line);
@@ -322,8 +324,8 @@ describe('slow clients', () => {
       await publishUntil(scene, async () => (await scene.unsent()) >= 80_000);
       await scene.publish('b'); // It still waits in the end, whichever goes.
       scene.slow.send(clientFrame(opcodes.text, 'x'));
-      await scene.stage.backend.until(() => said(scene.stage.backend.events()).includes('TEXT x'));
-      await eventually(async () => (await messagesSent(scene.stage)) >= 1);
+      await scene.stage.backend.until(() => said(scene.stage.backend.events()).includes('TEXT x'), waitMs);
+      await eventually(async () => (await messagesSent(scene.stage)) >= 1, waitMs);
       const border = scene.published;
       for (let i = 0; i < 5; i += 1) await scene.publish();
       assert.ok((await scene.dropped()) > 0);
@@ -343,7 +345,7 @@ describe('slow clients', () => {
     for (let i = 0; i < 20; i += 1) await scene.publish();
     assert.deepEqual(said(backend.events()), ['OPEN', 'OPEN']);
     scene.slow.socket.resume();
-    await backend.until(() => said(backend.events()).includes('TEXT x'));
+    await backend.until(() => said(backend.events()).includes('TEXT x'), waitMs);
   });
 
   it('get a close frame behind what waits', async function () {
@@ -351,7 +353,7 @@ describe('slow clients', () => {
     const scene = await setScene('drop-oldest', webSocket);
     await fallBehind(scene);
     await publishAs(scene.stage, 'a', { 'ws-message': { action: 'close', code: 4001 } });
-    await eventually(async () => (await scene.stage.members('a')) === 0);
+    await eventually(async () => (await scene.stage.members('a')) === 0, waitMs);
     scene.slow.socket.resume();
     assert.deepEqual(await readUntil(scene, 'close 4001'), [...upTo(scene.published), 'close 4001']);
   });
@@ -362,10 +364,10 @@ describe('slow clients', () => {
     scene.stage.backend.answer = () => reply([{ kind: 'disconnect' }]);
     await fallBehind(scene);
     scene.slow.send(clientFrame(opcodes.text, 'x'));
-    await scene.stage.backend.until(() => said(scene.stage.backend.events()).includes('TEXT x'));
+    await scene.stage.backend.until(() => said(scene.stage.backend.events()).includes('TEXT x'), waitMs);
     scene.slow.socket.resume();
     for (let i = 0; i < scene.published; i += 1) assert.equal(read(await scene.way.next(scene.slow)), i);
-    await scene.slow.takeEnd();
+    await scene.slow.takeEnd(waitMs);
     assert.equal(scene.slow.received.length, 0);
   });
 
@@ -374,7 +376,7 @@ describe('slow clients', () => {
     const scene = await setScene('drop-oldest', eventStream);
     await fallBehind(scene);
     await publishAs(scene.stage, 'a', { 'http-stream': { action: 'close' } });
-    await eventually(async () => (await scene.stage.members('a')) === 0);
+    await eventually(async () => (await scene.stage.members('a')) === 0, waitMs);
     scene.slow.socket.resume();
     assert.deepEqual(await readUntil(scene, ''), [...upTo(scene.published), '']);
   });
@@ -424,7 +426,7 @@ describe('slow clients', () => {
         const ids = { id: String(published), 'prev-id': String(published - 1) };
         published += 1;
         await stage.streamed('a', item(published - 1), ids);
-        assert.equal(await takeChunk(good), item(published - 1));
+        assert.equal(await takeChunk(good, waitMs), item(published - 1));
       };
       slow.socket.pause();
       while ((await unsentOf(stage, id)) < 180_000) {
@@ -435,31 +437,32 @@ describe('slow clients', () => {
       await pause(1200); // A request would be made within a second.
       assert.equal(stage.at('/more').length, 0);
       slow.socket.resume();
-      await stage.backend.until(() => stage.at('/more').length === 1, 5000);
-      await eventually(async () => (await unsentOf(stage, id)) === 0);
+      await stage.backend.until(() => stage.at('/more').length === 1, waitMs);
+      await eventually(async () => (await unsentOf(stage, id)) === 0, waitMs);
       await publish();
       const numbers: (number | string)[] = [];
-      while (numbers.length < published) numbers.push(...((await takeChunk(slow)).match(/\d+ x+/g) ?? []).map(read));
+      while (numbers.length < published) numbers.push(...((await takeChunk(slow, waitMs)).match(/\d+ x+/g) ?? []).map(read));
       assert.deepEqual(numbers, upTo(published));
       assert.equal(stage.at('/more').length, 1);
       assert.equal(await droppedOn(stage), 0);
     });
   }
 
-  it('that flood with pings and do not take the pongs are not read', async () => {
+  it('that flood with pings and do not take the pongs are not read', async function () {
+    this.timeout(60_000);
     const stage = await setStage({ route: { pings: 'answer' } });
     const client = await stage.openRaw();
     const [{ id }] = (await getJson(`${stage.controlUrl}/connections`)) as [{ id: string }];
     client.socket.pause();
     const pings = Buffer.concat(Array.from({ length: 500 }, () => clientFrame(opcodes.ping, 'x'.repeat(125))));
     for (let i = 0; i < 400; i += 1) client.send(pings);
-    await eventually(async () => (await unsentOf(stage, id)) >= 200_000, 8000);
+    await eventually(async () => (await unsentOf(stage, id)) >= 200_000, waitMs);
     const left = client.socket.writableLength;
     assert.ok(left > 5_000_000, `${left} bytes were left`);
     assert.ok((await unsentOf(stage, id)) < 400_000);
     let pongs = 0;
     client.socket.resume();
-    for (; pongs < 200_000; pongs += 1) assert.equal((await client.takeFrame()).opcode, opcodes.pong);
+    for (; pongs < 200_000; pongs += 1) assert.equal((await client.takeFrame(waitMs)).opcode, opcodes.pong);
   });
 });
 
