@@ -145,7 +145,7 @@ function processSettings(conf: PushpinConf): Raw {
 function routeDefaults(conf: PushpinConf): Raw {
   return present({
     closeFrames: false,
-    slowClients: 'drop',
+    slowClients: 'drop-newest',
     limits: presentOrNone({
       subscriptions: conf.connectionSubscriptionMax === 20 ? undefined : conf.connectionSubscriptionMax,
     }),

@@ -142,6 +142,8 @@ export class Channel {
   groups: readonly Group[] = [];
   /** Members of all groups. */
   size = 0;
+  /** Deliveries left out since members read too slowly. */
+  dropped = 0;
   round: Round | undefined = undefined;
   /** Settles when the bus brings what is published from now on; undefined once it does. */
   ready: Promise<void> | undefined = undefined;

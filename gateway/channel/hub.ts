@@ -148,7 +148,14 @@ export class Hub {
 
   /** All channels with members in this process. */
   *channels(): Generator<ChannelInfo> {
-    for (const { name, size } of this.#channels.values()) yield { channel: name, subscribers: size };
+    for (const { name, size, dropped } of this.#channels.values())
+      yield { channel: name, subscribers: size, ...(dropped > 0 && { dropped }) };
+  }
+
+  /** A subscriber read too slowly for items of the channel. */
+  countDropped(name: ChannelName, items: number): void {
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) channel.dropped += items;
   }
 
   /** Called by the bus. Without members the publication is gone. */

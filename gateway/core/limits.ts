@@ -13,8 +13,14 @@ export const limits = {
   queueEvents: 10_000,
   /** One message from a client; a larger one closes the session with 1009 (GRIP: below 200000). */
   messageBytes: 199_999,
-  /** Bytes towards a client that its socket has not taken; above it no next request starts (GRIP: 200000). */
+  /** Bytes towards a client that it has not taken; above it no next request starts (GRIP: 200000). */
   unsentBytes: 200_000,
+  /** Of those, what its socket is handed: what is published beyond it waits in the session, where it can still be left out. */
+  handedBytes: 65_536,
+  /** Writes that wait so, since small ones cost more than their bytes. */
+  backlogWrites: 4096,
+  /** So long a slow client must have lost nothing before the log calls its slow time over: two lines in it at most. */
+  slowQuietMs: 10_000,
   /** Body of one reply of a backend. */
   replyBytes: 1_000_000,
   /** Body of a refused handshake that is passed on to the client. */

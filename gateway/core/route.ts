@@ -81,8 +81,8 @@ export interface Route {
   readonly pings: 'forward' | 'answer';
   /** DISCONNECT also after a failed exchange. */
   readonly notifyAfterFailure: boolean;
-  /** What a subscriber's full buffer means. */
-  readonly slowClients: 'close' | 'drop';
+  /** What happens to what is published for a client that has not taken as much as it may leave. */
+  readonly slowClients: 'close' | 'drop-newest' | 'drop-oldest' | 'latest';
   readonly onFault: Readonly<Record<FaultKind, 'close' | 'drop' | 'answer'>>;
   /** Pages of all origins may use the answers. */
   readonly cors: boolean;

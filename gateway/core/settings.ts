@@ -233,7 +233,7 @@ const routeOptions = {
       queueBytes: count(limits.queueBytes, 'Bytes from one client that wait for the backend; then reading from it pauses.'),
       unsentBytes: count(
         limits.unsentBytes,
-        'Bytes that one client has not taken yet; then no next request starts, and `slowClients` applies.',
+        'Bytes that one client has not taken yet, in its socket and in the queue of its session together; then no next request starts, and `slowClients` applies. A larger item goes alone.',
       ),
       replyBytes: count(limits.replyBytes, 'Body of one reply of the backend.'),
       refusalBytes: count(limits.refusalBytes, 'Body of a refused handshake that is passed on.'),
@@ -247,10 +247,10 @@ const routeOptions = {
     description: 'Pings of clients go to the backend, or are answered here.',
   }),
   notifyAfterFailure: flag(false, 'Tell the backend that the session is gone also when its own failure ended it.'),
-  slowClients: Type.Enum(['close', 'drop'], {
+  slowClients: Type.Enum(['close', 'drop-newest', 'drop-oldest', 'latest'], {
     default: 'close',
     description:
-      'When a client does not take what is published: `close` the session (1013) or `drop` the item. A subscription with ids closes it anyway.',
+      'When a client does not take what is published: `close` the session (1013), or leave items out: the new one (`drop-newest`), those that have waited longest (`drop-oldest`), or, of what waits, all but the newest of each channel (`latest`). Where a subscription has ids, what was left out is fetched by its link.',
   }),
   onFault: Type.Object(
     {

@@ -18,6 +18,7 @@ import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
 import { readInstructDocument } from '../wire/grip-instruct.ts';
 import { responseOf, responseShape } from '../wire/response-shape.ts';
+import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
 import { eventStream, type EventStream } from './event-stream.ts';
 import { readGripReply } from './grip-reply.ts';
 import { HoldRequests } from './hold-requests.ts';
@@ -28,7 +29,7 @@ import { StreamKeepAliveTimer } from './stream-keep-alive.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { subscribe, type Joining } from './subscribe.ts';
 
-export class HoldSession implements Joining, Registered, Subscriber {
+export class HoldSession implements Joining, Registered, Subscriber, BacklogHost {
   readonly route: Route;
   activeAt: number;
   meta: Metadata = noMetadata;
@@ -44,6 +45,10 @@ export class HoldSession implements Joining, Registered, Subscriber {
   /** Of a stream. */
   #writer: StreamWriter | undefined;
   #events: EventStream | undefined;
+  /** Made when the client of a stream is slow for the first time. */
+  #backlog: Backlog | undefined;
+  /** Items were missed while the client had not taken earlier ones. */
+  #behind = false;
   readonly #keepAlive: StreamKeepAliveTimer;
   readonly #requests: HoldRequests;
   readonly #schedule: HoldSchedule;
@@ -106,6 +111,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   info(): SessionInfo {
     const [path = ''] = this.view.request.path.split('?', 1);
+    const { unsentBytes } = this;
     return {
       id: this.id,
       route: this.route.id,
@@ -115,6 +121,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
       channels: this.#parts.hub.channelsOf(this),
       openedAt: new Date(this.view.openedAt).toISOString(),
       ...(this.view.identity && { subject: this.view.identity.subject }),
+      ...(unsentBytes > 0 && { unsentBytes }),
     };
   }
 
@@ -135,19 +142,19 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   // What is published.
 
-  write(frames: Buffer, items: number, channel: ChannelName): void {
+  write(frames: Buffer, items: number, channel: ChannelName, follows: boolean): boolean {
     const writer = this.#writer;
-    if (writer === undefined || this.#over) return;
-    const unsent = writer.unsentBytes;
-    if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
-      this.#overflow(items);
-      return;
+    if (writer === undefined || this.#over) return true;
+    if (this.#backlog === undefined && !isSlow(writer.unsentBytes, frames.length, this.route)) {
+      writer.writeFrames(frames);
+      this.published();
+    } else {
+      this.#backlog ??= new Backlog(this, writer, this.#parts);
+      if (!this.#backlog.publish(frames, items, channel, follows)) return false;
     }
-    this.activeAt = this.#parts.clock.now();
-    writer.write(frames);
     this.#events?.sent(frames);
-    this.#keepAlive.sent();
     this.#schedule.heard(channel);
+    return true;
   }
 
   act(publication: Publication): void {
@@ -158,8 +165,41 @@ export class HoldSession implements Joining, Registered, Subscriber {
     else if (response?.action === 'hint') this.ask();
   }
 
+  /** What a slow client has missed is fetched when it has taken what there is: more would only be missed again. */
   missed(): void {
-    this.#schedule.askInTime();
+    if (this.#behind) return;
+    const backlog = this.unsentBytes === 0 ? undefined : this.#backlog;
+    if (backlog === undefined) {
+      this.#schedule.askInTime();
+      return;
+    }
+    this.#behind = true;
+    backlog.drained(() => {
+      this.#behind = false;
+      if (!this.#over) this.#schedule.askInTime();
+    });
+  }
+
+  // The backlog's host.
+
+  get unsentBytes(): number {
+    return (this.#writer?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
+  }
+
+  published(): void {
+    this.activeAt = this.#parts.clock.now();
+    this.#keepAlive.sent();
+  }
+
+  /** The body is not complete, and must not look so. */
+  tooSlow(): void {
+    this.#parts.log.info('session.ended', {
+      session: this.id,
+      route: this.route.id,
+      code: 'slow-client',
+      address: this.view.request.address,
+    });
+    this.#writer?.cut();
   }
 
   // From the control API, policies and the program's own end.
@@ -229,7 +269,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
       this.#endStream();
       return;
     }
-    if (this.#events !== undefined) writer.writeContent(this.#events.opening);
+    if (this.#events !== undefined) writer.writeFrames(writer.frame(this.#events.opening));
     this.#writeBody(writer, content);
     if (rest !== undefined) await this.#streamRest(rest, writer);
     if (!this.#over) await this.#go(hold);
@@ -240,12 +280,12 @@ export class HoldSession implements Joining, Registered, Subscriber {
     for await (const part of rest) {
       if (this.#over) return;
       this.#writeBody(writer, Buffer.from(part));
-      await writer.drained();
+      await writer.room();
     }
   }
 
   #writeBody(writer: StreamWriter, content: Buffer): void {
-    writer.writeContent(content);
+    writer.writeFrames(writer.frame(content));
     this.#events?.sent(content);
   }
 
@@ -269,7 +309,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#schedule.ended();
     this.#parts.hub.release(this);
     if (hold.mode === 'none') this.ask();
-    else if (this.#hasMissed(joined)) this.#schedule.askInTime();
+    else if (this.#hasMissed(joined)) this.missed();
     else if (hold.next !== undefined) this.#schedule.askAfterSilence(hold.next.timeoutMs, () => this.#parts.hub.channelsOf(this));
   }
 
@@ -338,8 +378,9 @@ export class HoldSession implements Joining, Registered, Subscriber {
       const { hold } = readInstruct(reply, this.route.channelPrefix);
       if (hold.mode === 'response') throw new ForegateError('bad-reply', 'A link must not be answered with a response hold.');
       const content = firstContent(hold, reply.body);
-      if (this.#writer !== undefined) this.#writeBody(this.#writer, content);
-      await this.#writer?.drained();
+      this.#send(content);
+      this.#events?.sent(content);
+      await this.#room();
       await this.#go(hold);
     } catch (thrown) {
       this.#endWith(toForegateError(thrown));
@@ -372,6 +413,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
   }
 
   #endStream(): void {
+    this.#backlog?.flush();
     this.#writer?.end();
     this.#finish();
   }
@@ -379,28 +421,30 @@ export class HoldSession implements Joining, Registered, Subscriber {
   /** The backend's instructions cannot be followed. What the client has got stays valid. */
   #endWith(error: ForegateError): void {
     this.#parts.log.warn('hold.failed', { session: this.id, route: this.route.id, code: error.code, error });
-    if (this.route.debug) this.#writer?.writeContent(Buffer.from(`\n\n${error.message}\n`));
+    if (this.route.debug) this.#send(Buffer.from(`\n\n${error.message}\n`));
     this.#endStream();
   }
 
   /** A client that reads nothing gets none: they would pile up. */
   #sendKeepAlive(data: Buffer): void {
-    const unsent = this.#writer?.unsentBytes ?? 0;
+    const unsent = this.unsentBytes;
     if (unsent > 0 && unsent + data.length > this.route.limits.unsentBytes) return;
     if (unsent === 0) this.activeAt = this.#parts.clock.now();
-    this.#writer?.writeContent(data);
+    this.#send(data);
   }
 
-  #overflow(items: number): void {
-    this.#parts.metrics.count('deliveries_dropped', items);
-    if (this.route.slowClients !== 'close') return;
-    this.#parts.log.info('session.ended', {
-      session: this.id,
-      route: this.route.id,
-      code: 'slow-client',
-      address: this.view.request.address,
-    });
-    this.#writer?.cut();
+  /** What is not published: behind all that waits, and never left out. */
+  #send(content: Buffer): void {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    if (this.#backlog?.waits === true) this.#backlog.keep(writer.frame(content));
+    else writer.writeFrames(writer.frame(content));
+  }
+
+  async #room(): Promise<void> {
+    const backlog = this.#backlog;
+    if (backlog?.waits === true) await new Promise<void>((resolve) => backlog.drained(resolve));
+    else await this.#writer?.room();
   }
 
   #fail(error: ForegateError): void {
@@ -420,6 +464,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#schedule.cancel();
     this.#keepAlive.set(undefined);
     this.#parts.hub.drop(this);
+    this.#backlog?.end();
     void this.#leave();
   }
 

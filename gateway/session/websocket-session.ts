@@ -23,7 +23,9 @@ import {
   type Metadata,
 } from '../core/session.ts';
 import { messageShape } from '../wire/message-shape.ts';
+import { encodeFrames } from '../wire/websocket-frame.ts';
 import { applySteps, type StepHost } from './apply.ts';
+import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
 import type { SocketListener } from './client-websocket.ts';
 import { Closing, type ClosingHost } from './closing.ts';
 import { denialOf, exchange, type Caller, type Outcome } from './exchange.ts';
@@ -38,7 +40,7 @@ import { subscribe } from './subscribe.ts';
 import type { Upstream } from './upstream.ts';
 
 export class WebSocketSession
-  implements Caller, RecoveryHost, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost
+  implements Caller, RecoveryHost, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost, BacklogHost
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
@@ -65,6 +67,10 @@ export class WebSocketSession
   #instructed: Instructed | undefined;
   /** Made for ids: most sessions have none. */
   #recovery: Recovery | undefined;
+  /** Made when the client is slow for the first time. */
+  #backlog: Backlog | undefined;
+  /** It is not read since it does not take our answers. */
+  #choked = false;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -116,6 +122,7 @@ export class WebSocketSession
 
   info(): SessionInfo {
     const [path = ''] = this.request.path.split('?', 1);
+    const { unsentBytes } = this;
     return {
       id: this.id,
       route: this.route.id,
@@ -125,6 +132,7 @@ export class WebSocketSession
       channels: this.#parts.hub.channelsOf(this),
       openedAt: new Date(this.openedAt).toISOString(),
       ...(this.identity && { subject: this.identity.subject }),
+      ...(unsentBytes > 0 && { unsentBytes }),
     };
   }
 
@@ -163,7 +171,7 @@ export class WebSocketSession
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_received');
     if (message.kind === 'ping' && this.route.pings === 'answer') {
-      this.send({ kind: 'pong', data: message.data });
+      this.#answer({ kind: 'pong', data: message.data });
       return;
     }
     const { message: hooks } = this.route.hooks;
@@ -206,7 +214,7 @@ export class WebSocketSession
       return;
     }
     this.#parts.metrics.count('messages_dropped');
-    if (action === 'answer') this.send(faultFrame(denial));
+    if (action === 'answer') this.#answer(faultFrame(denial));
   }
 
   pause(): void {
@@ -283,9 +291,9 @@ export class WebSocketSession
   }
 
   room(): Promise<void> | undefined {
-    const { socket } = this;
-    if (socket === undefined || !this.#closing.live || socket.unsentBytes < this.route.limits.unsentBytes) return undefined;
-    return new Promise((resolve) => socket.drained(resolve));
+    const taker = this.#backlog ?? this.socket;
+    if (taker === undefined || !this.#full) return undefined;
+    return new Promise((resolve) => taker.drained(resolve));
   }
 
   // The steps' host: what a backend asks for.
@@ -298,7 +306,8 @@ export class WebSocketSession
     if (!this.#closing.live) return;
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
-    this.socket?.sendMessages(messages);
+    if (this.#backlog?.waits === true) this.#backlog.keep(encodeFrames(messages));
+    else this.socket?.sendMessages(messages);
     this.#instructed?.sent();
   }
 
@@ -334,22 +343,22 @@ export class WebSocketSession
   }
 
   droppedByBackend(): void {
+    this.#backlog?.flush();
     this.#closing.backendDrops();
   }
 
   // The hub's subscriber: what is published.
 
-  write(frames: Buffer, items: number, channel: ChannelName): void {
+  write(frames: Buffer, items: number, channel: ChannelName, follows: boolean): boolean {
     const { socket } = this;
-    if (socket === undefined || !this.#closing.open) return;
-    const unsent = socket.unsentBytes;
-    if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
-      this.#overflow(items, channel);
-      return;
+    if (socket === undefined || !this.#closing.open) return true;
+    if (this.#backlog === undefined && !isSlow(socket.unsentBytes, frames.length, this.route)) {
+      socket.writeFrames(frames);
+      this.published();
+      return true;
     }
-    this.activeAt = this.#parts.clock.now();
-    socket.writeFrames(frames);
-    this.#instructed?.sent();
+    this.#backlog ??= new Backlog(this, socket, this.#parts);
+    return this.#backlog.publish(frames, items, channel, follows);
   }
 
   act({ formats: { message } }: Publication): void {
@@ -359,6 +368,21 @@ export class WebSocketSession
 
   missed(channel: ChannelName): void {
     this.#recovery?.missed(channel);
+  }
+
+  // The backlog's host.
+
+  get unsentBytes(): number {
+    return (this.socket?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
+  }
+
+  published(): void {
+    this.activeAt = this.#parts.clock.now();
+    this.#instructed?.sent();
+  }
+
+  tooSlow(): void {
+    this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
   }
 
   // The closing's host.
@@ -373,17 +397,20 @@ export class WebSocketSession
 
   forwardClose(close: Close): void {
     this.#parts.hub.drop(this);
+    this.#backlog?.flush();
     this.#take(close, undefined);
   }
 
   quiet(): void {
     this.#parts.hub.drop(this);
     this.#recovery?.cancel();
+    this.#backlog?.flush();
     this.#intake?.clear();
     this.#instructed?.cancelTimers();
   }
 
   left(): void {
+    this.#backlog?.end();
     for (const end of this.route.hooks.disconnect) end(this);
   }
 
@@ -409,6 +436,11 @@ export class WebSocketSession
 
   send(message: Message): void {
     this.sendMessages([message]);
+  }
+
+  /** A client that reads nothing gets none: they would pile up, and it would never be idle. */
+  keepAlive(message: Message): void {
+    if (!this.#full) this.send(message);
   }
 
   end(denial: Denial): void {
@@ -450,10 +482,20 @@ export class WebSocketSession
     this.#intake.take(event, verdict);
   }
 
-  /** The client reads more slowly than is published. */
-  #overflow(items: number, channel: ChannelName): void {
-    this.#parts.metrics.count('deliveries_dropped', items);
-    if (this.route.slowClients === 'close' || this.#recovery?.follows(channel) === true)
-      this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
+  get #full(): boolean {
+    return this.#closing.live && this.unsentBytes >= this.route.limits.unsentBytes;
+  }
+
+  /** Foregate's own answer. A client that sends and does not take what it is answered is not read: answers would pile up. */
+  #answer(message: Message): void {
+    this.send(message);
+    const room = this.#choked ? undefined : this.room();
+    if (room === undefined) return;
+    this.#choked = true;
+    this.pause();
+    void room.then(() => {
+      this.#choked = false;
+      this.resume();
+    });
   }
 }

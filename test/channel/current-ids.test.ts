@@ -132,6 +132,60 @@ describe('current ids', () => {
     assert.deepEqual(ann.given, ['2-7;3-7;', '3-8;']);
   });
 
+  it('stay where they were when the subscriber has no room, which is told that it missed the item', async () => {
+    const hub = new TestHub();
+    let full = true;
+    const [ann] = fill(hub, 1, '7', () => new Recorder({ refuses: () => full }));
+    assert.ok(ann !== undefined);
+    hub.receive(chained('8', '7'));
+    hub.receive(chained('9', '8'));
+    await turns();
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '7']]);
+    full = false;
+    hub.receive(chained('10', '9'));
+    await turns();
+    assert.deepEqual(ann.given, ['<refused>', '<missed in news>', '<missed in news>']);
+    hub.receive(chained('8', '7'));
+    await turns();
+    assert.deepEqual(ann.given.slice(3), ['8;']);
+    assert.equal(hub.counted.deliveries_dropped, undefined);
+  });
+
+  it('stay where they were before an item that would have ended them', async () => {
+    const hub = new TestHub();
+    const [ann] = fill(hub, 1, '7', () => new Recorder({ refuses: () => true }));
+    assert.ok(ann !== undefined);
+    hub.receive(chained(undefined, '7'));
+    await turns();
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '7']]);
+  });
+
+  it('go as far as the subscriber had room, where filters make several writes of one', async () => {
+    const hub = new TestHub();
+    const large = 'x'.repeat(limits.joinedBytes);
+    const ann = new Recorder({ meta: { id_format: large }, refuses: (text) => text.endsWith('3;') });
+    void hub.join(ann, news, ['build-id'], '0');
+    for (let i = 1; i <= 4; i += 1) hub.receive({ ...chained(`${i}`, `${i - 1}`), formats: item(`%I${i}`).formats });
+    await turns(3);
+    assert.deepEqual(
+      ann.given.map((text) => text.replace(large, '')),
+      ['1;', '2;', '<refused>', '<missed in news>'],
+    );
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '2']]);
+  });
+
+  it('stay where they were when what has waited finds no room', async () => {
+    const hub = new TestHub();
+    const [ann] = fill(hub, 1, '7', () => new Recorder({ refuses: (text) => text === '9;' }));
+    assert.ok(ann !== undefined);
+    hub.hold(ann);
+    for (const publication of [chained('8', '7'), chained('9', '8'), chained('10', '9')]) hub.receive(publication);
+    await turns();
+    hub.release(ann);
+    assert.deepEqual(ann.given, ['8;', '<refused>', '<missed in news>']);
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '8']]);
+  });
+
   it('do not keep the same bytes from being shared', async () => {
     const hub = new TestHub();
     const shape = new PlainShape();

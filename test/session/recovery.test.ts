@@ -88,7 +88,10 @@ function hostOf(end: (denial: Denial) => void, write: (bytes: Buffer) => void): 
     missed: () => undefined,
     apply: () => undefined,
     room: () => undefined,
-    write,
+    write: (bytes) => {
+      write(bytes);
+      return true;
+    },
     end: (denial) => assert.fail(denial.detail),
     endInWords: end,
   };

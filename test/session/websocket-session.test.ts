@@ -25,7 +25,7 @@ afterEach(() => {
 /** A client that takes everything and notes what happens to it. */
 class TestSocket implements ClientSocket {
   readonly calls: string[] = [];
-  readonly unsentBytes = 0;
+  unsentBytes = 0;
   sendMessages(messages: readonly { data: Buffer }[]): void {
     for (const { data } of messages) this.calls.push(data.toString());
   }
@@ -76,6 +76,19 @@ describe('a session', () => {
     assert.equal(session.asks, false);
     session.instruct({ kind: 'ask-every', intervalMs: 20_000 });
     assert.equal(session.asks, false);
+  });
+
+  it('gives a client that reads nothing no keep-alives', async () => {
+    const { session, socket } = await opened();
+    socket.unsentBytes = session.route.limits.unsentBytes;
+    const message = { kind: 'text', data: Buffer.from('tick') } as const;
+    session.instruct({ kind: 'keep-alive', keepAlive: { message, mode: 'interval', timeoutMs: 5 } });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(socket.calls, []);
+    socket.unsentBytes -= 1;
+    while (socket.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(socket.calls[0], 'tick');
+    session.gone();
   });
 
   it('still takes state for a client that is gone', async () => {
