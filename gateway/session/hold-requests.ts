@@ -151,7 +151,7 @@ function repeatDraft(first: RequestDraft, body: Buffer | undefined, lastIds: Las
 
 /** Nothing of the client goes with a link: it carries itself whatever identifies the user. */
 function linkDraft({ origin, path }: Place, first: RequestDraft, lastIds: LastIds): RequestDraft {
-  const headers = [...fields(first.headers)].filter(([name]) => /^(host|grip-feature)$/i.test(name)).flat();
+  const headers = [...fields(first.headers)].filter(([name]) => /^(host|grip-feature|cdn-loop)$/i.test(name)).flat();
   if (origin !== undefined) setHeader(headers, 'Host', new URL(origin).host);
   return { method: 'GET', path, headers: [...headers, ...lastFields(lastIds)], body: undefined };
 }
