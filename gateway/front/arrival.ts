@@ -40,7 +40,7 @@ export function arrivingRequest(
 
 /** The id of the route that the request names. */
 export function namedRoute(headers: HeaderList, { routeHeader }: ArrivalTerms): string | undefined {
-  return routeHeader === undefined ? undefined : header(headers, routeHeader);
+  return routeHeader === undefined ? undefined : header(headers, routeHeader) || undefined;
 }
 
 /** True for a request that has been here as often as it may. */
