@@ -166,13 +166,21 @@ class Compiler {
       retry: settings.retry,
       channels: settings.channels.map(channelName),
       timeoutMs: toMs(settings.timeout),
+      publicOnly: settings.publicOnly,
       tls,
     };
   }
 
-  #downstream({ url, connections, idle, retry, timeout }: TargetSettings, tls: TargetTls): HttpDownstream {
-    const connectTimeoutMs = Math.min(connectTimeoutMaxMs, toMs(timeout));
-    const settings: ClientSettings = { origin: httpOrigin(url), connections, idleMs: toMs(idle), connectTimeoutMs, retry, tls };
+  #downstream({ url, connections, idle, retry, timeout, publicOnly }: TargetSettings, tls: TargetTls): HttpDownstream {
+    const settings: ClientSettings = {
+      origin: httpOrigin(url),
+      connections,
+      idleMs: toMs(idle),
+      connectTimeoutMs: Math.min(connectTimeoutMaxMs, toMs(timeout)),
+      retry,
+      publicOnly,
+      tls,
+    };
     const key = JSON.stringify(settings);
     const known = this.#downstreams.get(key);
     const downstream = known ?? new HttpDownstream(settings);

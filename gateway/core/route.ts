@@ -45,6 +45,8 @@ export interface Target {
   readonly channels: readonly ChannelName[];
   /** Deadline of one request. */
   readonly timeoutMs: number;
+  /** No private, local or other special address is connected to, whatever a name resolves to. */
+  readonly publicOnly: boolean;
   readonly tls: TargetTls;
 }
 

@@ -145,6 +145,10 @@ const TargetSchema = Type.Object(
       default: '4s',
       description: 'How long an unused connection to the target is kept: less than the target keeps it.',
     }),
+    publicOnly: flag(
+      false,
+      'Connect to public addresses only, whatever the name resolves to: never to the loopback, private networks and the like. Links of its replies lead to public addresses only, too. For targets that are not your own.',
+    ),
     connections: count(limits.targetConnections, 'Connections to this target at once; further requests wait.'),
     tls: Type.Optional(
       Type.Object(

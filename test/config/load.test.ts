@@ -42,6 +42,7 @@ describe('a configuration', () => {
         url: 'http://127.0.0.1:8080',
         dialect: 'websocket-over-http',
         oneEventPerRequest: false,
+        publicOnly: false,
         channels: [],
         retry: 'once',
         timeout: '30s',

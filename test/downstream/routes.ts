@@ -28,6 +28,7 @@ export function testTarget(changes: Partial<Target> = {}): Target {
     retry: 'once',
     channels: [],
     timeoutMs: 5000,
+    publicOnly: false,
     tls: {},
     ...changes,
   };
