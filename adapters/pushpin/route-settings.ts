@@ -110,8 +110,9 @@ interface Rivals {
 /** Mostly one; none for a route that nobody reaches; two where other routes leave it something different of each transport. */
 function matchesOf(route: PushpinRoute, { others, byId, tell }: Rivals): Match[] {
   const reaches = route.host === '' ? [] : reachOf(route, others);
-  if (reaches.length > 0) return reaches.map((reach) => matchOf(route, reach));
-  if (byId) return [{ settings: { ...placeOf(route), idOnly: true }, transports: ['websocket', 'http'] }];
+  const [first, ...more] = reaches.map((reach) => matchOf(route, reach));
+  if (first !== undefined) return [byId ? { ...first, settings: { ...first.settings, byId: 'also' } } : first, ...more];
+  if (byId) return [{ settings: { ...placeOf(route), byId: 'only' }, transports: ['websocket', 'http'] }];
   tell('', 'ignored', route.host === '' ? unchosen : 'Other routes take all requests of this one.');
   return [];
 }

@@ -204,8 +204,8 @@ async function created(
   }
 }
 
-function matchOf({ host, path, transports, tls, idOnly }: RouteSettings['match']): Match {
-  return { host: host?.toLowerCase(), path, transports, tls, idOnly };
+function matchOf({ host, path, transports, tls, byId }: RouteSettings['match']): Match {
+  return { host: host?.toLowerCase(), path, transports, tls, byId };
 }
 
 function pathChange(change: RouteSettings['path']): PathChange | undefined {

@@ -234,8 +234,8 @@ function checkRouteHeader(file: Mapping): Finding[] {
       ? []
       : [finding(['routeHeader'], `is not the name of a field that a client can use for it: ${JSON.stringify(name)}`)];
   return list(file['routes']).flatMap((route, index) =>
-    mapping(mapping(route)['match'])['idOnly'] === true
-      ? [finding(['routes', index, 'match', 'idOnly'], 'needs "routeHeader", the field in which clients name the id')]
+    ['also', 'only'].includes(String(mapping(mapping(route)['match'])['byId']))
+      ? [finding(['routes', index, 'match', 'byId'], 'needs "routeHeader", the field in which clients name the id')]
       : [],
   );
 }

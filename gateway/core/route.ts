@@ -18,8 +18,8 @@ export interface Match {
   readonly transports: readonly Transport[];
   /** Only over TLS, or only without; undefined: both. */
   readonly tls: boolean | undefined;
-  /** Nothing but its id leads there. */
-  readonly idOnly: boolean;
+  /** Whether a request that names its id gets there, whatever the rest says. */
+  readonly byId: 'never' | 'also' | 'only';
 }
 
 /** How the path changes on its way to the target; the query never does. */

@@ -311,7 +311,11 @@ const routeIdentity = {
             'Only requests that came to Foregate over TLS (`true`), or not over TLS (`false`); left out: both. What proxies in front say counts with `forwarded.acceptProto` only.',
         }),
       ),
-      idOnly: flag(false, 'Only requests that name the id of the route in `routeHeader`, whatever else `match` says.'),
+      byId: Type.Enum(['never', 'also', 'only'], {
+        default: 'never',
+        description:
+          'Requests that name the id of the route in `routeHeader` get there whatever else `match` says: `also`, or as the `only` ones.',
+      }),
     },
     { default: {}, description: 'Which requests belong to the route.' },
   ),
@@ -418,7 +422,7 @@ export const SettingsSchema = Type.Object(
         minLength: 1,
         examples: ['Pushpin-Route'],
         description:
-          'Field in which a client names the id of its route; what `match` says does not count then. Everybody may choose so: do not use it where `match` keeps somebody away. The field does not go on, and an unknown id gets `noRouteStatus`.',
+          'Field in which a client names the id of its route, if the route allows it with `match.byId`. Everybody may choose so, and what else `match` says does not count then. The field does not go on, and any other id gets `noRouteStatus`.',
       }),
     ),
     stripHeaders: Type.Array(Type.String({ description: 'A name; a `*` at its end stands for any rest.' }), {

@@ -34,8 +34,8 @@ export class Router {
 
   constructor(routes: readonly Route[], { exclusiveHosts, noRouteStatus }: RouterSettings) {
     this.noRouteStatus = noRouteStatus;
-    const open = routes.filter(({ match }) => !match.idOnly);
-    this.#byId = new Map(routes.map((route) => [route.id, route]));
+    const open = routes.filter(({ match }) => match.byId !== 'only');
+    this.#byId = new Map(routes.flatMap((route) => (route.match.byId === 'never' ? [] : [[route.id, route]])));
     this.#routes = open.toSorted(
       (a, b) => hostRank(b) - hostRank(a) || b.match.path.length - a.match.path.length || tlsRank(b) - tlsRank(a),
     );

@@ -34,7 +34,7 @@ describe('a configuration', () => {
     deepEqual(settings.log, { level: 'info', format: 'json' });
     ok(settings.stripHeaders.includes('X-Consumer-*'));
     const [route] = settings.routes;
-    deepEqual(route?.match, { path: '/', transports: ['websocket', 'http'], idOnly: false });
+    deepEqual(route?.match, { path: '/', transports: ['websocket', 'http'], byId: 'never' });
     equal(route?.limits.messageBytes, limits.messageBytes);
     equal(route?.onFault['too-large'], 'close');
     deepEqual(route?.targets, [

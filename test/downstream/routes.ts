@@ -38,7 +38,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
   const { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions } = limits;
   return {
     id: routeId('test'),
-    match: { host: undefined, path: '/', transports: ['http', 'websocket'], tls: undefined, idOnly: false },
+    match: { host: undefined, path: '/', transports: ['http', 'websocket'], tls: undefined, byId: 'never' },
     targets: [testTarget()],
     hooks: noHooks,
     limits: { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions },

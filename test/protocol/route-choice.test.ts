@@ -126,11 +126,12 @@ describe('routeHeader', () => {
     noRouteStatus: 502,
     exclusiveHosts: true,
     routes: [
-      { id: 'any', target: await named('any') },
-      { id: 'hidden', match: { idOnly: true, host: 'own.example' }, target: await named('hidden') },
+      { id: 'any', match: { byId: 'also' }, target: await named('any') },
+      { id: 'closed', match: { path: '/closed' }, target: await named('closed') },
+      { id: 'hidden', match: { byId: 'only', host: 'own.example' }, target: await named('hidden') },
       {
         id: 'other',
-        match: { host: 'other.example', path: '/in', transports: ['websocket'], tls: true },
+        match: { host: 'other.example', path: '/in', transports: ['websocket'], tls: true, byId: 'also' },
         target: await named('other'),
       },
     ],
@@ -144,12 +145,12 @@ describe('routeHeader', () => {
 
   it('leads nowhere with an id that is none', async () => {
     const [url = ''] = await start(await settings());
-    for (const id of ['none', 'ANY', '__proto__'])
+    for (const id of ['none', 'ANY', '__proto__', 'closed'])
       assert.deepEqual(await ask(url, 'x', { 'X-Route': id }), { status: 502, body: 'Route not found\n' }, id);
     assert.equal((await refusedClient(url.replace('http', 'ws'), { headers: { 'X-Route': 'none' } })).status, 502);
   });
 
-  it('is the only way to a route with idOnly, whose host is no host of its own', async () => {
+  it('is the only way to a route that has no other, whose host is no host of its own', async () => {
     const [url = ''] = await start(await settings());
     assert.equal((await ask(url, 'own.example')).body, 'any');
     assert.equal((await ask(url, 'own.example', { 'X-Route': '' })).body, 'any');
@@ -160,7 +161,7 @@ describe('routeHeader', () => {
     onClear(() => backend.stop());
     const [url = ''] = await start({
       routeHeader: 'X-Route',
-      routes: [{ id: 'a', match: { idOnly: true }, target: backend.origin }],
+      routes: [{ id: 'a', match: { byId: 'only' }, target: backend.origin }],
     });
     const client = await openClient(url.replace('http', 'ws'), { headers: { 'X-Route': 'a', X_Route: 'a' } });
     client.send('x');
@@ -173,7 +174,7 @@ describe('routeHeader', () => {
   it('leaves a path that does not begin as the route says', async () => {
     const backend = await startBackend(({ path }) => ({ body: path }));
     onClear(() => backend.stop());
-    const route = { id: 'a', match: { path: '/old' }, path: { replace: '/new' }, target: backend.origin };
+    const route = { id: 'a', match: { path: '/old', byId: 'also' }, path: { replace: '/new' }, target: backend.origin };
     const [url = ''] = await start({ routeHeader: 'X-Route', routes: [route] });
     assert.equal((await ask(`${url}/old/x?y`, 'h', { 'X-Route': 'a' })).body, '/new/x?y');
     assert.equal((await ask(`${url}/x?y`, 'h', { 'X-Route': 'a' })).body, '/x?y');
