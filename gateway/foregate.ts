@@ -221,6 +221,7 @@ class Program implements Foregate {
       sessions,
       passThrough: createPassThrough({ clock: realClock, log: this.#log }),
       router: () => this.#current.router,
+      arrivals: () => this.#current.arrivals,
       limits: this.#loaded.settings.limits,
       accepts: () => this.#accepts,
     });

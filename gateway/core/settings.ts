@@ -145,6 +145,10 @@ const TargetSchema = Type.Object(
       default: '4s',
       description: 'How long an unused connection to the target is kept: less than the target keeps it.',
     }),
+    publicOnly: flag(
+      false,
+      'Connect to public addresses only, whatever the name resolves to: never to the loopback, private networks and the like. Links of its replies lead to public addresses only, too. For targets that are not your own.',
+    ),
     connections: count(limits.targetConnections, 'Connections to this target at once; further requests wait.'),
     tls: Type.Optional(
       Type.Object(
@@ -362,9 +366,14 @@ const routeIdentity = {
       tls: Type.Optional(
         Type.Boolean({
           description:
-            'Only requests that came to Foregate over TLS (`true`), or not over TLS (`false`); left out: both. What proxies in front say does not count.',
+            'Only requests that came to Foregate over TLS (`true`), or not over TLS (`false`); left out: both. What proxies in front say counts with `forwarded.acceptProto` only.',
         }),
       ),
+      byId: Type.Enum(['never', 'also', 'only'], {
+        default: 'never',
+        description:
+          'Requests that name the id of the route in `routeHeader` get there whatever else `match` says: `also`, or as the `only` ones.',
+      }),
     },
     { default: {}, description: 'Which requests belong to the route.' },
   ),
@@ -378,6 +387,62 @@ const RouteSchema = Type.Object({
   }),
   ...routeOptions,
 });
+
+const forwardedFor = (description: string) =>
+  Type.Optional(
+    Type.Object(
+      {
+        keep: Type.Optional(
+          Type.Integer({ minimum: 0, description: 'So many addresses at the end of what came are kept; left out: all.' }),
+        ),
+        append: flag(true, 'The address of the peer is put at the end.'),
+      },
+      { description },
+    ),
+  );
+
+const ForwardedSchema = Type.Object(
+  {
+    for: forwardedFor(
+      '`X-Forwarded-For`. Left out: the chain of `trustedProxies` goes on, that of everybody else begins with the peer.',
+    ),
+    forSigned: forwardedFor('The same for a gateway in front (`grip.upstreamKey`). Left out: its chain goes on.'),
+    proto: Type.Optional(
+      Type.Enum(['both', 'x-forwarded-proto', 'none'], {
+        description:
+          'What tells the backend of TLS: `X-Forwarded-Proto` and `X-Forwarded-Protocol`, the first, or nothing; with `https` or `wss`, and only where the request came over TLS. Fields that came are removed. Left out: `X-Forwarded-Proto` is always written, with `http` or `https`.',
+      }),
+    ),
+    acceptProto: flag(
+      false,
+      'A request counts as one over TLS, for `match.tls` and for the backend, if `X-Forwarded-Proto` or `X-Forwarded-Protocol` says `https` or `wss`.',
+    ),
+    others: Type.Enum(['own', 'pass'], {
+      default: 'own',
+      description:
+        '`X-Forwarded-Host`, `X-Forwarded-Port`, `Forwarded`, `X-Real-IP` and their like: `own` ones are written, or those that came `pass` and none is written.',
+    }),
+  },
+  {
+    description:
+      'Rules for what proxies in front say, as Pushpin has them. With this setting **everybody** is believed, so that clients can lie about where they come from, unless `trustedProxies` says who is: then what others say is left out.',
+  },
+);
+
+const CdnLoopSchema = Type.Object(
+  {
+    id: Type.String({
+      pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~:\\[\\]-]+$",
+      examples: ['edge.example.com'],
+      description: 'Name of this gateway, or of all that stand beside it; better one of your own domain.',
+    }),
+    passes: count(
+      1,
+      'A request that carries the name so often already is refused. More than 1 where gateways in a row share it.',
+    ),
+  },
+  { description: '`CDN-Loop` (RFC 8586): the name is put into every request, and one that goes round in circles gets 508.' },
+);
 
 export const SettingsSchema = Type.Object(
   {
@@ -395,6 +460,12 @@ export const SettingsSchema = Type.Object(
         algorithm: Type.Optional(
           Type.Enum(['HS256', 'ES256', 'RS256'], { description: 'Algorithm of `Grip-Sig`. Left out: by the type of the key.' }),
         ),
+        upstreamKey: Type.Optional(
+          Secret({
+            description:
+              'Key of gateways in front: text, `base64:...`, or a public key (PEM). A request whose `Grip-Sig` fits it comes from one: `Grip-*` fields pass in both directions, also events of WebSocket-over-HTTP, and nothing is held or joined here, since that gateway does it.',
+          }),
+        ),
       },
       { default: {}, description: 'How backends can tell that a request came through here.' },
     ),
@@ -402,6 +473,16 @@ export const SettingsSchema = Type.Object(
       default: [],
       description: 'Proxies in front whose `X-Forwarded-*` and `Forwarded` fields are believed: addresses or CIDR ranges.',
     }),
+    forwarded: Type.Optional(ForwardedSchema),
+    cdnLoop: Type.Optional(CdnLoopSchema),
+    routeHeader: Type.Optional(
+      Type.String({
+        minLength: 1,
+        examples: ['Pushpin-Route'],
+        description:
+          'Field in which a client names the id of its route, if the route allows it with `match.byId`. Everybody may choose so, and what else `match` says does not count then. The field does not go on, and any other id gets `noRouteStatus`.',
+      }),
+    ),
     stripHeaders: Type.Array(Type.String({ description: 'A name; a `*` at its end stands for any rest.' }), {
       default: identityHeaders,
       description:

@@ -111,7 +111,7 @@ export interface Place {
 
 /** Nothing of the client goes with a link: it carries itself whatever identifies the user. */
 function linkDraft({ origin, path }: Place, first: HeaderList, more: HeaderList): RequestDraft {
-  const headers = [...fields(first)].filter(([name]) => /^(host|grip-feature)$/i.test(name)).flat();
+  const headers = [...fields(first)].filter(([name]) => /^(host|grip-feature|cdn-loop)$/i.test(name)).flat();
   if (origin !== undefined) setHeader(headers, 'Host', new URL(origin).host);
   return { method: 'GET', path, headers: [...headers, ...more], body: undefined };
 }

@@ -13,7 +13,7 @@ import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
 import type { Publication } from '../core/publication.ts';
-import type { Route, Target } from '../core/route.ts';
+import { gripFor, type Route, type Target } from '../core/route.ts';
 import {
   noMetadata,
   type ClientRequest,
@@ -152,7 +152,7 @@ export class WebSocketSession
     this.socket = socket;
     this.upstream = upstream;
     this.#consumed = undefined; // It has done its work.
-    this.grip = this.route.grip === undefined ? undefined : accept.grip;
+    this.grip = gripFor(this.route, this.request) === undefined ? undefined : accept.grip;
     this.#closing.opened();
     if (socket === undefined) this.gone();
     else await this.#welcome();
@@ -458,6 +458,7 @@ export class WebSocketSession
 
   async #welcome(): Promise<void> {
     this.#parts.metrics.count('sessions_opened');
+    if (this.request.fromGateway === true) return; // Channels are its own business.
     for (const channel of this.target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
   }
 

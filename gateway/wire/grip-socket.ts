@@ -2,6 +2,7 @@
  * GRIP inside a WebSocket: the extension that turns it on, and what one message of the backend means then (GRIP 3.1-3.3).
  */
 import type { Message } from '../core/event.ts';
+import { headerValues, type HeaderList } from '../core/headers.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
 import type { GripSocket, Instruction, KeepAlive, Membership } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
@@ -21,6 +22,16 @@ export function gripExtension(field: string | undefined): GripSocket | undefined
   const grip = readExtension(field);
   if (known.size < knownMax) known.set(field, grip);
   return grip;
+}
+
+/** True for a handshake that offers GRIP, as those of gateways do. */
+export function offersGrip(headers: HeaderList): boolean {
+  return readExtension(headerValues(headers, 'sec-websocket-extensions').join(',')) !== undefined;
+}
+
+/** What {@link gripExtension} reads. */
+export function formatExtension({ prefix }: GripSocket): string {
+  return `grip; message-prefix="${prefix.toString().replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
 function readExtension(field: string): GripSocket | undefined {

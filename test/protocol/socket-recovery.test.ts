@@ -260,16 +260,16 @@ describe('a gap inside a socket', () => {
     await eventually(async () => (await stage.members('c')) === 1);
     client.socket.pause();
     const content = 'x'.repeat(200_000);
-    const publish = (text: string): Promise<void> => {
-      last += 1;
-      return stage.publish('c', { content: text }, { id: String(last), 'prev-id': String(last - 1) });
+    const publish = (id: number, item: string): Promise<void> => {
+      last = id;
+      return stage.publish('c', { content: item }, { id: String(id), 'prev-id': String(id - 1) });
     };
-    while (last < 100) await publish(content);
+    for (let id = 1; id <= 100; id += 1) await publish(id, content);
     client.socket.resume();
     await client.takeUntil('all that was left out', 10_000);
     const had = Number(/last-id=(\d+)/.exec(String(stage.links()[0]?.headers['grip-last']))?.[1]);
     assert.ok(had > 0 && had < last, `${had} of ${last}`);
-    await publish('the next');
+    await publish(101, 'the next');
     await client.takeUntil('the next');
     assert.equal(stage.links().length, 1);
   });
