@@ -179,7 +179,8 @@ function checkPorts(file: Mapping): Finding[] {
 function listeners(file: Mapping): { readonly path: Path; readonly host: string; readonly port: number }[] {
   const complete = mapping(withDefaults(file, plain(SettingsSchema)));
   const clients = list(complete['listen']).map((entry, index) => [entry, ['listen', index]] as const);
-  return [...clients, [complete['control'], ['control']] as const].flatMap(([entry, path]) => {
+  const others = ['control', 'metrics'].map((key) => [complete[key], [key]] as const);
+  return [...clients, ...others].flatMap(([entry, path]) => {
     const { host, port } = mapping(entry) as { readonly host?: unknown; readonly port?: unknown };
     return typeof host === 'string' && typeof port === 'number' && port !== 0 ? [{ path, host, port }] : [];
   });

@@ -2,6 +2,7 @@
 import type { ChannelName, RouteId, SessionId } from './ids.ts';
 import type { MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
+import type { RouteCounts } from './route-statistics.ts';
 
 /** One open session, for lists: nothing secret. */
 export interface SessionInfo {
@@ -22,6 +23,32 @@ export interface ChannelInfo {
   readonly subscribers: number;
 }
 
+/** What was counted since the start, of the process or of one route (GRIP 8.8). */
+export interface StatisticsEntry extends RouteCounts {
+  /** Clients that are connected: sessions, and requests that are being answered. */
+  readonly connections: number;
+  /** The most at once, in this interval and the one before. */
+  readonly connectionsHighest: number;
+  readonly connectionMinutes: number;
+  readonly sessions: Readonly<Record<SessionInfo['transport'], number>>;
+}
+
+export interface StatisticsTotal extends StatisticsEntry {
+  /** Published items; they are of channels, not of routes. */
+  readonly received: number;
+  readonly channels: number;
+  readonly subscriptions: number;
+}
+
+export interface StatisticsReport {
+  /** ISO 8601. */
+  readonly since: string;
+  readonly durationMs: number;
+  readonly intervalSeconds: number;
+  readonly total: StatisticsTotal;
+  readonly routes: readonly (StatisticsEntry & { readonly route: RouteId })[];
+}
+
 export interface ControlHost {
   /** Hands the items to the bus, in order. */
   publish(items: readonly Publication[]): MaybePromise<void>;
@@ -33,6 +60,7 @@ export interface ControlHost {
   sessions(): Iterable<SessionInfo>;
   session(id: SessionId): SessionInfo | undefined;
   channels(): Iterable<ChannelInfo>;
+  statistics(): StatisticsReport;
   /** False while starting and while draining. */
   ready(): boolean;
 }

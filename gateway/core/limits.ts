@@ -36,6 +36,8 @@ export const limits = {
   publishItems: 10_000,
   /** Connections to the control API at once (GRIP: 128). */
   controlConnections: 128,
+  /** Connections to the port for metrics at once: it has a reader or two. */
+  metricsConnections: 32,
   /** Sessions of this process; further handshakes get 503. */
   sessions: 50_000,
   /** Body of a reply with GRIP instructions, and of a request that may be made again (GRIP: 100000). */

@@ -111,6 +111,31 @@ const ControlSchema = Type.Object(
   { default: {}, description: 'The control API: publishing, health, metrics, sessions.' },
 );
 
+const MetricsSchema = Type.Object(
+  {
+    prefix: Type.String({
+      pattern: '^([A-Za-z_:][A-Za-z0-9_:]*)?$',
+      examples: ['pushpin_'],
+      default: '',
+      description: 'Put before the names that Pushpin has too, such as `request_received`; all others begin with `foregate_`.',
+    }),
+    port: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 65_535,
+        examples: [9090],
+        description:
+          'A port of their own, where any path answers and nobody is asked who he is; 0 takes any free one. Left out: none.',
+      }),
+    ),
+    host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address of that port.' }),
+  },
+  {
+    default: {},
+    description: 'What Prometheus reads: at `/metrics` of the control API, and at a port of its own if there is one.',
+  },
+);
+
 const TargetSchema = Type.Object(
   {
     url: Type.String({
@@ -325,6 +350,7 @@ export const SettingsSchema = Type.Object(
   {
     listen: Type.Array(ListenSchema, { minItems: 1, default: [{}], description: 'Ports for clients.' }),
     control: ControlSchema,
+    metrics: MetricsSchema,
     grip: Type.Object(
       {
         issuer: Type.String({ minLength: 1, default: 'foregate', description: 'The `iss` claim of `Grip-Sig`.' }),

@@ -67,7 +67,9 @@ export class Front {
     if (!request.url?.startsWith('/')) return textReply(400, 'The request target must be a path.', []);
     const router = this.#parts.router();
     const route = router.find({ host: request.headers.host, path: request.url, transport, secure: isSecure(request) });
-    return route ?? textReply(router.noRouteStatus, 'Route not found', []);
+    if (route === undefined) return textReply(router.noRouteStatus, 'Route not found', []);
+    route.statistics.counts.requestsReceived += 1;
+    return route;
   }
 
   #full(): Reply | undefined {

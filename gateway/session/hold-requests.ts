@@ -92,16 +92,20 @@ export class HoldRequests {
     return undefined;
   }
 
-  #fetch(origin: string | undefined, make: () => RequestDraft): Promise<Reply> {
-    return this.#parts.links.fetch({
+  async #fetch(origin: string | undefined, make: () => RequestDraft): Promise<Reply> {
+    const { counts } = this.#caller.route.statistics;
+    const reply = await this.#parts.links.fetch({
       ...this.#where(origin),
       draft: () => {
         if (!this.#caller.live) throw new ForegateError('shutting-down', 'The client has left.');
         const draft = make();
         if (header(draft.headers, 'grip-last') !== undefined) this.#parts.hub.hold(this.#caller);
+        counts.serverContentBytesSent += draft.body?.length ?? 0;
         return this.#signed(draft);
       },
     });
+    counts.serverContentBytesReceived += reply.body.length;
+    return reply;
   }
 
   #pause(ms: number): Promise<void> {

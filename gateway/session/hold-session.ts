@@ -115,6 +115,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     if (this.#response.destroyed) this.#finish();
     try {
       const { instruct, body, rest } = await readGripReply(this.#first.head, this.#first.reply, this.route.channelPrefix);
+      this.route.statistics.counts.serverContentBytesReceived += body.length;
       if (this.#first.requestBody === undefined)
         throw new ForegateError('bad-request', 'Request too large to accept GRIP instruct.');
       await this.#take(instruct, body, rest);
@@ -135,6 +136,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     }
     this.activeAt = this.#parts.clock.now();
     writer.write(frames);
+    this.route.statistics.counts.sent += items;
     this.#keepAlive.sent();
     this.#schedule.heard(channel);
   }
@@ -219,7 +221,9 @@ export class HoldSession implements Joining, Registered, Subscriber {
   async #streamRest(rest: IncomingMessage, writer: StreamWriter): Promise<void> {
     for await (const part of rest) {
       if (this.#over) return;
-      writer.writeContent(Buffer.from(part));
+      const content = Buffer.from(part);
+      this.route.statistics.counts.serverContentBytesReceived += content.length;
+      writer.writeContent(content);
       await writer.drained();
     }
   }
@@ -323,6 +327,9 @@ export class HoldSession implements Joining, Registered, Subscriber {
     try {
       this.#answer(responseOf(publication, this.#instruct));
       this.#parts.metrics.count('messages_sent');
+      const { counts } = this.route.statistics;
+      counts.sent += 1;
+      counts.httpResponseSent += 1;
     } catch (thrown) {
       this.#fail(toForegateError(thrown));
     }

@@ -5,7 +5,7 @@
 import type { ClientSocket } from '../core/client-socket.ts';
 import type { SessionInfo } from '../core/control-host.ts';
 import { errors, type ForegateError } from '../core/errors.ts';
-import type { ClientEvent, Close, Message } from '../core/event.ts';
+import { isMessage, type ClientEvent, type Close, type Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
 import { isChannelName, newSessionId } from '../core/ids.ts';
 import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
@@ -72,6 +72,7 @@ export class WebSocketSession
     this.openedAt = parts.clock.now();
     this.activeAt = this.openedAt;
     [this.target] = route.targets;
+    route.statistics.connections.opened(this.openedAt);
     this.head = { path: request.path, headers: [] };
   }
 
@@ -154,6 +155,9 @@ export class WebSocketSession
     if (!this.#closing.open || this.#closing.detached) return;
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_received');
+    const { counts } = this.route.statistics;
+    counts.clientMessagesReceived += 1;
+    counts.clientContentBytesReceived += message.data.length;
     if (message.kind === 'ping' && this.route.pings === 'answer') {
       this.send({ kind: 'pong', data: message.data });
       return;
@@ -181,6 +185,7 @@ export class WebSocketSession
   // The intake's host: events go upstream in order.
 
   forward(event: ClientEvent): void {
+    if (isMessage(event)) this.#countForwarded(event);
     this.upstream?.push(event);
   }
 
@@ -233,6 +238,7 @@ export class WebSocketSession
   }
 
   apply(steps: readonly Step[]): MaybePromise<void> {
+    this.#countReceived(steps);
     return applySteps(this, steps);
   }
 
@@ -290,6 +296,7 @@ export class WebSocketSession
     if (!this.#closing.live) return;
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
+    this.route.statistics.counts.clientMessagesSent += messages.length;
     this.socket?.sendMessages(messages);
     this.#instructed?.sent();
   }
@@ -338,6 +345,9 @@ export class WebSocketSession
     }
     this.activeAt = this.#parts.clock.now();
     socket.writeFrames(frames);
+    const { counts } = this.route.statistics;
+    counts.sent += items;
+    counts.clientMessagesSent += items;
     this.#instructed?.sent();
   }
 
@@ -371,6 +381,7 @@ export class WebSocketSession
   }
 
   left(): void {
+    this.route.statistics.connections.closed(this.openedAt, this.#parts.clock.now());
     for (const end of this.route.hooks.disconnect) end(this);
   }
 
@@ -408,6 +419,21 @@ export class WebSocketSession
   async #welcome(): Promise<void> {
     this.#parts.metrics.count('sessions_opened');
     for (const channel of this.target.channels) await this.subscribe({ channel, filters: [] });
+  }
+
+  #countForwarded({ data }: Message): void {
+    const { counts } = this.route.statistics;
+    counts.serverMessagesSent += 1;
+    counts.serverContentBytesSent += data.length;
+  }
+
+  #countReceived(steps: readonly Step[]): void {
+    const { counts } = this.route.statistics;
+    for (const step of steps) {
+      if (!isMessage(step)) continue;
+      counts.serverMessagesReceived += 1;
+      counts.serverContentBytesReceived += step.data.length;
+    }
   }
 
   /** Most verdicts are there at once; then no order has to be kept. */
