@@ -42,6 +42,14 @@ export interface PushpinConf {
   readonly messageWaitMs: number;
   readonly idCacheSeconds: number;
   readonly connectionSubscriptionMax: number;
+  readonly proxyMetrics: MetricsConf;
+  readonly handlerMetrics: MetricsConf;
+}
+
+/** Where a process of Pushpin shows its metrics; no address: nowhere. */
+export interface MetricsConf {
+  readonly address: Address | undefined;
+  readonly prefix: string;
 }
 
 export interface ConfTerms {
@@ -203,6 +211,7 @@ function proxyConf(options: Options) {
     acceptPushpinRoute: options.flag('proxy/accept_pushpin_route', false),
     sigIss: options.text('proxy/sig_iss', 'pushpin'),
     sigKey: options.text('proxy/sig_key', 'changeme'),
+    proxyMetrics: metricsConf(options, 'proxy'),
   } satisfies Partial<PushpinConf>;
 }
 
@@ -215,5 +224,13 @@ function handlerConf(options: Options) {
     // The one option whose absence means something else than its usual value.
     idCacheSeconds: options.count('handler/id_cache_ttl', 0),
     connectionSubscriptionMax: options.count('handler/connection_subscription_max', 20),
+    handlerMetrics: metricsConf(options, 'handler'),
   } satisfies Partial<PushpinConf>;
+}
+
+function metricsConf(options: Options, section: 'proxy' | 'handler'): MetricsConf {
+  return {
+    address: options.address(`${section}/prometheus_port`, ''),
+    prefix: options.text(`${section}/prometheus_prefix`, ''),
+  };
 }

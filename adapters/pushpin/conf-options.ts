@@ -11,9 +11,8 @@ export interface ConfOption {
   readonly harmless?: readonly string[];
 }
 
-const statistics = 'There are no statistics over ZeroMQ; see GET /metrics and GET /connections of the control API.';
+const statistics = 'There are no statistics over ZeroMQ; see GET /stats and GET /metrics of the control API.';
 const zeroMq = 'There is no ZeroMQ. Publish over HTTP: POST /publish/ on the control API.';
-const metrics = 'Metrics are at GET /metrics of the control API, under names of their own (docs/metrics.md).';
 const processes = 'Foregate is one process.';
 const none = 'Foregate has no equivalent yet';
 
@@ -79,8 +78,8 @@ export const confOptions: readonly ConfOption[] = [
   ignored('proxy/max_open_requests', 'limits.sessions bounds sessions, connections of a target bounds requests to it.'),
   ignored('proxy/stats_report_interval', statistics),
   ignored('proxy/stats_connections_max_ttl', statistics),
-  refused('proxy/prometheus_port', metrics, ['']),
-  ignored('proxy/prometheus_prefix', metrics),
+  honoured('proxy/prometheus_port', 'As metrics.port, unless handler/prometheus_port names one.'),
+  honoured('proxy/prometheus_prefix', 'As metrics.prefix, unless handler/prometheus_port names a port.'),
   ignored('proxy/updates_check', 'Foregate asks nobody for updates and reports nothing.'),
   ignored('proxy/organization_name', 'Foregate asks nobody for updates and reports nothing.'),
 
@@ -109,8 +108,8 @@ export const confOptions: readonly ConfOption[] = [
   ignored('handler/stats_subscription_ttl', statistics),
   ignored('handler/stats_report_interval', statistics),
   ignored('handler/stats_format', statistics),
-  refused('handler/prometheus_port', metrics, ['']),
-  ignored('handler/prometheus_prefix', metrics),
+  honoured('handler/prometheus_port', 'As metrics.port, and metrics.host if it names an address.'),
+  honoured('handler/prometheus_prefix', 'As metrics.prefix.'),
   refused('handler/share_all', 'Equal requests in flight are not put together.', off),
 ];
 

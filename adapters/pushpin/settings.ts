@@ -39,12 +39,14 @@ export function importPushpin({ conf: { conf, findings, lineOf }, routes, names,
   });
   const listen = listenSettings(conf, fault);
   const control = controlSettings(conf, fault);
+  const metrics = metricsSettings(conf, fault);
   const grip = gripSettings(conf, folder, fault);
   const unsaid = lineOf('proxy/x_forwarded_for') === 0 ? [fault('proxy/x_forwarded_for', forwardedUnsaid)] : [];
   const made = routesSettings(routes.routes, { conf, file: names.routes, folder });
   const settings = present({
     listen: listen.settings,
     control: control.settings,
+    metrics: metrics.settings,
     grip: grip.settings,
     // How the route of a request is found.
     exclusiveHosts: true,
@@ -63,7 +65,7 @@ export function importPushpin({ conf: { conf, findings, lineOf }, routes, names,
       ...findings.filter(isBase),
       ...withFaults(
         findings.filter((finding) => !isBase(finding)),
-        [...unsaid, ...listen.findings, ...control.findings, ...grip.findings],
+        [...unsaid, ...listen.findings, ...control.findings, ...metrics.findings, ...grip.findings],
       ),
       ...withFaults(routes.findings, made.findings),
     ],
@@ -108,6 +110,25 @@ function controlSettings({ pushInHttpAddr, pushInHttpPort }: PushpinConf, fault:
 function openControl(address: string): string {
   return `Everybody who reaches ${address} could publish. Foregate listens on 127.0.0.1 until control.host and control.auth (or control.tls.ca) are set.`;
 }
+
+/** Here one port shows everything, as that of Pushpin's handler does. */
+function metricsSettings({ proxyMetrics, handlerMetrics }: PushpinConf, fault: Fault): Part<Raw | undefined> {
+  const [section, taken] = handlerMetrics.address === undefined ? ['proxy', proxyMetrics] : ['handler', handlerMetrics];
+  const { address } = taken;
+  if (address === undefined) return { settings: undefined, findings: [] };
+  const named = /^([A-Za-z_:][A-Za-z0-9_:]*)?$/.test(taken.prefix);
+  const findings = [
+    ...(section === 'handler' && proxyMetrics.address !== undefined ? [fault('proxy/prometheus_port', oneMetricsPort)] : []),
+    ...(address.host === undefined ? [fault(`${section}/prometheus_port`, closedMetrics)] : []),
+    ...(named ? [] : [fault(`${section}/prometheus_prefix`, 'Not the beginning of a name that Prometheus knows.')]),
+  ];
+  const prefix = taken.prefix === '' || !named ? undefined : taken.prefix;
+  return { settings: present({ prefix, port: address.port, host: address.host }), findings };
+}
+
+const oneMetricsPort = 'There is one port for metrics, that of handler/prometheus_port.';
+const closedMetrics =
+  'Pushpin shows its metrics at all addresses. Foregate shows them on 127.0.0.1 until metrics.host says more.';
 
 function gripSettings({ sigIss, sigKey }: PushpinConf, folder: string, fault: Fault): Part<Raw> {
   const usable = isKey(sigKey);

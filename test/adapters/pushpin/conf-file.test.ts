@@ -212,4 +212,6 @@ const defaults: PushpinConf = {
   messageWaitMs: 5000,
   idCacheSeconds: 0,
   connectionSubscriptionMax: 20,
+  proxyMetrics: { address: undefined, prefix: '' },
+  handlerMetrics: { address: undefined, prefix: '' },
 };

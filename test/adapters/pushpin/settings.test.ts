@@ -96,6 +96,28 @@ describe('a Pushpin configuration', () => {
     );
   });
 
+  it("shows metrics at the handler's port, or else at the proxy's", () => {
+    const both = imported(
+      '[proxy]\nprometheus_port=127.0.0.1:9101\nprometheus_prefix=p_\n[handler]\nprometheus_port=10.0.0.1:9102',
+      '* 127.0.0.1:80',
+    );
+    assert.deepEqual(both.settings['metrics'], { port: 9102, host: '10.0.0.1' });
+    const told = both.findings.filter(({ option }) => option.includes('prometheus')).map(({ line, verdict }) => [line, verdict]);
+    assert.deepEqual(told, [
+      [2, 'refused'],
+      [3, 'honoured'],
+      [5, 'honoured'],
+    ]);
+    const one = imported('[proxy]\nprometheus_port=127.0.0.1:9101\nprometheus_prefix=p_', '* 127.0.0.1:80');
+    assert.deepEqual(one.settings['metrics'], { prefix: 'p_', port: 9101, host: '127.0.0.1' });
+  });
+
+  it('leaves out a prefix that Prometheus would not take', () => {
+    const { settings, findings } = imported('[handler]\nprometheus_port=127.0.0.1:9101\nprometheus_prefix=my-', '* 127.0.0.1:80');
+    assert.deepEqual(settings['metrics'], { port: 9101, host: '127.0.0.1' });
+    assert.ok(findings.some(({ option, verdict }) => option === 'handler/prometheus_prefix' && verdict === 'refused'));
+  });
+
   it('keeps ids of its own before those that are made up', () => {
     const { settings } = imported('', '* 127.0.0.1:80\na.example,id=main 127.0.0.1:80\nb.example,id=main-2 127.0.0.1:80');
     const routes = settings['routes'] as readonly { readonly id: string }[];
