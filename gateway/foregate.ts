@@ -2,6 +2,7 @@
 import { controlServer } from './control/server.ts';
 import { createMetrics } from './control/metrics.ts';
 import { metricsServer } from './control/metrics-server.ts';
+import { openZeroMq } from './control/zeromq.ts';
 import { Hub } from './channel/hub.ts';
 import { compile, type World } from './config/compile.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -81,6 +82,7 @@ class Program implements Foregate {
   readonly #metricsPort: Server | undefined;
   /** Replaced worlds whose sessions are not over. */
   readonly #retired = new Set<World>();
+  #zeroMq: Awaited<ReturnType<typeof openZeroMq>>;
   #world: World | undefined;
   #retiring: NodeJS.Timeout | undefined;
   #accepts = false;
@@ -108,7 +110,10 @@ class Program implements Foregate {
       hasSubscribers: (channel) => this.#hub.has(channel) || this.#lingering.has(channel),
       settings: sequencerSettings(loaded.settings),
     });
-    this.#lingering = new Lingering(realClock, (channel) => this.#sequencer.forget(channel));
+    this.#lingering = new Lingering(realClock, (channel) => {
+      this.#sequencer.forget(channel);
+      this.#zeroMq?.want(channel, false);
+    });
     this.#bus = createLocalBus((publication) => this.#sequencer.receive(publication));
     const front = this.#makeFront();
     const { listen: ports, limits } = loaded.settings;
@@ -133,6 +138,7 @@ class Program implements Foregate {
     try {
       await listen(this.#control, control.host, control.port);
       if (this.#metricsPort !== undefined) await listen(this.#metricsPort, metrics.host, metrics.port ?? 0);
+      await this.#openZeroMq();
       for (const listener of this.#listeners) await listener.listen();
     } catch (thrown) {
       await this.stop();
@@ -173,6 +179,7 @@ class Program implements Foregate {
     await this.#registry.empty(drainMs + stopGraceMs);
     for (const listener of this.#listeners) listener.close();
     for (const session of this.#registry.live()) session.drop();
+    this.#zeroMq?.close();
     for (const server of [this.#control, this.#metricsPort]) {
       server?.close();
       server?.closeAllConnections();
@@ -214,6 +221,7 @@ class Program implements Foregate {
   #want(channel: ChannelName, wanted: boolean): MaybePromise<void> {
     if (wanted) this.#lingering.joined(channel);
     else this.#lingering.left(channel);
+    if (wanted) this.#zeroMq?.want(channel, true);
     return this.#bus.want(channel, wanted);
   }
 
@@ -242,16 +250,35 @@ class Program implements Foregate {
 
   #makeControl(): Server {
     const { control, limits } = this.#loaded.settings;
+    return controlServer(
+      {
+        host: this.#controlHost(),
+        hooks: this.#publisherHooks(),
+        auth: control.auth,
+        limits,
+        metricsText: () => this.#metrics.text(),
+        log: this.#log,
+      },
+      { tls: control.tls },
+    );
+  }
+
+  /** Of the configuration that holds by then. */
+  #publisherHooks(): Pick<RouteHooks, 'publish'> {
     const publishHooks = (): RouteHooks['publish'] => this.#current.controlHooks.publish;
-    const hooks = {
+    return {
       get publish() {
         return publishHooks();
       },
     };
-    return controlServer(
-      { host: this.#controlHost(), hooks, auth: control.auth, limits, metricsText: () => this.#metrics.text(), log: this.#log },
-      { tls: control.tls },
-    );
+  }
+
+  async #openZeroMq(): Promise<void> {
+    const { control, limits } = this.#loaded.settings;
+    if (control.zeromq === undefined) return;
+    const hooks = this.#publisherHooks();
+    const parts = { host: this.#controlHost(), hooks, limits, log: this.#log, metrics: this.#metrics, settings: control.zeromq };
+    this.#zeroMq = await openZeroMq(parts);
   }
 
   #makeMetricsPort(): Server | undefined {
