@@ -39,6 +39,11 @@ export interface PushpinConf {
   /** With `port_offset` added. */
   readonly pushInHttpPort: number;
   readonly pushInHttpBodyBytes: number;
+  /** Sockets of ZeroMQ, with `port_offset` added. */
+  readonly pushInSpec: readonly string[];
+  readonly pushInSubSpecs: readonly string[];
+  readonly pushInSubConnect: boolean;
+  readonly commandSpec: readonly string[];
   readonly messageWaitMs: number;
   readonly idCacheSeconds: number;
   readonly connectionSubscriptionMax: number;
@@ -145,6 +150,14 @@ class Options {
     return this.#values(name)?.join(',') ?? fallback;
   }
 
+  /** Names of sockets: `tcp://127.0.0.1:5560`. Pushpin's offset is added to the ports of all. */
+  specs(name: string): readonly string[] {
+    const offset = this.count('global/port_offset', 0);
+    const shifted = (spec: string): string =>
+      spec.replace(/^(tcp:\/\/.+:)(\d{1,5})$/, (_, place: string, port: string) => `${place}${Number(port) + offset}`);
+    return (this.#values(name) ?? []).filter((spec) => spec !== '').map(shifted);
+  }
+
   flag(name: string, fallback: boolean): boolean {
     const value = this.#values(name)?.join(',').toLowerCase();
     return value === undefined ? fallback : value !== '' && value !== '0' && value !== 'false';
@@ -220,6 +233,10 @@ function handlerConf(options: Options) {
     pushInHttpAddr: options.text('handler/push_in_http_addr', '127.0.0.1'),
     pushInHttpPort: options.count('handler/push_in_http_port', 5561) + options.count('global/port_offset', 0),
     pushInHttpBodyBytes: options.count('handler/push_in_http_max_body_size', 1_000_000),
+    pushInSpec: options.specs('handler/push_in_spec'),
+    pushInSubSpecs: options.specs('handler/push_in_sub_specs'),
+    pushInSubConnect: options.flag('handler/push_in_sub_connect', false),
+    commandSpec: options.specs('handler/command_spec'),
     messageWaitMs: options.count('handler/message_wait', 5000),
     // The one option whose absence means something else than its usual value.
     idCacheSeconds: options.count('handler/id_cache_ttl', 0),
