@@ -15,6 +15,7 @@ import { silentLog, type Log } from './core/log.ts';
 import type { Bus } from './core/bus.ts';
 import { deny, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
+import { noMetadata } from './core/session.ts';
 import type { Settings } from './core/settings.ts';
 import type { Store } from './core/store.ts';
 import { createPassThrough } from './downstream/pass-through.ts';
@@ -306,6 +307,7 @@ class Program implements Foregate {
         session?.ask();
         return session !== undefined;
       },
+      refreshChannel: (channel) => this.#hub.receive({ channel, meta: noMetadata, formats: { message: { action: 'refresh' } } }),
       recover: () => {
         this.#sequencer.forgetAll();
         for (const session of registry.live()) if (session.info().transport !== 'websocket') session.ask();

@@ -6,7 +6,7 @@ import { channelName, sessionId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { MaybePromise } from '../core/promise.ts';
 import type { Publication } from '../core/publication.ts';
-import { noMetadata, type Denial } from '../core/session.ts';
+import type { Denial } from '../core/session.ts';
 import { parseTnetItem } from '../wire/publish-frames.ts';
 import {
   decodeTnetstring,
@@ -19,7 +19,7 @@ import {
 } from '../wire/tnetstring.ts';
 
 export interface CommandParts {
-  readonly host: Pick<ControlHost, 'has' | 'refresh' | 'recover' | 'publish'>;
+  readonly host: Pick<ControlHost, 'has' | 'refresh' | 'refreshChannel' | 'recover'>;
   readonly limits: { readonly publishItems: number };
   readonly log: Log;
   /** Undefined when all was published. */
@@ -76,9 +76,7 @@ const commands: Readonly<Record<string, Command>> = {
   },
   refresh: ({ host }, { cid, channel }) => {
     if (cid !== undefined) return host.refresh(sessionId(textMember(cid, 'cid'))) ? succeeded(null) : failed('item-not-found');
-    // The sessions of other channels, and the order of this one, do not notice.
-    const item = { channel: channelName(textMember(channel, 'channel')), unsequenced: true, meta: noMetadata };
-    void host.publish([{ ...item, formats: { message: { action: 'refresh' } } }]);
+    host.refreshChannel(channelName(textMember(channel, 'channel')));
     return succeeded(null);
   },
   publish: async ({ limits, publish }, { items }) => {

@@ -75,7 +75,12 @@ class ZeroMqSockets {
 
   constructor({ Pull, Subscriber, Reply }: Library, parts: ZeroMqParts) {
     const { pull, subscribe, commands } = parts.settings;
-    const bounds = { receiveHighWaterMark: limits.zeroMqWaiting, maxMessageSize: parts.limits.publishBytes, linger: 0 };
+    const bounds = {
+      receiveHighWaterMark: limits.zeroMqWaiting,
+      maxMessageSize: parts.limits.publishBytes,
+      linger: 0,
+      ipv6: [pull, ...subscribe, commands].some((spec) => spec?.startsWith('tcp://[')),
+    };
     this.#parts = parts;
     this.#pull = pull === undefined ? undefined : new Pull(bounds);
     this.#subscriber = subscribe.length === 0 ? undefined : new Subscriber(bounds);

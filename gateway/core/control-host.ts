@@ -54,6 +54,8 @@ export interface ControlHost {
   publish(items: readonly Publication[]): MaybePromise<void>;
   /** Makes the session ask its backend at once; false for an unknown id. */
   refresh(id: SessionId): boolean;
+  /** Makes all WebSockets of a channel ask. It is not published: nobody counts it, and other processes do not see it. */
+  refreshChannel(channel: ChannelName): void;
   /** Forgets all last ids and makes every held request ask its backend again. */
   recover(): void;
   has(id: SessionId): boolean;

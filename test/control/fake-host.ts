@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createControl, type ControlParts } from '../../gateway/control/app.ts';
 import type { ChannelInfo, ControlHost, SessionInfo, StatisticsReport } from '../../gateway/core/control-host.ts';
-import { channelName, routeId, sessionId, type SessionId } from '../../gateway/core/ids.ts';
+import { channelName, routeId, sessionId, type ChannelName, type SessionId } from '../../gateway/core/ids.ts';
 import { limits } from '../../gateway/core/limits.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noHooks } from '../../gateway/core/policy.ts';
@@ -46,6 +46,10 @@ export class FakeHost implements ControlHost {
     if (!this.has(id)) return false;
     this.refreshed.push(id);
     return true;
+  }
+
+  refreshChannel(channel: ChannelName): void {
+    for (const { id, channels } of this.sessions()) if (channels.includes(channel)) this.refresh(id);
   }
 
   recover(): void {

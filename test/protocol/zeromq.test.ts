@@ -257,6 +257,7 @@ describe('commands', () => {
     assert.equal(stage.backend.requests[2]?.headers['connection-id'], cid);
     assert.deepEqual(await ask({ id: '2', method: 'refresh', args: { channel: 'a' } }), { id: '2', success: true, value: null });
     await stage.backend.until(() => stage.backend.requests.length === 5);
+    assert.equal(await counter(stage, 'publications'), 0);
     assert.deepEqual(await ask({ id: '3', method: 'refresh', args: { channel: 'nobody' } }), {
       id: '3',
       success: true,
@@ -407,6 +408,17 @@ describe('ZeroMQ sockets', () => {
     await assert.rejects(setZeroMq({ zeromq: { pull: `tcp://127.0.0.1:${port}` } }), (error: Error) =>
       error.message.startsWith(`control.zeromq: tcp://127.0.0.1:${port} cannot be opened: `),
     );
+  });
+
+  it('may be on the loopback of IPv6', async () => {
+    const port = await freePort();
+    const stage = await setZeroMq({ zeromq: { pull: `tcp://[::1]:${port}` } });
+    const client = await listener(stage, 'a');
+    const socket = new Push({ linger: 0, sendTimeout: 3000, ipv6: true });
+    onClear(() => socket.close());
+    socket.connect(`tcp://[::1]:${port}`);
+    await socket.send(tnet(item('a', 'x')));
+    assert.equal(await client.nextText(), 'x');
   });
 
   it('go on through a reload', async () => {
