@@ -89,12 +89,12 @@ class ZeroMqSockets {
 
   async open(): Promise<void> {
     const { pull = '', subscribe, connect, commands = '' } = this.#parts.settings;
-    await this.#bind(this.#pull, pull);
+    await this.#openAt(pull, 'listening', () => this.#pull?.bind(pull));
     for (const spec of subscribe) {
-      if (connect) this.#subscriber?.connect(spec);
-      else await this.#bind(this.#subscriber, spec);
+      if (connect) await this.#openAt(spec, 'connecting', () => this.#subscriber?.connect(spec));
+      else await this.#openAt(spec, 'listening', () => this.#subscriber?.bind(spec));
     }
-    await this.#bind(this.#reply, commands);
+    await this.#openAt(commands, 'listening', () => this.#reply?.bind(commands));
     if (this.#pull !== undefined) void this.#serve(this.#pull, (frames) => this.#pulled(frames));
     if (this.#subscriber !== undefined) void this.#serve(this.#subscriber, (frames) => this.#heard(frames));
     if (this.#reply !== undefined) this.#serveCommands(this.#reply);
@@ -102,7 +102,8 @@ class ZeroMqSockets {
 
   /** First subscriber of a channel came, or the last one has been gone for a while. */
   want(channel: ChannelName, wanted: boolean): void {
-    if (this.#subscriber === undefined || this.#wanted.has(channel) === wanted) return;
+    // Sessions that end last leave their channels when the sockets are closed already.
+    if (this.#subscriber === undefined || this.#subscriber.closed || this.#wanted.has(channel) === wanted) return;
     if (wanted) {
       this.#wanted.add(channel);
       this.#subscriber.subscribe(channel);
@@ -116,11 +117,11 @@ class ZeroMqSockets {
     for (const socket of [this.#pull, this.#subscriber, this.#reply]) socket?.close();
   }
 
-  async #bind(socket: Pull | Subscriber | Reply | undefined, spec: string): Promise<void> {
-    if (socket === undefined) return;
+  async #openAt(spec: string, event: 'listening' | 'connecting', run: () => MaybePromise<void> | undefined): Promise<void> {
+    if (spec === '') return;
     try {
-      await socket.bind(spec);
-      this.#parts.log.info('listening', { for: 'zeromq', address: spec });
+      await run();
+      this.#parts.log.info(event, { for: 'zeromq', address: spec });
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new Error(`control.zeromq: ${spec} cannot be opened: ${reason}.`, { cause });

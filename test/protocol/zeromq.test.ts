@@ -204,6 +204,13 @@ describe('a SUB socket', () => {
     await publishUntilHeard(publisher, 'a', client);
   });
 
+  it('does not mind sessions that end after it', async () => {
+    const stage = await setZeroMq({ zeromq: { subscribe: [spec('sub')] } });
+    const clients = [await listener(stage, 'a'), await listener(stage, 'b')];
+    await stage.foregate.stop();
+    for (const client of clients) assert.equal((await client.closed()).code, 1012);
+  });
+
   it('lives on after messages that are nothing', async () => {
     const stage = await setZeroMq({ zeromq: { subscribe: [spec('sub')] } });
     const client = await listener(stage, 'a');
@@ -407,6 +414,12 @@ describe('ZeroMQ sockets', () => {
     await setZeroMq({ zeromq: { pull: `tcp://127.0.0.1:${port}` } });
     await assert.rejects(setZeroMq({ zeromq: { pull: `tcp://127.0.0.1:${port}` } }), (error: Error) =>
       error.message.startsWith(`control.zeromq: tcp://127.0.0.1:${port} cannot be opened: `),
+    );
+  });
+
+  it('keep it from starting too when one cannot connect', async () => {
+    await assert.rejects(setZeroMq({ zeromq: { subscribe: ['tcp://not a host:1'], connect: true } }), (error: Error) =>
+      error.message.startsWith('control.zeromq: tcp://not a host:1 cannot be opened: '),
     );
   });
 
