@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Publisher, Push, Request } from 'zeromq';
 import type { Log } from '../../gateway/core/log.ts';
+import type { StatisticsReport } from '../../gateway/core/control-host.ts';
+import { limits } from '../../gateway/core/limits.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { deny, type Policy } from '../../gateway/core/policy.ts';
 import { decodeTnetstring, encodeTnetstring, type TnetValue } from '../../gateway/wire/tnetstring.ts';
@@ -193,6 +195,8 @@ describe('a SUB socket', () => {
     await publisher.send(['ab', tnet(item('ab', 'for nobody'))]);
     await publisher.send(['a', json(item('elsewhere', 'in JSON'))]);
     assert.equal(await client.nextText(), 'in JSON');
+    const { total } = (await (await fetch(`${stage.controlUrl}/stats`)).json()) as StatisticsReport;
+    assert.equal(total.received, 2);
   });
 
   it('connects to publishers where it is told to', async () => {
@@ -383,6 +387,31 @@ describe('ZeroMQ and the policies', () => {
     });
     assert.equal(await counter(stage, 'publications_refused'), 1);
     await assert.rejects(forbidden.nextText(100));
+  });
+
+  it('are asked for so many items of a flood in one turn of the loop, and no more', async () => {
+    const turns: number[] = [0];
+    const policy: Policy = {
+      publish: () => {
+        turns[turns.length - 1] = (turns.at(-1) ?? 0) + 1;
+        return undefined;
+      },
+    };
+    await withPolicy(policy);
+    const socket = push(spec('in'));
+    const frame = tnet(item('nobody', 'x'));
+    let turning = true;
+    const turn = (): void => {
+      turns.push(0);
+      if (turning) setImmediate(turn);
+    };
+    setImmediate(turn);
+    for (let i = 0; i < 5000; i += 1) await socket.send(frame);
+    await eventually(() => turns.reduce((sum, count) => sum + count, 0) === 5000, 10_000);
+    turning = false;
+    const most = Math.max(...turns);
+    // What is left of one burst, and the next.
+    assert.ok(most <= 2 * limits.zeroMqBurst, `${most} in one turn`);
   });
 
   it('keep the order of items that one of them has to think about', async () => {
