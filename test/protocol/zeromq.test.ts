@@ -49,11 +49,11 @@ interface ZeroMqTerms {
 }
 
 /** Whoever connects joins the channel of its path. */
-async function setZeroMq({ zeromq, log = silentLog, limits = {} }: ZeroMqTerms): Promise<Stage> {
+async function setZeroMq({ zeromq, log = silentLog, ...settings }: ZeroMqTerms): Promise<Stage> {
   return setStage({
     answer: (request) =>
       afterOpen(() => nothing, acceptedWithGrip([text(`c:{"type":"subscribe","channel":"${request.path.slice(1)}"}`)]))(request),
-    settings: { control: { port: 0, zeromq }, limits },
+    settings: { control: { port: 0, zeromq }, ...settings },
     log,
   });
 }
