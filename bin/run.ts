@@ -45,6 +45,8 @@ async function run(options: RunOptions): Promise<void> {
   reloadOnSignal(foregate, log, options);
   for (const address of foregate.addresses.clients) log.info('listening', { for: 'clients', address });
   log.info('listening', { for: 'control', address: foregate.addresses.control });
+  const { metrics } = foregate.addresses;
+  if (metrics !== undefined) log.info('listening', { for: 'metrics', address: metrics });
 }
 
 /** What works as before needs no words. */

@@ -1,6 +1,8 @@
 /** The program: makes its parts from a configuration, starts and stops them, and swaps routes and policies on a reload. */
 import { controlServer } from './control/server.ts';
 import { createMetrics } from './control/metrics.ts';
+import { metricsServer } from './control/metrics-server.ts';
+import { openZeroMq } from './control/zeromq.ts';
 import { Hub } from './channel/hub.ts';
 import { compile, type World } from './config/compile.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -13,6 +15,7 @@ import { silentLog, type Log } from './core/log.ts';
 import type { Bus } from './core/bus.ts';
 import { deny, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
+import { noMetadata } from './core/session.ts';
 import type { Settings } from './core/settings.ts';
 import type { Store } from './core/store.ts';
 import { createPassThrough } from './downstream/pass-through.ts';
@@ -29,6 +32,7 @@ import { createSequencer, type Sequencer } from './channel/sequencer.ts';
 import type { ChannelName } from './core/ids.ts';
 import { SessionRegistry, type Registered } from './session/registry.ts';
 import { repeatingSend } from './session/repeat.ts';
+import { Statistics } from './session/statistics.ts';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
 
@@ -36,7 +40,7 @@ export interface Foregate {
   /** Rejects with the system's error where a port is taken. */
   start(): Promise<void>;
   /** Where clients and publishers find it, once it has started. */
-  readonly addresses: { readonly clients: readonly string[]; readonly control: string };
+  readonly addresses: { readonly clients: readonly string[]; readonly control: string; readonly metrics?: string };
   /** Routes and policies change; ports, limits of the process and the control API's access do not. Rejects without any effect. */
   reload(loaded: LoadedConfig): Promise<Reloaded>;
   /** Takes nothing new, closes what is open with 1012, tells backends, and is done within the configured time. */
@@ -67,6 +71,7 @@ class Program implements Foregate {
   readonly #loaded: LoadedConfig;
   readonly #log: Log;
   readonly #metrics: ReturnType<typeof createMetrics>;
+  readonly #statistics: Statistics;
   readonly #store: Store = memoryStore();
   readonly #registry: SessionRegistry;
   readonly #hub: Hub;
@@ -77,8 +82,10 @@ class Program implements Foregate {
   readonly #links = new Links();
   readonly #listeners: Listener[];
   readonly #control: Server;
+  readonly #metricsPort: Server | undefined;
   /** Replaced worlds whose sessions are not over. */
   readonly #retired = new Set<World>();
+  #zeroMq: Awaited<ReturnType<typeof openZeroMq>>;
   #world: World | undefined;
   #retiring: NodeJS.Timeout | undefined;
   #accepts = false;
@@ -88,38 +95,54 @@ class Program implements Foregate {
     this.#loaded = loaded;
     this.#log = log;
     this.#registry = new SessionRegistry(realClock.now);
-    this.#metrics = createMetrics({
-      sessions: () => this.#registry.size,
-      channels: () => [...this.#hub.channels()].length,
-      subscriptions: () => this.#hub.subscriptionCount,
-    });
+    const channels = (): number => this.#hub.channelCount;
+    const subscriptions = (): number => this.#hub.subscriptionCount;
+    this.#statistics = new Statistics({ now: realClock.now, sessions: () => this.#registry.live(), channels, subscriptions });
+    this.#metrics = createMetrics(
+      { sessions: () => this.#registry.size, channels, subscriptions, pushpin: () => this.#statistics.pushpinNumbers() },
+      loaded.settings.metrics.prefix,
+    );
     this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
     this.#sequencer = createSequencer({
       clock: realClock,
       metrics: this.#metrics,
       deliver: (publication) => {
         this.#lastItems.note(publication);
+        this.#statistics.received += 1;
         this.#hub.receive(publication);
       },
       hasSubscribers: (channel) => this.#hub.has(channel) || this.#lingering.has(channel),
       settings: sequencerSettings(loaded.settings),
     });
-    this.#lingering = new Lingering(realClock, toMs(loaded.settings.holds.linger), (channel) => this.#sequencer.forget(channel));
+    this.#lingering = new Lingering(realClock, toMs(loaded.settings.holds.linger), (channel) => {
+      this.#sequencer.forget(channel);
+      this.#zeroMq?.want(channel, false);
+    });
     this.#bus = createLocalBus((publication) => this.#sequencer.receive(publication));
     const front = this.#makeFront();
     const { listen: ports, limits } = loaded.settings;
     this.#listeners = ports.map((one) => new Listener({ ...one, headerBytes: limits.headerBytes }, front));
     this.#control = this.#makeControl();
+    this.#metricsPort = this.#makeMetricsPort();
   }
 
   async compile(loaded: LoadedConfig): Promise<void> {
-    this.#world = await compile(loaded, { store: this.#store, clock: realClock, log: this.#log, metrics: this.#metrics });
+    this.#world = await compile(loaded, {
+      store: this.#store,
+      clock: realClock,
+      log: this.#log,
+      metrics: this.#metrics,
+      statisticsOf: (id) => this.#statistics.of(id),
+    });
+    this.#statistics.keep(this.#world.routes.map(({ id }) => id));
   }
 
   async start(): Promise<void> {
-    const { host, port } = this.#loaded.settings.control;
+    const { control, metrics } = this.#loaded.settings;
     try {
-      await listen(this.#control, host, port);
+      await listen(this.#control, control.host, control.port);
+      if (this.#metricsPort !== undefined) await listen(this.#metricsPort, metrics.host, metrics.port ?? 0);
+      await this.#openZeroMq();
       for (const listener of this.#listeners) await listener.listen();
     } catch (thrown) {
       await this.stop();
@@ -129,10 +152,12 @@ class Program implements Foregate {
   }
 
   get addresses() {
-    const { address, family, port } = this.#control.address() as AddressInfo; // A TCP server that listens has one.
     const scheme = this.#loaded.settings.control.tls === undefined ? 'http' : 'https';
-    const host = family === 'IPv6' ? `[${address}]` : address;
-    return { clients: this.#listeners.map((listener) => listener.address), control: `${scheme}://${host}:${port}` };
+    return {
+      clients: this.#listeners.map((listener) => listener.address),
+      control: `${scheme}://${addressOf(this.#control)}`,
+      ...(this.#metricsPort && { metrics: `http://${addressOf(this.#metricsPort)}` }),
+    };
   }
 
   async reload(loaded: LoadedConfig): Promise<Reloaded> {
@@ -158,8 +183,11 @@ class Program implements Foregate {
     await this.#registry.empty(drainMs + stopGraceMs);
     for (const listener of this.#listeners) listener.close();
     for (const session of this.#registry.live()) session.drop();
-    this.#control.close();
-    this.#control.closeAllConnections();
+    this.#zeroMq?.close();
+    for (const server of [this.#control, this.#metricsPort]) {
+      server?.close();
+      server?.closeAllConnections();
+    }
     clearTimeout(this.#retiring);
     this.#registry.close();
     for (const world of [this.#world, ...this.#retired]) await world?.dispose();
@@ -197,6 +225,7 @@ class Program implements Foregate {
   #want(channel: ChannelName, wanted: boolean): MaybePromise<void> {
     if (wanted) this.#lingering.joined(channel);
     else this.#lingering.left(channel);
+    if (wanted) this.#zeroMq?.want(channel, true);
     return this.#bus.want(channel, wanted);
   }
 
@@ -229,16 +258,40 @@ class Program implements Foregate {
 
   #makeControl(): Server {
     const { control, limits } = this.#loaded.settings;
+    return controlServer(
+      {
+        host: this.#controlHost(),
+        hooks: this.#publisherHooks(),
+        auth: control.auth,
+        limits,
+        metricsText: () => this.#metrics.text(),
+        log: this.#log,
+      },
+      { tls: control.tls },
+    );
+  }
+
+  /** Of the configuration that holds by then. */
+  #publisherHooks(): Pick<RouteHooks, 'publish'> {
     const publishHooks = (): RouteHooks['publish'] => this.#current.controlHooks.publish;
-    const hooks = {
+    return {
       get publish() {
         return publishHooks();
       },
     };
-    return controlServer(
-      { host: this.#controlHost(), hooks, auth: control.auth, limits, metricsText: () => this.#metrics.text(), log: this.#log },
-      { tls: control.tls },
-    );
+  }
+
+  async #openZeroMq(): Promise<void> {
+    const { control, limits } = this.#loaded.settings;
+    if (control.zeromq === undefined) return;
+    const hooks = this.#publisherHooks();
+    const parts = { host: this.#controlHost(), hooks, limits, log: this.#log, metrics: this.#metrics, settings: control.zeromq };
+    this.#zeroMq = await openZeroMq(parts);
+  }
+
+  #makeMetricsPort(): Server | undefined {
+    if (this.#loaded.settings.metrics.port === undefined) return undefined;
+    return metricsServer({ metricsText: () => this.#metrics.text(), log: this.#log });
   }
 
   get #current(): World {
@@ -261,6 +314,7 @@ class Program implements Foregate {
         session?.ask();
         return session !== undefined;
       },
+      refreshChannel: (channel) => this.#hub.receive({ channel, meta: noMetadata, formats: { message: { action: 'refresh' } } }),
       recover: () => {
         this.#sequencer.forgetAll();
         this.#lastItems.forget();
@@ -272,6 +326,7 @@ class Program implements Foregate {
       },
       session: (id) => registry.get(id)?.info(),
       channels: () => this.#hub.channels(),
+      statistics: () => this.#statistics.report(),
       ready: () => this.#accepts,
     };
   }
@@ -287,6 +342,11 @@ function holdErrorReply({ code, message }: ForegateError, debug: boolean): Reply
 
 function sequencerSettings({ publish }: Settings): { readonly waitMs: number; readonly duplicateMemoryMs: number } {
   return { waitMs: toMs(publish.waitForEarlier), duplicateMemoryMs: toMs(publish.rememberIds) };
+}
+
+function addressOf(server: Server): string {
+  const { address, family, port } = server.address() as AddressInfo; // A TCP server that listens has one.
+  return `${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -266,6 +266,45 @@ const metricsPath: OpenAPIV3_1.PathItemObject = {
   },
 };
 
+const countsExample = {
+  connections: 2,
+  connectionsHighest: 3,
+  connectionMinutes: 41,
+  sessions: { websocket: 1, stream: 1, response: 0 },
+  requestsReceived: 9,
+  sent: 120,
+  httpResponseSent: 4,
+  clientMessagesReceived: 75,
+  clientMessagesSent: 190,
+  clientContentBytesReceived: 3004,
+  serverMessagesReceived: 74,
+  serverMessagesSent: 75,
+  serverContentBytesReceived: 8120,
+  serverContentBytesSent: 3004,
+};
+
+const statsPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'statistics',
+    tags: ['Operation'],
+    summary: 'Gives statistics, in total and by route',
+    description:
+      "The counters of Pushpin's statistics (`report` and `counts`), without its resets: whoever wants a rate reads twice. " +
+      'Of its twelve counters named `client-` and `server-`, seven are measured: `messages-` and `content-bytes-` in both directions, but `client-content-bytes-sent`. ' +
+      'That one and the four `header-bytes-` are not, nor are `blocks-received` and `blocks-sent`.',
+    responses: {
+      '200': json('The statistics.', ref('Statistics'), {
+        since: '2026-11-24T09:30:00.000Z',
+        durationMs: 1_260_000,
+        intervalSeconds: 10,
+        total: { ...countsExample, received: 130, channels: 1, subscriptions: 2 },
+        routes: [{ route: 'chat', ...countsExample }],
+      }),
+      ...refusals,
+    },
+  },
+};
+
 const documentPath: OpenAPIV3_1.PathItemObject = {
   get: {
     operationId: 'document',
@@ -328,6 +367,7 @@ export const controlDocument: OpenAPIV3_1.Document = {
     '/health/live': livePath,
     '/health/ready': readyPath,
     '/metrics': metricsPath,
+    '/stats': statsPath,
     '/openapi.json': documentPath,
     '/': rootPath,
   },
@@ -344,6 +384,8 @@ export const controlDocument: OpenAPIV3_1.Document = {
       Message: schemaObject(schemas.Message),
       Connection: schemaObject(schemas.Connection),
       Channel: schemaObject(schemas.Channel),
+      RouteStatistics: schemaObject(schemas.RouteStatistics),
+      Statistics: schemaObject(schemas.Statistics),
       Health: schemaObject(schemas.Health),
       Problem: schemaObject(schemas.Problem),
     },

@@ -1,5 +1,6 @@
 /** Bodies and answers of the control API. The handlers check with them, the document shows them, and the types come from them. */
 import { Type, type Static } from 'typebox';
+import { routeCounters } from '../gateway/core/route-statistics.ts';
 
 /** Ids that one `/conncheck/` may ask for. */
 export const connectionIdsMax = 10_000;
@@ -165,6 +166,52 @@ export const Channel = Type.Object(
     ),
   },
   { description: 'One channel with subscribers.' },
+);
+
+const total = (description: string) => Type.Integer({ minimum: 0, description });
+
+/** All counters with the texts they have where they are counted. */
+const countedMembers = Object.fromEntries(Object.entries(routeCounters).map(([name, text]) => [name, total(text)]));
+
+const statisticsMembers = {
+  connections: total('Clients that are connected now: sessions, and requests that are being answered.'),
+  connectionsHighest: total('The most at once, in this interval and the one before. In total the sum of what each route had.'),
+  connectionMinutes: total('Minutes that clients were connected, each begun minute of each client.'),
+  sessions: Type.Object(
+    {
+      websocket: total('WebSockets.'),
+      stream: total('Answers that go on.'),
+      response: total('Requests on hold.'),
+    },
+    { description: 'Open sessions by their transport.' },
+  ),
+  ...countedMembers,
+};
+
+export const RouteStatistics = Type.Object(
+  { route: Type.String({ description: 'Id of the route.' }), ...statisticsMembers },
+  { description: 'What one route has counted.' },
+);
+
+export const Statistics = Type.Object(
+  {
+    since: Type.String({ format: 'date-time', description: 'When the process started; every counter was 0 then.' }),
+    durationMs: total('Milliseconds since then.'),
+    intervalSeconds: total('Length of the intervals of `connectionsHighest`.'),
+    total: Type.Object(
+      {
+        ...statisticsMembers,
+        received: total('Items that were published, without those that came twice. They are of channels, not of routes.'),
+        channels: total('Channels with subscribers.'),
+        subscriptions: total('Subscriptions of all sessions.'),
+      },
+      { description: 'All routes together, those included that are not in the configuration any more.' },
+    ),
+    routes: Type.Array(Type.Unsafe({ $ref: '#/components/schemas/RouteStatistics' }), {
+      description: 'The routes of the configuration, and earlier ones to which clients are still connected.',
+    }),
+  },
+  { description: 'What was counted. Counters only grow, and no reader resets them.' },
 );
 
 export const Health = Type.Object(

@@ -55,11 +55,24 @@ export interface PushpinConf {
   /** With `port_offset` added. */
   readonly pushInHttpPort: number;
   readonly pushInHttpBodyBytes: number;
+  /** Sockets of ZeroMQ, with `port_offset` added. */
+  readonly pushInSpec: readonly string[];
+  readonly pushInSubSpecs: readonly string[];
+  readonly pushInSubConnect: boolean;
+  readonly commandSpec: readonly string[];
   readonly messageWaitMs: number;
   readonly idCacheSeconds: number;
   readonly connectionSubscriptionMax: number;
   readonly subscriptionLingerSeconds: number;
   readonly updateOnFirstSubscription: boolean;
+  readonly proxyMetrics: MetricsConf;
+  readonly handlerMetrics: MetricsConf;
+}
+
+/** Where a process of Pushpin shows its metrics; no address: nowhere. */
+export interface MetricsConf {
+  readonly address: Address | undefined;
+  readonly prefix: string;
 }
 
 export interface ConfTerms {
@@ -155,6 +168,14 @@ class Options {
     return this.#values(name)?.join(',') ?? fallback;
   }
 
+  /** Names of sockets: `tcp://127.0.0.1:5560`. Pushpin's offset is added to the ports of all. */
+  specs(name: string): readonly string[] {
+    const offset = this.count('global/port_offset', 0);
+    const shifted = (spec: string): string =>
+      spec.replace(/^(tcp:\/\/.+:)(\d{1,5})$/, (_, place: string, port: string) => `${place}${Number(port) + offset}`);
+    return (this.#values(name) ?? []).filter((spec) => spec !== '').map(shifted);
+  }
+
   flag(name: string, fallback: boolean): boolean {
     const value = this.#values(name)?.join(',').toLowerCase();
     return value === undefined ? fallback : value !== '' && value !== '0' && value !== 'false';
@@ -239,6 +260,7 @@ function proxyConf(options: Options) {
     upstreamKey: options.text('proxy/upstream_key', ''),
     sigIss: options.text('proxy/sig_iss', 'pushpin'),
     sigKey: options.text('proxy/sig_key', 'changeme'),
+    proxyMetrics: metricsConf(options, 'proxy'),
   } satisfies Partial<PushpinConf>;
 }
 
@@ -252,11 +274,23 @@ function handlerConf(options: Options) {
     pushInHttpAddr: options.text('handler/push_in_http_addr', '127.0.0.1'),
     pushInHttpPort: options.count('handler/push_in_http_port', 5561) + options.count('global/port_offset', 0),
     pushInHttpBodyBytes: options.count('handler/push_in_http_max_body_size', 1_000_000),
+    pushInSpec: options.specs('handler/push_in_spec'),
+    pushInSubSpecs: options.specs('handler/push_in_sub_specs'),
+    pushInSubConnect: options.flag('handler/push_in_sub_connect', false),
+    commandSpec: options.specs('handler/command_spec'),
     messageWaitMs: options.count('handler/message_wait', 5000),
     // The one option whose absence means something else than its usual value.
     idCacheSeconds: options.count('handler/id_cache_ttl', 0),
     connectionSubscriptionMax: options.count('handler/connection_subscription_max', 20),
     subscriptionLingerSeconds: options.count('handler/subscription_linger', 60),
     updateOnFirstSubscription: options.flag('handler/update_on_first_subscription', true),
+    handlerMetrics: metricsConf(options, 'handler'),
   } satisfies Partial<PushpinConf>;
+}
+
+function metricsConf(options: Options, section: 'proxy' | 'handler'): MetricsConf {
+  return {
+    address: options.address(`${section}/prometheus_port`, ''),
+    prefix: options.text(`${section}/prometheus_prefix`, ''),
+  };
 }

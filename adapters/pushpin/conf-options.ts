@@ -7,13 +7,12 @@ export interface ConfOption {
   readonly verdict: Finding['verdict'];
   /** How it is honoured, or why not and what to use instead. */
   readonly text: string;
-  /** Values of a refused option with which nothing is missing. */
+  /** Values with which nothing is missing, whatever becomes of others. */
   readonly harmless?: readonly string[];
 }
 
-const statistics = 'There are no statistics over ZeroMQ; see GET /metrics and GET /connections of the control API.';
-const zeroMq = 'There is no ZeroMQ. Publish over HTTP: POST /publish/ on the control API.';
-const metrics = 'Metrics are at GET /metrics of the control API, under names of their own (docs/metrics.md).';
+const statistics = 'There are no statistics over ZeroMQ; see GET /stats and GET /metrics of the control API.';
+const zeroMq = 'if the package zeromq is installed; without it a warning says so, and publishing goes over HTTP.';
 const processes = 'Foregate is one process.';
 const none = 'Foregate has no equivalent yet';
 
@@ -25,7 +24,7 @@ export const confOptions: readonly ConfOption[] = [
   honoured('global/rundir', 'Put in where {rundir} stands; Foregate keeps no files of its own there.'),
   honoured('global/libdir', 'Put in where {libdir} stands.'),
   honoured('global/ipc_prefix', 'Put in where {ipc_prefix} stands.'),
-  honoured('global/port_offset', 'Added to the port of the control API.'),
+  honoured('global/port_offset', 'Added to the ports of the control API and of ZeroMQ.'),
   ignored('global/stats_connection_ttl', statistics),
   ignored('global/stats_connection_send', statistics),
 
@@ -67,21 +66,21 @@ export const confOptions: readonly ConfOption[] = [
   ignored('proxy/max_open_requests', 'limits.sessions bounds sessions, connections of a target bounds requests to it.'),
   ignored('proxy/stats_report_interval', statistics),
   ignored('proxy/stats_connections_max_ttl', statistics),
-  refused('proxy/prometheus_port', metrics, ['']),
-  ignored('proxy/prometheus_prefix', metrics),
+  honoured('proxy/prometheus_port', 'As metrics.port, unless handler/prometheus_port names one.', ['']),
+  honoured('proxy/prometheus_prefix', 'As metrics.prefix, unless handler/prometheus_port names a port.', ['']),
   ignored('proxy/updates_check', 'Foregate asks nobody for updates and reports nothing.'),
   ignored('proxy/organization_name', 'Foregate asks nobody for updates and reports nothing.'),
 
   ignored('handler/ipc_file_mode', processes),
-  refused('handler/push_in_spec', zeroMq, ['']),
-  refused('handler/push_in_sub_specs', zeroMq, ['']),
-  ignored('handler/push_in_sub_connect', zeroMq),
+  honoured('handler/push_in_spec', `As control.zeromq.pull, ${zeroMq}`, ['']),
+  honoured('handler/push_in_sub_specs', `As control.zeromq.subscribe, ${zeroMq}`, ['']),
+  honoured('handler/push_in_sub_connect', 'As control.zeromq.connect.'),
   honoured('handler/push_in_http_addr', 'As control.host.'),
   honoured('handler/push_in_http_port', 'As control.port.'),
   ignored('handler/push_in_http_max_headers_size', 'The header of a call to the control API may have 16 KiB.'),
   honoured('handler/push_in_http_max_body_size', 'As limits.publishBytes.'),
   ignored('handler/stats_spec', statistics),
-  refused('handler/command_spec', 'There are no commands over ZeroMQ; see the control API (docs/control-api.md).', ['']),
+  honoured('handler/command_spec', `As control.zeromq.commands, ${zeroMq}`, ['']),
   refused('handler/state_spec', 'Sessions are not looked up in a store outside.', ['']),
   ignored('handler/message_rate', 'Deliveries are not paced: clients get what is published as fast as they take it.'),
   ignored('handler/message_hwm', 'What waits is bounded for each channel and each client instead; see slowClients.'),
@@ -97,8 +96,8 @@ export const confOptions: readonly ConfOption[] = [
   ignored('handler/stats_subscription_ttl', statistics),
   ignored('handler/stats_report_interval', statistics),
   ignored('handler/stats_format', statistics),
-  refused('handler/prometheus_port', metrics, ['']),
-  ignored('handler/prometheus_prefix', metrics),
+  honoured('handler/prometheus_port', 'As metrics.port, and metrics.host if it names an address.', ['']),
+  honoured('handler/prometheus_prefix', 'As metrics.prefix.', ['']),
   refused('handler/share_all', 'Equal requests in flight are not put together.', off),
 ];
 
@@ -107,8 +106,8 @@ export function isInternalOption(name: string): boolean {
   return /^(?:proxy|handler)\/.*_specs?$/.test(name) && !confOptions.some((option) => option.name === name);
 }
 
-function honoured(name: string, text: string): ConfOption {
-  return { name, verdict: 'honoured', text };
+function honoured(name: string, text: string, harmless: readonly string[] = []): ConfOption {
+  return { name, verdict: 'honoured', text, harmless };
 }
 
 function ignored(name: string, text: string): ConfOption {

@@ -71,6 +71,10 @@ const reasons: readonly (readonly [path: readonly string[], text: string])[] = [
     'Pushpin passes every header field of a client. Without this line those by which gateways vouch for callers are removed.',
   ],
   [['publish'], 'The order of items that name the one before, and the memory for items that come twice.'],
+  [
+    ['control', 'zeromq'],
+    'For publishers that use ZeroMQ, if the package is installed (npm install zeromq@6); take it out if there are none.',
+  ],
   [['routes'], 'timeout: Pushpin waits for a reply as long as that. A shorter time is better.'],
   [['defaults', 'closeFrames'], 'Pushpin ends a WebSocket without a close frame when something fails.'],
   [['defaults', 'slowClients'], 'Pushpin leaves out items that a slow client has no room for.'],

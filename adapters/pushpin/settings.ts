@@ -39,12 +39,15 @@ export function importPushpin({ conf: { conf, findings, lineOf }, routes, names,
   });
   const listen = listenSettings(conf, fault);
   const control = controlSettings(conf, fault);
+  const zeromq = zeroMqSettings(conf, fault);
+  const metrics = metricsSettings(conf, fault);
   const grip = gripSettings(conf, folder, fault);
   const loop = loopSettings(conf, fault);
   const made = routesSettings(routes.routes, { conf, file: names.routes, folder });
   const settings = present({
     listen: listen.settings,
-    control: control.settings,
+    control: present({ ...control.settings, zeromq: zeromq.settings }),
+    metrics: metrics.settings,
     grip: grip.settings,
     // What stands in front.
     forwarded: forwardedSettings(conf),
@@ -67,7 +70,7 @@ export function importPushpin({ conf: { conf, findings, lineOf }, routes, names,
       ...findings.filter(isBase),
       ...withFaults(
         findings.filter((finding) => !isBase(finding)),
-        [...listen.findings, ...control.findings, ...grip.findings, ...loop.findings],
+        [listen, control, zeromq, metrics, grip, loop].flatMap((part) => part.findings),
       ),
       ...withFaults(routes.findings, made.findings),
     ],
@@ -97,7 +100,7 @@ function listenAt({ host, port }: Address): Raw {
 
 /** Pushpin's port has no lock of its own, so open to others it cannot be taken over. */
 function controlSettings({ pushInHttpAddr, pushInHttpPort }: PushpinConf, fault: Fault): Part<Raw> {
-  const open = !/^(?:localhost|::1|127(?:\.\d{1,3}){3})$/.test(pushInHttpAddr);
+  const open = !isLoopback(pushInHttpAddr);
   const none = pushInHttpPort < 1 || pushInHttpPort > 65_535;
   const findings = [
     ...(open ? [fault('handler/push_in_http_addr', openControl(pushInHttpAddr))] : []),
@@ -106,9 +109,65 @@ function controlSettings({ pushInHttpAddr, pushInHttpPort }: PushpinConf, fault:
   return { settings: { host: open ? '127.0.0.1' : pushInHttpAddr, port: none ? 5561 : pushInHttpPort }, findings };
 }
 
+function isLoopback(host: string): boolean {
+  return /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/.test(host);
+}
+
 function openControl(address: string): string {
   return `Everybody who reaches ${address} could publish. Foregate listens on 127.0.0.1 until control.host and control.auth (or control.tls.ca) are set.`;
 }
+
+/** Its package is an optional one, and Pushpin's own file names these sockets: who never used them shall not have to install it. */
+function zeroMqSettings(conf: PushpinConf, fault: Fault): Part<Raw | undefined> {
+  const { pushInSpec, pushInSubSpecs, pushInSubConnect: connects, commandSpec } = conf;
+  const sound = (specs: readonly string[], mayBeFar = false) => specs.filter((spec) => specFault(spec, mayBeFar) === undefined);
+  const faults = (option: string, specs: readonly string[], mayBeFar = false): Finding[] =>
+    specs.flatMap((spec) => specFault(spec, mayBeFar) ?? []).map((text) => fault(option, text));
+  const subscribe = sound(pushInSubSpecs, connects);
+  const sockets = presentOrNone({
+    pull: sound(pushInSpec).at(0),
+    subscribe: subscribe.length === 0 ? undefined : subscribe,
+    connect: subscribe.length > 0 && connects ? true : undefined,
+    commands: sound(commandSpec).at(0),
+  });
+  return {
+    settings: sockets && { ...sockets, optional: true },
+    findings: [
+      ...faults('handler/push_in_spec', pushInSpec),
+      ...faults('handler/push_in_sub_specs', pushInSubSpecs, connects),
+      ...faults('handler/command_spec', commandSpec),
+    ],
+  };
+}
+
+/** Why a socket cannot be taken over. */
+function specFault(spec: string, mayBeFar: boolean): string | undefined {
+  if (/^ipc:\/\/./.test(spec)) return undefined;
+  const [, host = '', port = ''] = /^tcp:\/\/(.+):(\d{1,5})$/.exec(spec) ?? [];
+  if (host === '' || Number(port) < 1 || Number(port) > 65_535)
+    return `Not a socket of ZeroMQ that Foregate knows (tcp://host:port or ipc://path): ${JSON.stringify(spec)}.`;
+  if (mayBeFar || isLoopback(host.replace(/^\[(.*)\]$/, '$1'))) return undefined;
+  return `Everybody who reaches ${spec} could publish. It is left out: set it in control.zeromq, with unprotected: true.`;
+}
+
+/** Here one port shows everything, as that of Pushpin's handler does. */
+function metricsSettings({ proxyMetrics, handlerMetrics }: PushpinConf, fault: Fault): Part<Raw | undefined> {
+  const [section, taken] = handlerMetrics.address === undefined ? ['proxy', proxyMetrics] : ['handler', handlerMetrics];
+  const { address } = taken;
+  if (address === undefined) return { settings: undefined, findings: [] };
+  const named = /^([A-Za-z_:][A-Za-z0-9_:]*)?$/.test(taken.prefix);
+  const findings = [
+    ...(section === 'handler' && proxyMetrics.address !== undefined ? [fault('proxy/prometheus_port', oneMetricsPort)] : []),
+    ...(address.host === undefined ? [fault(`${section}/prometheus_port`, closedMetrics)] : []),
+    ...(named ? [] : [fault(`${section}/prometheus_prefix`, 'Not the beginning of a name that Prometheus knows.')]),
+  ];
+  const prefix = taken.prefix === '' || !named ? undefined : taken.prefix;
+  return { settings: present({ prefix, port: address.port, host: address.host }), findings };
+}
+
+const oneMetricsPort = 'There is one port for metrics, that of handler/prometheus_port.';
+const closedMetrics =
+  'Pushpin shows its metrics at all addresses. Foregate shows them on 127.0.0.1 until metrics.host says more.';
 
 function gripSettings({ sigIss, sigKey, upstreamKey }: PushpinConf, folder: string, fault: Fault): Part<Raw> {
   const usable = isKey(sigKey);

@@ -37,6 +37,11 @@ export class Hub {
     this.#fanOut = new FanOut({ log, metrics, currentIdOf });
   }
 
+  /** Channels with members in this process. */
+  get channelCount(): number {
+    return this.#channels.size;
+  }
+
   /** Subscriptions of all sessions. */
   get subscriptionCount(): number {
     return this.#subscriptionCount;

@@ -4,10 +4,11 @@ import type { Clock } from '../core/clock.ts';
 import type { Dialect } from '../core/dialect.ts';
 import { toMs } from '../core/duration.ts';
 import { ForegateError } from '../core/errors.ts';
-import { channelName, routeId } from '../core/ids.ts';
+import { channelName, routeId, type RouteId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
+import type { RouteStatistics } from '../core/route-statistics.ts';
 import type { ForwardedRules, Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
@@ -25,6 +26,8 @@ export interface CompileContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** What a route counts: the same object for the same id. */
+  readonly statisticsOf: (id: RouteId) => RouteStatistics;
 }
 
 /** Everything that a reload replaces. */
@@ -121,8 +124,9 @@ class Compiler {
     const { settings } = loaded;
     const [first, ...others] = settings.targets.map((target) => this.#target(target, loaded));
     if (first === undefined) throw new TypeError(`Route ${settings.id} has no target.`);
+    const id = routeId(settings.id);
     return {
-      id: routeId(settings.id),
+      id,
       match: matchOf(settings.match),
       targets: [first, ...others],
       hooks: await this.hooks(settings.id, loaded.policies),
@@ -143,6 +147,7 @@ class Compiler {
       reload: settings.reload,
       idleMs: toMs(settings.idle),
       debug: settings.debug,
+      statistics: this.#context.statisticsOf(id),
     };
   }
 

@@ -128,12 +128,12 @@ export function errorsPage(): string {
 
 /** `docs/metrics.md`, from what a process serves at `/metrics`. */
 export function metricsPage(served: string): string {
-  const rows = [...served.matchAll(/^# HELP (foregate_\w+) (.*)\n# TYPE \w+ (\w+)$/gm)].map(
+  const rows = [...served.matchAll(/^# HELP (?!process_|nodejs_)(\w+) (.*)\n# TYPE \w+ (\w+)$/gm)].map(
     ([, name = '', text = '', type = '']) => `| \`${name}\` | ${type} | ${cell(text)} |`,
   );
   return page([
     '# Metrics',
-    'The control API serves these at `/metrics` in the text format of Prometheus, beside the usual ones of a Node process (`process_*`, `nodejs_*`). Counters start from zero with the process.',
+    "The control API serves these at `/metrics` in the text format of Prometheus, beside the usual ones of a Node process (`process_*`, `nodejs_*`); so does a port of their own, if `metrics.port` names one. Counters start from zero with the process. Those whose names do not begin with `foregate_` are Pushpin's, with what it means by them: `metrics.prefix` stands before them, requests are those of clients, and connections are counted from the first byte of a request to the end of its answer, a minute for each that has begun.",
     ['| name | type | meaning |', '| --- | --- | --- |', ...rows].join('\n'),
   ]);
 }

@@ -24,6 +24,7 @@ export function checkRules(file: Mapping): Finding[] {
   return [
     ...checkPorts(file),
     ...checkControl(mapping(file['control'])),
+    ...checkZeroMq(mapping(mapping(file['control'])['zeromq'])),
     ...checkGrip(mapping(file['grip'])),
     ...checkUpstreamKey(mapping(file['grip'])),
     ...checkRouteHeader(file),
@@ -184,7 +185,8 @@ function checkPorts(file: Mapping): Finding[] {
 function listeners(file: Mapping): { readonly path: Path; readonly host: string; readonly port: number }[] {
   const complete = mapping(withDefaults(file, plain(SettingsSchema)));
   const clients = list(complete['listen']).map((entry, index) => [entry, ['listen', index]] as const);
-  return [...clients, [complete['control'], ['control']] as const].flatMap(([entry, path]) => {
+  const others = ['control', 'metrics'].map((key) => [complete[key], [key]] as const);
+  return [...clients, ...others].flatMap(([entry, path]) => {
     const { host, port } = mapping(entry) as { readonly host?: unknown; readonly port?: unknown };
     return typeof host === 'string' && typeof port === 'number' && port !== 0 ? [{ path, host, port }] : [];
   });
@@ -201,6 +203,31 @@ function checkControl(control: Mapping): Finding[] {
   if (entries.length > 0) return [];
   return [
     finding(['control', 'host'], `is open to others, so "auth" or "tls.ca" must say who may call, found ${JSON.stringify(host)}`),
+  ];
+}
+
+function checkZeroMq(zeromq: Mapping): Finding[] {
+  const base = ['control', 'zeromq'];
+  const connects = zeromq['connect'] === true;
+  const single = ['pull', 'commands'].flatMap((key) => checkSpec(zeromq[key], [...base, key], zeromq['unprotected'] !== true));
+  const guarded = !connects && zeromq['unprotected'] !== true;
+  return [
+    ...single,
+    ...texts(zeromq['subscribe']).flatMap(([spec, index]) => checkSpec(spec, [...base, 'subscribe', index], guarded)),
+  ];
+}
+
+/** `guarded`: others must not reach it. What does not look like a spec is left to the schema. */
+function checkSpec(spec: unknown, path: Path, guarded: boolean): Finding[] {
+  const [, host = '', port = ''] = /^tcp:\/\/(.+):(\d{1,5})$/.exec(typeof spec === 'string' ? spec : '') ?? [];
+  if (host === '') return [];
+  if (Number(port) < 1 || Number(port) > 65_535) return [finding(path, `must end in a port, found ${JSON.stringify(spec)}`)];
+  if (!guarded || isLoopback(host.replace(/^\[(.*)\]$/, '$1'))) return [];
+  return [
+    finding(
+      path,
+      `is open to others, who may then publish and are not asked who they are; only with "unprotected: true", found ${JSON.stringify(spec)}`,
+    ),
   ];
 }
 

@@ -5,7 +5,7 @@ import { jsonAnswer, send } from './answer.ts';
 import type { Operation } from './operation.ts';
 
 export interface HealthParts {
-  readonly host: Pick<ControlHost, 'ready'>;
+  readonly host: Pick<ControlHost, 'ready' | 'statistics'>;
   readonly metricsText: () => Promise<{ readonly type: string; readonly text: string }>;
 }
 
@@ -18,6 +18,7 @@ export function healthOperations({ host, metricsText }: HealthParts): readonly O
       path: '/metrics',
       handle: async (_request, response) => send(response, { status: 200, ...(await metricsText()) }),
     },
+    { method: 'get', path: '/stats', handle: (_request, response) => send(response, jsonAnswer(200, host.statistics())) },
     { method: 'get', path: '/openapi.json', handle: (_request, response) => send(response, document) },
   ];
 }

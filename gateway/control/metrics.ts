@@ -1,12 +1,14 @@
-/** The program's counters and gauges for Prometheus, beside the usual ones of a Node process. */
+/** The program's counters and gauges for Prometheus, those of Pushpin (GRIP 8.8) and the usual ones of a Node process. */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { counters, routeCounters, type Metrics } from '../core/metrics.ts';
+import type { PushpinNumbers } from '../session/statistics.ts';
 
 /** Where the gauges look when somebody asks. */
 export interface GaugeSources {
   readonly sessions: () => number;
   readonly channels: () => number;
   readonly subscriptions: () => number;
+  readonly pushpin: () => PushpinNumbers;
 }
 
 export interface MetricsText {
@@ -14,12 +16,13 @@ export interface MetricsText {
   readonly text: string;
 }
 
-/** A registry of its own each time, so several programs fit into one process. */
-export function createMetrics(sources: GaugeSources): Metrics & { text(): Promise<MetricsText> } {
+/** A registry of its own each time, so several programs fit into one process. `prefix` stands before the names of Pushpin. */
+export function createMetrics(sources: GaugeSources, prefix = ''): Metrics & { text(): Promise<MetricsText> } {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const byName = { ...makeCounters(registry, counters, []), ...makeCounters(registry, routeCounters, ['route']) };
   makeGauges(registry, sources);
+  makePushpin(registry, sources.pushpin, prefix);
   return {
     // A counter without labels costs some nanoseconds: no need to keep numbers of our own.
     count(name, by = 1, route?) {
@@ -47,7 +50,7 @@ const gaugeTexts = {
   sessions: 'Open sessions.',
   channels: 'Channels with subscribers.',
   subscriptions: 'Subscriptions of all sessions.',
-} as const satisfies Record<keyof GaugeSources, string>;
+} as const satisfies Record<keyof Omit<GaugeSources, 'pushpin'>, string>;
 
 function makeGauges(registry: Registry, sources: GaugeSources): void {
   makeGauge(registry, 'sessions', sources.sessions);
@@ -64,4 +67,27 @@ function makeGauge(registry: Registry, name: keyof typeof gaugeTexts, read: () =
       this.set(read());
     },
   });
+}
+
+/** Names, types and texts are those of Pushpin, so that its dashboards go on. */
+const pushpinMetrics = [
+  { name: 'request_received', of: 'requestReceived', type: Counter, help: 'Number of requests received' },
+  { name: 'connection_connected', of: 'connectionConnected', type: Gauge, help: 'Number of concurrent connections' },
+  { name: 'connection_minute', of: 'connectionMinute', type: Counter, help: 'Number of minutes clients have been connected' },
+  { name: 'message_received', of: 'messageReceived', type: Counter, help: 'Number of messages received by the publish API' },
+  { name: 'message_sent', of: 'messageSent', type: Counter, help: 'Number of messages sent to clients' },
+] as const satisfies readonly { readonly of: keyof PushpinNumbers; readonly [key: string]: unknown }[];
+
+function makePushpin(registry: Registry, read: () => PushpinNumbers, prefix: string): void {
+  for (const { name, of, type, help } of pushpinMetrics) {
+    const made: Counter | Gauge = new type({
+      name: `${prefix}${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        made.reset();
+        made.inc(read()[of]);
+      },
+    });
+  }
 }

@@ -53,7 +53,7 @@ export function publishHandler(parts: PublishParts): (request: IncomingMessage, 
     if (request.headers.expect !== undefined) response.writeContinue();
     readBody(request, (body) => {
       const run = (): MaybePromise<void> =>
-        answerWith(response, parts.log, () => publish(parts, body, publisherOf(request, admission.identity)), form);
+        answerWith(response, parts.log, () => publishBody(parts, body, publisherOf(request, admission.identity)), form);
       if (!turns.take(request.socket, run)) send(response, { ...overloaded, headers: ['Connection', 'close'] });
     });
   };
@@ -104,9 +104,16 @@ function publisherOf({ socket, rawHeaders }: IncomingMessage, identity: Identity
   return { identity, address: (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, ''), headers: rawHeaders };
 }
 
-/** Undefined when all was handed over. */
-function publish({ host, hooks, limits }: PublishParts, body: Buffer, publisher: Publisher): MaybePromise<Denial | undefined> {
-  const items = parsePublishBody(body, limits);
+function publishBody(parts: PublishParts, body: Buffer, publisher: Publisher): MaybePromise<Denial | undefined> {
+  return publish(parts, parsePublishBody(body, parts.limits), publisher);
+}
+
+/** Asks the policies, then hands all items to the host, or none. Undefined when all was handed over. */
+export function publish(
+  { host, hooks }: Pick<PublishParts, 'host' | 'hooks'>,
+  items: readonly Publication[],
+  publisher: Publisher,
+): MaybePromise<Denial | undefined> {
   const allowed = hooks.publish.length === 0 ? items : allowedItems(hooks, items, publisher);
   return isPromise(allowed) ? allowed.then((later) => handOver(host, later)) : handOver(host, allowed);
 }

@@ -36,7 +36,8 @@ export function controlServer(parts: ControlParts, { tls }: { readonly tls?: Con
   return server;
 }
 
-const serverOptions: ServerOptions = {
+/** Times and sizes of servers that are not for clients. */
+export const serverOptions: ServerOptions = {
   maxHeaderSize: headerBytes,
   headersTimeout: headersTimeoutMs,
   requestTimeout: requestTimeoutMs,

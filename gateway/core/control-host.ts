@@ -2,6 +2,7 @@
 import type { ChannelName, RouteId, SessionId } from './ids.ts';
 import type { MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
+import type { RouteCounts } from './route-statistics.ts';
 
 /** One open session, for lists: nothing secret. */
 export interface SessionInfo {
@@ -26,17 +27,46 @@ export interface ChannelInfo {
   readonly dropped?: number;
 }
 
+/** What was counted since the start, of the process or of one route (GRIP 8.8). */
+export interface StatisticsEntry extends RouteCounts {
+  /** Clients that are connected: sessions, and requests that are being answered. */
+  readonly connections: number;
+  /** The most at once, in this interval and the one before. */
+  readonly connectionsHighest: number;
+  readonly connectionMinutes: number;
+  readonly sessions: Readonly<Record<SessionInfo['transport'], number>>;
+}
+
+export interface StatisticsTotal extends StatisticsEntry {
+  /** Published items; they are of channels, not of routes. */
+  readonly received: number;
+  readonly channels: number;
+  readonly subscriptions: number;
+}
+
+export interface StatisticsReport {
+  /** ISO 8601. */
+  readonly since: string;
+  readonly durationMs: number;
+  readonly intervalSeconds: number;
+  readonly total: StatisticsTotal;
+  readonly routes: readonly (StatisticsEntry & { readonly route: RouteId })[];
+}
+
 export interface ControlHost {
   /** Hands the items to the bus, in order. */
   publish(items: readonly Publication[]): MaybePromise<void>;
   /** Makes the session ask its backend at once; false for an unknown id. */
   refresh(id: SessionId): boolean;
+  /** Makes all WebSockets of a channel ask. It is not published: nobody counts it, and other processes do not see it. */
+  refreshChannel(channel: ChannelName): void;
   /** Forgets all last ids and makes every held request ask its backend again. */
   recover(): void;
   has(id: SessionId): boolean;
   sessions(): Iterable<SessionInfo>;
   session(id: SessionId): SessionInfo | undefined;
   channels(): Iterable<ChannelInfo>;
+  statistics(): StatisticsReport;
   /** False while starting and while draining. */
   ready(): boolean;
 }

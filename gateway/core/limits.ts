@@ -42,6 +42,14 @@ export const limits = {
   publishItems: 10_000,
   /** Connections to the control API at once (GRIP: 128). */
   controlConnections: 128,
+  /** Levels of a tnetstring: a `body-patch` may have 100, in an item of a command. */
+  tnetstringDepth: 128,
+  /** Messages that a ZeroMQ socket keeps for each peer, as ZeroMQ itself does; then the peer has to wait, or drops its own. */
+  zeroMqWaiting: 1000,
+  /** Messages of a ZeroMQ socket that are taken before timers and other sockets get their turn. */
+  zeroMqBurst: 64,
+  /** Connections to the port for metrics at once: it has a reader or two. */
+  metricsConnections: 32,
   /** Sessions of this process; further handshakes get 503. */
   sessions: 50_000,
   /** Body of a reply with GRIP instructions, and of a request that may be made again (GRIP: 100000). */

@@ -9,6 +9,7 @@ export const counters = {
   exchanges_failed: 'Requests with events that failed.',
   exchange_retries: 'Requests with events that were sent again.',
   publications: 'Items that were published.',
+  publications_refused: 'Items that came over ZeroMQ and were not valid or not allowed: nobody could be told.',
   publications_dropped: 'Published items that came a second time, or out of order where no more could wait.',
   deliveries: 'Items handed to subscribers.',
   deliveries_dropped: 'Items a subscriber did not get: it read too slowly, or they did not fit its protocol.',

@@ -6,6 +6,7 @@ import type { ChannelName, RouteId } from './ids.ts';
 import type { RouteLimits } from './limits.ts';
 import type { RouteHooks } from './policy.ts';
 import type { FaultKind, Profile } from './profile.ts';
+import type { RouteStatistics } from './route-statistics.ts';
 import type { ClientRequest } from './session.ts';
 
 export type Transport = 'websocket' | 'http';
@@ -107,6 +108,8 @@ export interface Route {
   readonly idleMs: number;
   /** The shape of refusals and errors in debug mode tells more. */
   readonly debug: boolean;
+  /** Goes on counting through reloads, as long as there is a route of this id. */
+  readonly statistics: RouteStatistics;
 }
 
 /** GRIP as far as it is done here: a gateway in front does it itself. */

@@ -62,6 +62,34 @@ const UseSchema = Type.Object(
 
 const policyList = (description: string) => Type.Array(UseSchema, { default: [], description });
 
+const zeroMqSpec = (description: string) =>
+  Type.String({
+    pattern: '^(tcp://.+:[0-9]{1,5}|ipc://.+)$',
+    examples: ['tcp://127.0.0.1:5560', 'ipc:///run/foregate/in'],
+    description,
+  });
+
+const ZeroMqSchema = Type.Object(
+  {
+    pull: Type.Optional(zeroMqSpec('Takes items from PUSH sockets.')),
+    subscribe: Type.Array(zeroMqSpec('Where PUB sockets publish.'), {
+      default: [],
+      description: 'Takes items from PUB sockets, those of channels with subscribers.',
+    }),
+    connect: flag(false, '`subscribe` names publishers to connect to. `false`: publishers connect to Foregate there.'),
+    commands: Type.Optional(zeroMqSpec('Answers the commands of REQ sockets.')),
+    unprotected: flag(
+      false,
+      'Let other machines reach these sockets, which ask nobody who he is: needed for `tcp://` on anything but a loopback address.',
+    ),
+    optional: flag(false, 'Start without these sockets, and with a warning, if the package `zeromq` is not installed.'),
+  },
+  {
+    description:
+      'Sockets of ZeroMQ as Pushpin has them, for publishers that know no HTTP. They need the package `zeromq`: `npm install zeromq@6`. `auth` does not hold for them; `policies` do.',
+  },
+);
+
 const ControlSchema = Type.Object(
   {
     host: Type.String({
@@ -107,8 +135,34 @@ const ControlSchema = Type.Object(
       },
     ),
     policies: policyList('Rules for publishers, in order; see [policies](policies.md).'),
+    zeromq: Type.Optional(ZeroMqSchema),
   },
   { default: {}, description: 'The control API: publishing, health, metrics, sessions.' },
+);
+
+const MetricsSchema = Type.Object(
+  {
+    prefix: Type.String({
+      pattern: '^([A-Za-z_:][A-Za-z0-9_:]*)?$',
+      examples: ['pushpin_'],
+      default: '',
+      description: 'Put before the names that Pushpin has too, such as `request_received`; all others begin with `foregate_`.',
+    }),
+    port: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 65_535,
+        examples: [9090],
+        description:
+          'A port of their own, where any path answers and nobody is asked who he is; 0 takes any free one. Left out: none.',
+      }),
+    ),
+    host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address of that port.' }),
+  },
+  {
+    default: {},
+    description: 'What Prometheus reads: at `/metrics` of the control API, and at a port of its own if there is one.',
+  },
 );
 
 const TargetSchema = Type.Object(
@@ -448,6 +502,7 @@ export const SettingsSchema = Type.Object(
   {
     listen: Type.Array(ListenSchema, { minItems: 1, default: [{}], description: 'Ports for clients.' }),
     control: ControlSchema,
+    metrics: MetricsSchema,
     grip: Type.Object(
       {
         issuer: Type.String({ minLength: 1, default: 'foregate', description: 'The `iss` claim of `Grip-Sig`.' }),

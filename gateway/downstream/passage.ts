@@ -84,6 +84,8 @@ export class Passage {
   #copied: Buffer[] = [];
   #copiedBytes = 0;
   #isTaken = false;
+  /** Among the connections of its route. */
+  #counted = false;
 
   constructor(plain: PlainRequest, road: Road) {
     this.#plain = plain;
@@ -93,10 +95,12 @@ export class Passage {
   }
 
   start(): void {
-    const { request, response } = this.#plain;
+    const { request, response, route, session } = this.#plain;
     request.url = '/';
     request.headers = this.#framing.length === undefined ? {} : { 'content-length': this.#framing.length };
     response.once('close', () => this.#end());
+    this.#counted = !response.destroyed;
+    if (this.#counted) route.statistics.connections.opened(session.openedAt);
     if (hasBody(this.#framing)) request.once('end', () => this.#watchReply());
     this.#tryTarget();
   }
@@ -115,7 +119,7 @@ export class Passage {
       this.#fail('policy-failed');
       return;
     }
-    if (this.#grip !== undefined && hasBody(this.#framing)) this.#plain.request.on('data', (part: Buffer) => this.#copy(part));
+    if (hasBody(this.#framing)) this.#plain.request.on('data', (part: Buffer) => this.#passed(part));
     // Such as a switch of protocols that nobody asked for: the connection is gone without a reply or an error.
     upstream.once('close', () => {
       if (this.#upstream === upstream && !this.#reply && !this.#isAnswered()) this.#fail('downstream-lost');
@@ -135,6 +139,13 @@ export class Passage {
     }
     const head = { status: reply.statusCode ?? 0, reason: reply.statusMessage ?? '', headers: reply.rawHeaders, body: noBody };
     this.#decide(runHooks(route.hooks.response, session, { reply: head, steps: [] }), () => this.#relay(reply));
+  }
+
+  #passed(part: Buffer): void {
+    const { statistics } = this.#plain.route;
+    statistics.counts.clientContentBytesReceived += part.length;
+    statistics.counts.serverContentBytesSent += part.length;
+    if (this.#grip !== undefined) this.#copy(part);
   }
 
   #copy(part: Buffer): void {
@@ -241,7 +252,7 @@ export class Passage {
     for (const part of answerHeaders) headers.push(part);
     response.sendDate = false;
     response.writeHead(status, isHeaderValue(reply.statusMessage ?? '') ? reply.statusMessage : STATUS_CODES[status], headers);
-    pump(reply, response);
+    pump(reply, response, this.#plain.route.statistics.counts);
   }
 
   /** The hold answers the client; this request downstream is over with its reply. */
@@ -372,6 +383,8 @@ export class Passage {
   }
 
   #end(): void {
+    const { route, session } = this.#plain;
+    if (this.#counted) route.statistics.connections.closed(session.openedAt, this.#road.clock.now());
     this.#deadline?.cancel();
     this.#leave();
     if (this.#reply?.complete !== true) this.#upstream?.destroy();

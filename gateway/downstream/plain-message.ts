@@ -5,6 +5,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestDraft } from '../core/exchange.ts';
 import { fields, headerValues, isHopByHop, withoutHeaders } from '../core/headers.ts';
+import type { RouteCounts } from '../core/route-statistics.ts';
 import { cleanReplyHeaders } from './request-head.ts';
 
 /** A path that is not the end of a request line. */
@@ -51,10 +52,11 @@ function isLength(name: string): boolean {
 }
 
 /** Streams the body on; what has a length ends with its last byte, in one write with it. */
-export function pump(reply: IncomingMessage, response: ServerResponse): void {
+export function pump(reply: IncomingMessage, response: ServerResponse, counts: RouteCounts): void {
   let left = Number(reply.headers['content-length'] ?? NaN);
   const resume = (): void => void reply.resume();
   reply.on('data', (chunk: Buffer) => {
+    counts.serverContentBytesReceived += chunk.length;
     left -= chunk.length;
     if (left === 0) {
       response.end(chunk);

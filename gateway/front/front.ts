@@ -90,7 +90,9 @@ export class Front {
     if (goesInCircles(headers, arrivals)) return textReply(508, 'The request has been here before (CDN-Loop).', []);
     const router = this.#parts.router();
     const route = router.find({ host, path, transport, secure, routeId: namedRoute(headers, arrivals) });
-    return route ?? textReply(router.noRouteStatus, 'Route not found', []);
+    if (route === undefined) return textReply(router.noRouteStatus, 'Route not found', []);
+    route.statistics.counts.requestsReceived += 1;
+    return route;
   }
 
   #full(): Reply | undefined {

@@ -13,7 +13,7 @@ export type Sink = Pick<ClientSocket, 'unsentBytes' | 'writeFrames' | 'drained'>
 
 export interface BacklogHost extends SlowClient {
   /** What was published has been written to the client. */
-  published(): void;
+  published(items: number): void;
   /** It does not read, and the route says that this ends the session. */
   tooSlow(): void;
 }
@@ -150,7 +150,7 @@ export class Backlog {
 
   #give({ bytes, items, taken }: Waiting): void {
     if (bytes.length > 0) this.#sink.writeFrames(bytes);
-    if (items > 0) this.#host.published();
+    if (items > 0) this.#host.published(items);
     if (taken !== undefined) this.#sink.drained(taken);
   }
 

@@ -132,6 +132,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     if (this.#response.destroyed) this.#finish();
     try {
       const { instruct, body, rest } = await readGripReply(this.#first.head, this.#first.reply, this.route.channelPrefix);
+      this.route.statistics.counts.serverContentBytesReceived += body.length;
       if (this.#first.requestBody === undefined)
         throw new ForegateError('bad-request', 'Request too large to accept GRIP instruct.');
       await this.#take(instruct, body, rest);
@@ -147,7 +148,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     if (writer === undefined || this.#over) return true;
     if (this.#backlog === undefined && !isSlow(writer.unsentBytes, frames.length, this.route)) {
       writer.writeFrames(frames);
-      this.published();
+      this.published(items);
     } else {
       this.#backlog ??= new Backlog(this, writer, this.#parts);
       if (!this.#backlog.publish(frames, items, channel, follows)) return false;
@@ -186,7 +187,8 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     return (this.#writer?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
   }
 
-  published(): void {
+  published(items: number): void {
+    this.route.statistics.counts.sent += items;
     this.activeAt = this.#parts.clock.now();
     this.#keepAlive.sent();
   }
@@ -279,7 +281,9 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
   async #streamRest(rest: IncomingMessage, writer: StreamWriter): Promise<void> {
     for await (const part of rest) {
       if (this.#over) return;
-      this.#writeBody(writer, Buffer.from(part));
+      const content = Buffer.from(part);
+      this.route.statistics.counts.serverContentBytesReceived += content.length;
+      this.#writeBody(writer, content);
       await writer.room();
     }
   }
@@ -394,6 +398,9 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     try {
       this.#answer(responseOf(publication, this.#instruct));
       this.#parts.metrics.count('messages_sent');
+      const { counts } = this.route.statistics;
+      counts.sent += 1;
+      counts.httpResponseSent += 1;
     } catch (thrown) {
       this.#fail(toForegateError(thrown));
     }

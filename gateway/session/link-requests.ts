@@ -55,16 +55,20 @@ export class LinkRequests {
   }
 
   /** One request, in its turn. @throws ForegateError as the downstream does */
-  fetch(origin: string | undefined, make: () => RequestDraft): Promise<Reply> {
-    return this.#parts.links.fetch({
+  async fetch(origin: string | undefined, make: () => RequestDraft): Promise<Reply> {
+    const { counts } = this.#caller.route.statistics;
+    const reply = await this.#parts.links.fetch({
       ...this.#where(origin),
       draft: () => {
         if (!this.#caller.live) throw new ForegateError('shutting-down', 'The client has left.');
         const draft = make();
         if (header(draft.headers, 'grip-last') !== undefined) this.#caller.hold();
+        counts.serverContentBytesSent += draft.body?.length ?? 0;
         return this.#signed(draft);
       },
     });
+    counts.serverContentBytesReceived += reply.body.length;
+    return reply;
   }
 
   /** Calls a link by POST, whether or not the client is there. @throws ForegateError as the downstream does */

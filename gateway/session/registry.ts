@@ -10,6 +10,7 @@ import type { Denial } from '../core/session.ts';
 export interface Registered {
   readonly id: SessionId;
   readonly route: Route;
+  readonly transport: SessionInfo['transport'];
   /** Milliseconds since 1970 when anything was last heard or said. */
   readonly activeAt: number;
   /** The client is there. */

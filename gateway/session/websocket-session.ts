@@ -5,7 +5,7 @@
 import type { ClientSocket } from '../core/client-socket.ts';
 import type { SessionInfo } from '../core/control-host.ts';
 import { errors, type ForegateError } from '../core/errors.ts';
-import type { ClientEvent, Close, Message } from '../core/event.ts';
+import { isMessage, type ClientEvent, type Close, type Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
 import { isChannelName, newSessionId, type ChannelName } from '../core/ids.ts';
 import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
@@ -81,6 +81,7 @@ export class WebSocketSession
     this.openedAt = parts.clock.now();
     this.activeAt = this.openedAt;
     [this.target] = route.targets;
+    route.statistics.connections.opened(this.openedAt);
     this.head = { path: request.path, headers: [] };
   }
 
@@ -170,6 +171,9 @@ export class WebSocketSession
     if (!this.#closing.open || this.#closing.detached) return;
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_received');
+    const { counts } = this.route.statistics;
+    counts.clientMessagesReceived += 1;
+    counts.clientContentBytesReceived += message.data.length;
     if (message.kind === 'ping' && this.route.pings === 'answer') {
       this.#answer({ kind: 'pong', data: message.data });
       return;
@@ -197,6 +201,7 @@ export class WebSocketSession
   // The intake's host: events go upstream in order.
 
   forward(event: ClientEvent): void {
+    if (isMessage(event)) this.#countForwarded(event);
     this.upstream?.push(event);
   }
 
@@ -249,6 +254,7 @@ export class WebSocketSession
   }
 
   apply(steps: readonly Step[]): MaybePromise<void> {
+    this.#countReceived(steps);
     return applySteps(this, steps);
   }
 
@@ -306,6 +312,7 @@ export class WebSocketSession
     if (!this.#closing.live) return;
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
+    this.route.statistics.counts.clientMessagesSent += messages.length;
     if (this.#backlog?.waits === true) this.#backlog.keep(encodeFrames(messages));
     else this.socket?.sendMessages(messages);
     this.#instructed?.sent();
@@ -354,7 +361,7 @@ export class WebSocketSession
     if (socket === undefined || !this.#closing.open) return true;
     if (this.#backlog === undefined && !isSlow(socket.unsentBytes, frames.length, this.route)) {
       socket.writeFrames(frames);
-      this.published();
+      this.published(items);
       return true;
     }
     this.#backlog ??= new Backlog(this, socket, this.#parts);
@@ -376,8 +383,11 @@ export class WebSocketSession
     return (this.socket?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
   }
 
-  published(): void {
+  published(items: number): void {
     this.activeAt = this.#parts.clock.now();
+    const { counts } = this.route.statistics;
+    counts.sent += items;
+    counts.clientMessagesSent += items;
     this.#instructed?.sent();
   }
 
@@ -411,6 +421,7 @@ export class WebSocketSession
 
   left(): void {
     this.#backlog?.end();
+    this.route.statistics.connections.closed(this.openedAt, this.#parts.clock.now());
     for (const end of this.route.hooks.disconnect) end(this);
   }
 
@@ -471,6 +482,21 @@ export class WebSocketSession
   #leave(channel: ChannelName): void {
     this.#parts.hub.leave(this, channel);
     this.#recovery?.leave(channel);
+  }
+
+  #countForwarded({ data }: Message): void {
+    const { counts } = this.route.statistics;
+    counts.serverMessagesSent += 1;
+    counts.serverContentBytesSent += data.length;
+  }
+
+  #countReceived(steps: readonly Step[]): void {
+    const { counts } = this.route.statistics;
+    for (const step of steps) {
+      if (!isMessage(step)) continue;
+      counts.serverMessagesReceived += 1;
+      counts.serverContentBytesReceived += step.data.length;
+    }
   }
 
   /** Most verdicts are there at once; then no order has to be kept. */

@@ -69,10 +69,12 @@ function numberOfText(text: string): number {
 }
 
 /**
- * Bytes written as base64, in the one form of RFC 4648 section 4: nothing is skipped and nothing is guessed.
+ * Bytes written as base64, in the one form of RFC 4648 section 4: nothing is skipped and nothing is guessed. An encoding that has
+ * bytes of its own (tnetstring) gives them as they are.
  * @throws ForegateError `bad-request`
  */
 export function base64Member(owner: string, object: JsonObject, name: string): Buffer | undefined {
+  if (Buffer.isBuffer(object[name])) return object[name];
   const text = stringMember(owner, object, name);
   if (text === undefined) return undefined;
   const bytes = Buffer.from(text, 'base64');

@@ -109,6 +109,7 @@ function bodyOf(owner: string, format: JsonObject): (ResponseFormat & { action: 
 }
 
 function textMember(owner: string, format: JsonObject, name: string): Buffer | undefined {
+  if (Buffer.isBuffer(format[name])) return format[name];
   const text = stringMember(owner, format, name);
   return text === undefined ? undefined : Buffer.from(text);
 }

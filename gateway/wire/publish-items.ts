@@ -55,7 +55,8 @@ export function parsePublishItem(item: unknown): Publication {
 type PublicationDraft = { -readonly [Member in keyof Publication]: Publication[Member] };
 type FormatsDraft = { -readonly [Format in keyof Publication['formats']]: Publication['formats'][Format] };
 
-function parseJson(body: Buffer): unknown {
+/** @throws ForegateError `bad-request` */
+export function parseJson(body: Buffer): unknown {
   // Decoding would put replacement characters in place of bytes that are no UTF-8.
   if (!isUtf8(body)) throw notJson();
   try {

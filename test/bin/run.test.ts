@@ -91,6 +91,47 @@ describe("foregate run with Pushpin's files", () => {
   });
 });
 
+describe('foregate run with ZeroMQ', () => {
+  /** As if the package were not installed. */
+  const without = `--import=data:text/javascript,${encodeURIComponent(`
+    import { registerHooks } from 'node:module';
+    registerHooks({
+      resolve: (name, context, next) => {
+        if (name === 'zeromq') throw new Error('Cannot find package zeromq');
+        return next(name, context);
+      },
+    });`)}`;
+  const terms = () => ({ cwd: folder, env: { NODE_OPTIONS: without } });
+  const writeControl = (zeromq: string): Promise<void> =>
+    writeFile(
+      join(folder, 'foregate.yaml'),
+      `listen: [{ host: 127.0.0.1 }]\ncontrol: { port: 0, zeromq: { pull: "ipc://${folder}/in"${zeromq} } }\nroutes: [{ id: a, target: "${target}" }]\n`,
+    );
+
+  it('ends with 1 and what to install where the package is missing', async () => {
+    await writeControl('');
+    const { code, stderr } = await foregate(['run', '--port', '0'], terms());
+    equal(code, 1);
+    match(stderr, /control\.zeromq needs the package zeromq.*npm install zeromq@6/);
+  });
+
+  it('starts without it, and with a warning, where it is optional', async () => {
+    await writeControl(', optional: true');
+    started = startForegate(['run', '--port', '0'], terms());
+    const [, url = ''] = await outputOf(started, /"for":"clients","address":"([^"]+)"/);
+    await outputOf(started, /"level":"warn".*"event":"zeromq\.missing"/);
+    equal(await statusOf(`${url}/a`), 200);
+  });
+
+  it('says where it listens', async () => {
+    await writeControl('');
+    started = startForegate(['run', '--port', '0'], { cwd: folder });
+    await outputOf(started, /"for":"zeromq","address":"ipc:/);
+    process.kill(started.pid, 'SIGTERM');
+    equal(await started.ended, 0);
+  });
+});
+
 describe('foregate run', () => {
   it('logs where it listens, one line of JSON each, and serves there', async () => {
     await write('a');

@@ -43,6 +43,7 @@ const calls: readonly Call[] = [
   { method: 'get', path: '/health/live', status: 200 },
   { method: 'get', path: '/health/ready', status: 200 },
   { method: 'get', path: '/metrics', status: 200 },
+  { method: 'get', path: '/stats', status: 200 },
   { method: 'get', path: '/openapi.json', status: 200 },
   { method: 'get', path: '/', status: 200 },
 ];

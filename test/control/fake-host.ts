@@ -3,19 +3,21 @@ import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createControl, type ControlParts } from '../../gateway/control/app.ts';
-import type { ChannelInfo, ControlHost, SessionInfo } from '../../gateway/core/control-host.ts';
-import { channelName, routeId, sessionId, type SessionId } from '../../gateway/core/ids.ts';
+import type { ChannelInfo, ControlHost, SessionInfo, StatisticsReport } from '../../gateway/core/control-host.ts';
+import { channelName, routeId, sessionId, type ChannelName, type SessionId } from '../../gateway/core/ids.ts';
 import { limits } from '../../gateway/core/limits.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noHooks } from '../../gateway/core/policy.ts';
 import type { MaybePromise } from '../../gateway/core/promise.ts';
 import type { Publication } from '../../gateway/core/publication.ts';
+import { Statistics } from '../../gateway/session/statistics.ts';
 
 export class FakeHost implements ControlHost {
   readonly published: Publication[] = [];
   readonly refreshed: SessionId[] = [];
   recovered = 0;
   readonly #sessions = new Map<SessionId, SessionInfo>();
+  readonly #statistics = new Statistics({ now: () => 0, sessions: () => [], channels: () => 0, subscriptions: () => 0 });
   draining = false;
   /** What the bus does with a hand-over: nothing, unless a test wants it slow or broken. */
   bus: () => MaybePromise<void> = () => {};
@@ -46,6 +48,10 @@ export class FakeHost implements ControlHost {
     return true;
   }
 
+  refreshChannel(channel: ChannelName): void {
+    for (const { id, channels } of this.sessions()) if (channels.includes(channel)) this.refresh(id);
+  }
+
   recover(): void {
     this.recovered += 1;
   }
@@ -67,6 +73,13 @@ export class FakeHost implements ControlHost {
     for (const channel of names) {
       yield { channel, subscribers: [...this.#sessions.values()].filter((session) => session.channels.includes(channel)).length };
     }
+  }
+
+  /** Of one route that has seen nobody. */
+  statistics(): StatisticsReport {
+    this.#statistics.keep([routeId('chat')]);
+    this.#statistics.of(routeId('chat'));
+    return this.#statistics.report();
   }
 
   ready(): boolean {

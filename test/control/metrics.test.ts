@@ -3,7 +3,14 @@ import { createMetrics } from '../../gateway/control/metrics.ts';
 import { counters } from '../../gateway/core/metrics.ts';
 
 describe('metrics', () => {
-  const sources = { sessions: () => 3, channels: () => 2, subscriptions: () => 5 };
+  const pushpin = () => ({
+    requestReceived: 7,
+    connectionConnected: 4,
+    connectionMinute: 9,
+    messageReceived: 8,
+    messageSent: 21,
+  });
+  const sources = { sessions: () => 3, channels: () => 2, subscriptions: () => 5, pushpin };
 
   it('has every counter of the table, at 0', async () => {
     const { text } = await createMetrics(sources).text();
@@ -31,6 +38,32 @@ describe('metrics', () => {
     assert.match(text, /^foregate_sessions 7$/m);
     assert.match(text, /^foregate_channels 2$/m);
     assert.match(text, /^foregate_subscriptions 5$/m);
+  });
+
+  it('has the metrics of Pushpin under the same names, with the same types and texts', async () => {
+    const { text } = await createMetrics(sources).text();
+    for (const lines of [
+      '# HELP request_received Number of requests received\n# TYPE request_received counter\nrequest_received 7\n',
+      '# HELP connection_connected Number of concurrent connections\n# TYPE connection_connected gauge\nconnection_connected 4\n',
+      '# HELP connection_minute Number of minutes clients have been connected\n# TYPE connection_minute counter\nconnection_minute 9\n',
+      '# HELP message_received Number of messages received by the publish API\n# TYPE message_received counter\nmessage_received 8\n',
+      '# HELP message_sent Number of messages sent to clients\n# TYPE message_sent counter\nmessage_sent 21\n',
+    ])
+      assert.ok(text.includes(lines), lines);
+  });
+
+  it('puts the prefix before those names and no others', async () => {
+    const { text } = await createMetrics(sources, 'pushpin_').text();
+    assert.match(text, /^# TYPE pushpin_request_received counter\npushpin_request_received 7$/m);
+    assert.match(text, /^pushpin_message_sent 21$/m);
+    assert.doesNotMatch(text, /^message_sent /m);
+    assert.match(text, /^foregate_sessions 3$/m);
+  });
+
+  it('gives the same numbers to everybody who asks', async () => {
+    const metrics = createMetrics(sources);
+    await metrics.text();
+    assert.match((await metrics.text()).text, /^request_received 7$/m);
   });
 
   it('brings the usual metrics of a process, and its media type', async () => {

@@ -5,6 +5,7 @@ import { limits } from '../../gateway/core/limits.ts';
 import { fields, type HeaderList } from '../../gateway/core/headers.ts';
 import type { Profile } from '../../gateway/core/profile.ts';
 import type { Route, Target } from '../../gateway/core/route.ts';
+import { newRouteStatistics } from '../../gateway/core/route-statistics.ts';
 import { noMetadata, type ClientRequest, type SessionView } from '../../gateway/core/session.ts';
 
 export const plainProfile: Profile = {
@@ -58,6 +59,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     reload: 'keep',
     idleMs: 60_000,
     debug: false,
+    statistics: newRouteStatistics(0),
     ...changes,
   };
 }

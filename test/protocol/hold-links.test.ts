@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { ForegateError } from '../../gateway/core/errors.ts';
 import { silentLog } from '../../gateway/core/log.ts';
+import { newRouteStatistics } from '../../gateway/core/route-statistics.ts';
 import { HoldRequests } from '../../gateway/session/hold-requests.ts';
 import type { HoldParts } from '../../gateway/session/parts.ts';
 import { ManualClock } from '../../gateway/testing/index.ts';
@@ -371,7 +372,7 @@ function requestsOn(clock: ManualClock, tried: () => void): HoldRequests {
   const caller = {
     live: true,
     id: 's',
-    route: { channelPrefix: '' },
+    route: { channelPrefix: '', statistics: newRouteStatistics(0) },
     view: { request: { secure: false, headers: [], path: '/' } },
   };
   const first = { draft: { method: 'GET', path: '/', headers: ['Host', 'x'], body: undefined } };

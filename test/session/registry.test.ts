@@ -24,6 +24,7 @@ function add(changes: Partial<Registered> = {}): Registered & { readonly ended: 
     route: testRoute({ idleMs: 500 }),
     activeAt: 0,
     live: true,
+    transport: 'websocket' as const,
     ended,
     info,
     ask: () => undefined,

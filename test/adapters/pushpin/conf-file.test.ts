@@ -174,7 +174,7 @@ describe('pushpin.conf', () => {
     const asked: string[] = [];
     const { conf, findings } = read('[global]\nlibdir=/lib\ninclude={libdir}/base.conf\n[proxy]\ndebug=true', (path) => {
       asked.push(path);
-      return '[proxy]\ndebug=false\nsig_iss=base\nzurl_out_specs=ipc://x\n[handler]\ncommand_spec=tcp://x';
+      return '[proxy]\ndebug=false\nsig_iss=base\nzurl_out_specs=ipc://x\n[handler]\nstate_spec=tcp://x';
     });
     assert.deepEqual(asked, ['/lib/base.conf']);
     assert.deepEqual([conf.debug, conf.sigIss], [true, 'base']);
@@ -182,7 +182,7 @@ describe('pushpin.conf', () => {
       findings.filter(({ file }) => file === '/lib/base.conf').map(({ line, option, verdict }) => [line, option, verdict]),
       [
         [3, 'proxy/sig_iss', 'honoured'],
-        [6, 'handler/command_spec', 'refused'],
+        [6, 'handler/state_spec', 'refused'],
       ],
     );
   });
@@ -225,4 +225,10 @@ const defaults: PushpinConf = {
   connectionSubscriptionMax: 20,
   subscriptionLingerSeconds: 60,
   updateOnFirstSubscription: true,
+  pushInSpec: [],
+  pushInSubSpecs: [],
+  pushInSubConnect: false,
+  commandSpec: [],
+  proxyMetrics: { address: undefined, prefix: '' },
+  handlerMetrics: { address: undefined, prefix: '' },
 };

@@ -96,6 +96,64 @@ describe('a Pushpin configuration', () => {
     );
   });
 
+  it("shows metrics at the handler's port, or else at the proxy's", () => {
+    const both = imported(
+      '[proxy]\nprometheus_port=127.0.0.1:9101\nprometheus_prefix=p_\n[handler]\nprometheus_port=10.0.0.1:9102',
+      '* 127.0.0.1:80',
+    );
+    assert.deepEqual(both.settings['metrics'], { port: 9102, host: '10.0.0.1' });
+    const told = both.findings.filter(({ option }) => option.includes('prometheus')).map(({ line, verdict }) => [line, verdict]);
+    assert.deepEqual(told, [
+      [2, 'refused'],
+      [3, 'honoured'],
+      [5, 'honoured'],
+    ]);
+    const one = imported('[proxy]\nprometheus_port=127.0.0.1:9101\nprometheus_prefix=p_', '* 127.0.0.1:80');
+    assert.deepEqual(one.settings['metrics'], { prefix: 'p_', port: 9101, host: '127.0.0.1' });
+  });
+
+  it('keeps the sockets of ZeroMQ that it names, with the offset, and makes the package optional', () => {
+    const { settings, findings } = imported(
+      '[global]\nport_offset=10\n[handler]\npush_in_spec=tcp://127.0.0.1:5560\npush_in_sub_specs=tcp://10.0.0.1:5562,ipc://{rundir}/x\npush_in_sub_connect=true\ncommand_spec=tcp://127.0.0.1:5563',
+      '* 127.0.0.1:80',
+    );
+    assert.deepEqual((settings['control'] as Record<string, unknown>)['zeromq'], {
+      pull: 'tcp://127.0.0.1:5570',
+      subscribe: ['tcp://10.0.0.1:5572', 'ipc://run/x'],
+      connect: true,
+      commands: 'tcp://127.0.0.1:5573',
+      optional: true,
+    });
+    assert.ok(!findings.some(({ verdict, line }) => verdict === 'refused' && line > 0));
+  });
+
+  it('has no sockets of ZeroMQ where the file names none, as Pushpin has none then', () => {
+    const { settings } = imported('[handler]\npush_in_spec=\npush_in_sub_connect=true', '* 127.0.0.1:80');
+    assert.deepEqual(settings['control'], { host: '127.0.0.1', port: 5561 });
+  });
+
+  it('leaves out sockets of ZeroMQ that others could reach, or that are none', () => {
+    const { settings, findings } = imported(
+      '[handler]\npush_in_spec=tcp://*:5560\npush_in_sub_specs=inproc://x,tcp://127.0.0.1:5562\ncommand_spec=tcp://0.0.0.0:5563',
+      '* 127.0.0.1:80',
+    );
+    assert.deepEqual((settings['control'] as Record<string, unknown>)['zeromq'], {
+      subscribe: ['tcp://127.0.0.1:5562'],
+      optional: true,
+    });
+    const refused = findings.filter(({ verdict, line }) => verdict === 'refused' && line > 0);
+    assert.deepEqual(
+      refused.map(({ option }) => option),
+      ['handler/push_in_spec', 'handler/push_in_sub_specs', 'handler/command_spec'],
+    );
+  });
+
+  it('leaves out a prefix that Prometheus would not take', () => {
+    const { settings, findings } = imported('[handler]\nprometheus_port=127.0.0.1:9101\nprometheus_prefix=my-', '* 127.0.0.1:80');
+    assert.deepEqual(settings['metrics'], { port: 9101, host: '127.0.0.1' });
+    assert.ok(findings.some(({ option, verdict }) => option === 'handler/prometheus_prefix' && verdict === 'refused'));
+  });
+
   it('keeps ids of its own before those that are made up', () => {
     const { settings } = imported('', '* 127.0.0.1:80\na.example,id=main 127.0.0.1:80\nb.example,id=main-2 127.0.0.1:80');
     const routes = settings['routes'] as readonly { readonly id: string }[];
