@@ -22,7 +22,7 @@ export function errorReply(code: ErrorCode, detail: string | undefined): Reply {
 
 export function textReply(status: number, text: string, headers: HeaderList): Reply {
   const body = Buffer.from(`${text}\n`);
-  return { status, reason: STATUS_CODES[status] ?? '', headers: ['Content-Type', 'text/plain; charset=utf-8', ...headers], body };
+  return { status, reason: STATUS_CODES[status] ?? '', headers: ['Content-Type', 'text/plain', ...headers], body };
 }
 
 /** Writes a whole reply in place of the 101; the connection ends with it. */
