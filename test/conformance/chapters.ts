@@ -1,0 +1,5 @@
+/** All chapters, in the order of the protocol. */
+import type { Chapter } from './case.ts';
+import { holds } from './chapter-4-holds.ts';
+
+export const chapters: readonly Chapter[] = [holds];
