@@ -1,5 +1,6 @@
 /** All chapters, in the order of the protocol. */
 import type { Chapter } from './case.ts';
+import { websocketOverHttp } from './chapter-2-websocket-over-http.ts';
 import { holds } from './chapter-4-holds.ts';
 
-export const chapters: readonly Chapter[] = [holds];
+export const chapters: readonly Chapter[] = [websocketOverHttp, holds];

@@ -33,6 +33,8 @@ export interface Answer extends ResponseHead {
 export class HttpClient {
   readonly raw: RawSocket;
   #chunked = false;
+  /** What the length still promises; undefined without one. */
+  #left: number | undefined;
   /** What is decoded and not taken yet. */
   #text = '';
   #done = false;
@@ -48,15 +50,17 @@ export class HttpClient {
   async head(ms = waitMs): Promise<ResponseHead> {
     const head = await this.raw.takeHead(ms);
     this.#chunked = head.headers.get('transfer-encoding') === 'chunked';
+    const length = head.headers.get('content-length');
+    this.#left = length === undefined ? undefined : Number(length);
     this.#text = '';
-    this.#done = false;
+    this.#done = hasNoBody(head.status);
     return head;
   }
 
   /** The whole answer, to its end. */
   async answer(ms = waitMs): Promise<Answer> {
     const head = await this.head(ms);
-    return { ...head, body: await this.#body(head, ms) };
+    return { ...head, body: await this.rest(ms) };
   }
 
   /** Takes exactly this text from a streamed answer, however it was cut. */
@@ -87,15 +91,8 @@ export class HttpClient {
     return this.#done;
   }
 
-  async #body({ status, headers }: ResponseHead, ms: number): Promise<string> {
-    const length = headers.get('content-length');
-    if (this.#chunked) return this.rest(ms);
-    if (status === 204 || status === 304) return '';
-    if (length !== undefined) return (await this.raw.take(Number(length), ms)).toString('latin1');
-    return this.rest(ms);
-  }
-
   async #more(ms: number): Promise<void> {
+    if (this.#left !== undefined) return this.#sized(this.#left, ms);
     if (!this.#chunked) return this.#untilEnd(ms);
     const size = Number.parseInt((await this.raw.takeUntil('\r\n', ms)).toString('latin1'), 16);
     this.#text += (await this.raw.take(size, ms)).toString('latin1');
@@ -103,15 +100,27 @@ export class HttpClient {
     this.#done = size === 0;
   }
 
-  /** Without chunks a body ends with the connection. */
+  async #sized(left: number, ms: number): Promise<void> {
+    if (left > 0) this.#text += (await this.raw.take(left, ms)).toString('latin1');
+    this.#left = 0;
+    this.#done = true;
+  }
+
+  /** With neither length nor chunks a body ends with the connection. */
   async #untilEnd(ms: number): Promise<void> {
     try {
-      this.#text += (await this.raw.take(1, ms)).toString('latin1');
+      const first = await this.raw.take(1, ms);
+      const others = await this.raw.take(this.raw.received.length, ms);
+      this.#text += Buffer.concat([first, others]).toString('latin1');
     } catch (error) {
       if (!this.raw.ended) throw error;
       this.#done = true;
     }
   }
+}
+
+function hasNoBody(status: number): boolean {
+  return status === 204 || status === 304;
 }
 
 const names = new Map<number, string>([

@@ -192,7 +192,12 @@ export class Stage {
       await this.publish({ channel, ...allFormats(`probe ${count};`) });
       text = (await Promise.race([first, after(100)])) ?? undefined;
     } while (text === undefined);
-    while (!text.endsWith(`probe ${count};`)) text = await got();
+    while (!text.endsWith(`probe ${count};`)) {
+      const more = await got();
+      assert.match(more, /\S/, `it ended after ${text}`);
+      assert.notEqual(more, 'DROPPED');
+      text += more;
+    }
   }
 
   close(): void {
