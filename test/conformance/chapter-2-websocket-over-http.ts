@@ -721,7 +721,7 @@ const metadata: Case[] = [
     id: '2.6-meta',
     rule: 'Set-Meta is sent back as Meta in every later request, replaced by a new value, deleted by an empty one',
     run: async (stage) => {
-      const replies = [
+      const answers = [
         events('OPEN\r\n', { 'Set-Meta-User': '1', 'set-meta-b': 'x' }),
         events('', { 'SET-META-USER': '2' }),
         events('', { 'Set-Meta-User': '' }),
@@ -1156,19 +1156,21 @@ const relayed: Case[] = [
       assert.equal(await got, 'BINARY \xff');
       backend.send('down');
       backend.send(Buffer.from([1]));
-      backend.ping('q');
-      assert.deepEqual([await client.next(), await client.next(), await client.next()], ['TEXT down', 'BINARY \x01', 'PING q']);
+      backend.ping();
+      assert.deepEqual([await client.next(), await client.next(), await client.next()], ['TEXT down', 'BINARY \x01', 'PING']);
     },
   },
   {
-    id: '2.13-client-ping',
-    rule: 'a ping of the client on its way to a WebSocket backend',
+    id: '2.13-ping-content',
+    rule: 'a ping between the client and a WebSocket backend',
     differs: { foregate: 'keeps its content', pushpin: 'loses its content (1.36)', reason: 'a PONG has to repeat it (RFC 6455)' },
     run: async (stage) => {
       const { client, backend } = await relay(stage);
       const ping = once(backend, 'ping', { signal: AbortSignal.timeout(10_000) });
       client.ping('p');
       assert.equal(String((await ping)[0]), stage.pick({ foregate: 'p', pushpin: '' }));
+      backend.ping('q');
+      assert.equal(await client.next(), stage.pick({ foregate: 'PING q', pushpin: 'PING' }));
     },
   },
   {
