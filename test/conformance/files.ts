@@ -18,21 +18,46 @@ export interface Files {
 
 export const signature = { issuer: 'conformance', key: 'the key of the suite' };
 
-/** One line for each host or path that a case needs; everything else goes by the first. */
+/** Lines for the hosts that cases use; everything else goes by the first. Where it matters, `X-Route` tells which was chosen. */
 function routes({ backend, closed }: Ports): string[] {
   const target = `127.0.0.1:${backend}`;
+  const socketTarget = `${target},over_http`;
+  const closedTarget = `127.0.0.1:${closed},over_http`;
   return [
-    `* ${target},over_http`,
-    `debug.example,debug ${target},over_http`,
-    `prefix.example,prefix=pre- ${target},over_http`,
-    `one-event.example ${target},over_http,one_event`,
-    `sub.example ${target},over_http,sub=implicit`,
+    `* ${socketTarget}`,
+    `debug.example,debug ${socketTarget}`,
+    `prefix.example,prefix=pre- ${socketTarget}`,
+    `one-event.example ${socketTarget},one_event`,
+    `sub.example ${socketTarget},sub=implicit`,
+    `sub-hold.example ${socketTarget},sub=implicit-of-hold`,
     `plain.example ${target}`,
-    `no-grip.example,no_grip ${target},over_http`,
-  ].concat([
-    `closed.example 127.0.0.1:${closed},over_http`,
-    `failover.example 127.0.0.1:${closed},over_http ${target},over_http`,
-  ]);
+    `no-grip.example,no_grip ${socketTarget}`,
+    `closed.example ${closedTarget}`,
+    `failover.example ${closedTarget} ${socketTarget}`,
+    `two.example ${socketTarget} ${socketTarget}`,
+    `routes.example,header=X-Route:host ${socketTarget}`,
+    `paths.example,path_beg=/a,header=X-Route:a ${socketTarget}`,
+    `paths.example,path_beg=/ab,header=X-Route:ab ${socketTarget}`,
+    `proto.example,header=X-Route:any ${socketTarget}`,
+    `proto.example,proto=ws,header=X-Route:ws ${socketTarget}`,
+    `proto.example,path_beg=/long/path,header=X-Route:long ${socketTarget}`,
+    `tls.example,ssl=yes,header=X-Route:yes ${socketTarget}`,
+    `tls.example,ssl=no,header=X-Route:no ${socketTarget}`,
+    `twice.example,header=X-Route:first ${socketTarget}`,
+    `twice.example,header=X-Route:second ${socketTarget}`,
+    'bad.example',
+    'bad.example localhost:port',
+    `after-bad.example,header=X-Route:loaded ${socketTarget}`,
+    `quoted.example,header="X-Route:a, b # c" ${socketTarget} # a comment`,
+    `headers.example,header=X-Set:route,header=X-Gone: ${socketTarget}`,
+    `as-host.example,as_host=other.example ${socketTarget}`,
+    `target-host.example,as_host=other.example ${socketTarget},host=target.example`,
+    `rewritten.example,path_beg=/cut,path_rem=4 ${socketTarget}`,
+    `rewritten.example,path_beg=/old,replace_beg=/new ${socketTarget}`,
+    `signed.example,sig_iss=of-the-route,sig_key=another ${socketTarget}`,
+    `by-id.example,id=by-id,header=X-Route:by-id ${socketTarget}`,
+    'test.example test',
+  ];
 }
 
 /** Writes `pushpin.conf` and `routes` into a new folder. */

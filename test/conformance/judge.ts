@@ -1,6 +1,7 @@
 /** Runs cases against one gateway, many at a time, and says of each whether the outcome is the expected one. */
 import type { Backend } from './backend.ts';
 import type { Case } from './case.ts';
+import { stream } from './replies.ts';
 import { Stage } from './stage.ts';
 import type { Gateway, Kind } from './target.ts';
 
@@ -20,10 +21,11 @@ const caseMsMax = 60_000;
 export function judge(cases: readonly Case[], gateway: Gateway, backend: Backend): ReadonlyMap<string, Promise<Result>> {
   const places = new Places(atATime);
   const results = new Map<string, Promise<Result>>();
+  const warm = warmUp(gateway, backend);
   const together = cases.filter((one) => !one.alone);
   for (const one of together) {
     const run = (): Promise<Result> => judgeOne(one, gateway, backend);
-    results.set(one.id, one.slow ? run() : places.take(run));
+    results.set(one.id, one.slow ? warm.then(run) : warm.then(() => places.take(run)));
   }
   let before: Promise<unknown> = Promise.all(results.values());
   for (const one of cases.filter(({ alone }) => alone)) {
@@ -32,6 +34,21 @@ export function judge(cases: readonly Case[], gateway: Gateway, backend: Backend
     before = result;
   }
   return results;
+}
+
+/** Pushpin's processes find each other only after their ports are open: until then its answers are lost. */
+async function warmUp(gateway: Gateway, backend: Backend): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    const stage = new Stage(`warm-up-${tries}`, gateway, backend);
+    try {
+      stage.answer(stream(stage.channel));
+      return void (await (await stage.send()).head(1000));
+    } catch (error) {
+      if (tries === 10) throw error;
+    } finally {
+      stage.close();
+    }
+  }
 }
 
 export function isExpected({ outcome }: Result): boolean {

@@ -145,10 +145,16 @@ export class Stage {
     return new SocketClient(client.raw, head);
   }
 
-  /** Sends bytes to the control API and takes the answer. */
-  async control(bytes: string | Buffer, ms = waitMs): Promise<ControlAnswer> {
+  /** A connection to the control API that has sent nothing. */
+  async connectControl(): Promise<RawSocket> {
     const raw = await RawSocket.connect(this.gateway.controlPort, this.gateway.controlHost);
     this.#opened.push(raw);
+    return raw;
+  }
+
+  /** Sends bytes to the control API and takes the answer. */
+  async control(bytes: string | Buffer, ms = waitMs): Promise<ControlAnswer> {
+    const raw = await this.connectControl();
     raw.send(bytes);
     return new HttpClient(raw).answer(ms);
   }
