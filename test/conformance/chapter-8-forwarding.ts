@@ -57,7 +57,6 @@ const plain: Case[] = [
         'Keep-Alive: forged',
         'Expect: 100-continue',
         'Accept-Encoding: forged',
-        'Content-Encoding: forged',
         'Grip-X: forged',
       ];
       const { request } = await passed(stage, '', { headers });

@@ -48,7 +48,8 @@ export class HttpClient {
   }
 
   async head(ms = waitMs): Promise<ResponseHead> {
-    const head = await this.raw.takeHead(ms);
+    let head = await this.raw.takeHead(ms);
+    while (head.status === 100) head = await this.raw.takeHead(ms);
     this.#chunked = head.headers.get('transfer-encoding') === 'chunked';
     const length = head.headers.get('content-length');
     this.#left = length === undefined ? undefined : Number(length);
