@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { clientFrame, fragments, opcodes } from '../support/raw-socket.ts';
-import type { Answer, BackendRequest, Reply } from './backend.ts';
+import { startBackend, type Answer, type BackendRequest, type Reply } from './backend.ts';
 import type { Case, Chapter } from './case.ts';
 import type { HttpClient, SocketClient } from './connection.ts';
 import { accepting, closing, event, events, grip, controlled } from './replies.ts';
@@ -577,6 +577,24 @@ const opening: Case[] = [
     },
   },
   {
+    id: '2.4-no-target-debug',
+    rule: 'in debug mode it says which were tried',
+    known: 'it says that the backend cannot be reached, not which targets were tried',
+    run: async (stage) => {
+      const answer = await refusal(stage, {}, 'closed-debug.example');
+      assert.equal(answer.status, 502);
+      assert.match(answer.body, /^Unable to connect to any targets\. Tried: 127\.0\.0\.1:\d+\n$/);
+    },
+  },
+  {
+    id: '2.4-no-route',
+    rule: 'no route for the request: 502',
+    run: async (stage) => {
+      assert.equal((await refusal(stage, {}, 'paths.example')).status, 502);
+      assert.equal(stage.requests.length, 0);
+    },
+  },
+  {
     id: '2.4-next-target',
     rule: 'a refused connection leads to the next target of the route',
     run: async (stage) => {
@@ -870,6 +888,15 @@ const ends: Case[] = [
     },
   },
   {
+    id: '2.9-short-close',
+    rule: 'CLOSE with fewer than two bytes in the reply is 1000 without a reason',
+    run: async (stage) => {
+      const socket = await opened(stage, events(event('CLOSE', 'x')));
+      socket.close(4000);
+      assert.equal(await socket.next(), 'CLOSE 1000');
+    },
+  },
+  {
     id: '2.9-close-unanswered',
     rule: 'a reply without CLOSE to the close of the client drops it',
     run: async (stage) => {
@@ -1010,6 +1037,52 @@ const errors: Case[] = [
       assert.equal(await socket.next(), 'DROPPED');
       await stage.quiet();
       assert.equal(stage.requests.filter(({ body }) => body === 'DISCONNECT\r\n').length, 0);
+    },
+  },
+  {
+    id: '2.10-reset',
+    rule: 'a kept connection that breaks before a byte of the reply came: the request is repeated',
+    differs: {
+      foregate: 'once at most',
+      pushpin: 'up to 5 times (1.36)',
+      reason: 'the backend may have taken the events each time',
+    },
+    run: async (stage) => {
+      const socket = await opened(stage, ({ response }) => {
+        response.destroy();
+        return undefined;
+      });
+      socket.text('a');
+      assert.equal(await socket.next(), 'DROPPED');
+      const sent = stage.requests.filter(({ body }) => body === event('TEXT', 'a')).length;
+      assert.ok(sent >= 1 && sent <= stage.pick({ foregate: 2, pushpin: 6 }), `it was sent ${sent} times`);
+    },
+  },
+  {
+    id: '2.10-retry',
+    rule: 'a backend that cannot be connected to is tried again after a second or two, with the same body; what came since follows',
+    slow: true,
+    run: async (stage) => {
+      const first = await startBackend(stage.gateway.sparePort);
+      first.share('2.10-retry').answer = accepting();
+      const socket = await stage.open('', { host: 'spare.example' });
+      await first.stop();
+      socket.text('a');
+      await stage.quiet(500);
+      socket.text('b');
+      const second = await startBackend(stage.gateway.sparePort);
+      const share = second.share('2.10-retry');
+      share.answer = () => events(event('TEXT', 'back'));
+      try {
+        assert.equal(await socket.next(), 'TEXT back');
+        assert.equal(await socket.next(), 'TEXT back');
+        assert.deepEqual(
+          share.requests.map(({ body }) => body),
+          [event('TEXT', 'a'), event('TEXT', 'b')],
+        );
+      } finally {
+        await second.stop();
+      }
     },
   },
   {

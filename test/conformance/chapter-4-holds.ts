@@ -282,6 +282,14 @@ const lists: Case[] = [
     },
   },
   {
+    id: '4.2-link-without-parameters',
+    rule: 'a Grip-Link without parameters is ignored',
+    run: async (stage) => {
+      const answer = await answerTo(stage, { headers: { 'Grip-Link': '</next>' }, body: 'only this' });
+      assert.deepEqual([answer.body, stage.requests.length], ['only this', 1]);
+    },
+  },
+  {
     id: '4.2-six-filters',
     rule: 'a channel has at most 5 filters (from Pushpin 2.0)',
     absent: 'pushpin',
@@ -853,6 +861,12 @@ function page(stage: Stage, body: string, next?: string, headers: Readonly<Recor
   return { headers: { 'Content-Type': 'text/plain', 'Grip-Channel': stage.channel, ...link, ...headers }, body };
 }
 
+const unusable = {
+  foregate: 'ends it without the body of that reply',
+  pushpin: 'appends the body first (1.36)',
+  reason: 'the reply cannot be used, so no part of it is',
+};
+
 const links: Case[] = [
   {
     id: '4.6-link-chain',
@@ -950,11 +964,7 @@ const links: Case[] = [
   {
     id: '4.6-link-response-hold',
     rule: 'a link reply with a response hold ends the response',
-    differs: {
-      foregate: 'ends it without the body of that reply',
-      pushpin: 'appends the body first (1.36)',
-      reason: 'the reply cannot be used, so no part of it is',
-    },
+    differs: unusable,
     run: async (stage) => {
       stage.answers({
         '': page(stage, 'one ', `${stage.path}/next`),
@@ -963,6 +973,38 @@ const links: Case[] = [
       const client = await stage.send();
       await client.head();
       assert.equal(await client.rest(), stage.pick({ foregate: 'one ', pushpin: 'one two' }));
+    },
+  },
+  {
+    id: '4.6-link-invalid',
+    rule: 'a link reply with an invalid instruction ends the response',
+    differs: unusable,
+    run: async (stage) => {
+      stage.answers({
+        '': page(stage, 'one ', `${stage.path}/next`),
+        '/next': { headers: { 'Grip-Hold': 'odd' }, body: 'two' },
+      });
+      const client = await stage.send();
+      await client.head();
+      assert.equal(await client.rest(), stage.pick({ foregate: 'one ', pushpin: 'one two' }));
+    },
+  },
+  {
+    id: '4.6-start-known-last-id',
+    rule: 'a stream whose prev-id differs from the last id that is known fetches its link at once',
+    run: async (stage) => {
+      const link = { 'Grip-Link': `<${stage.path}/next>; rel=next` };
+      stage.answers({
+        '/watch': stream(stage.channel),
+        '': stream(`${stage.channel}; prev-id=1`, link),
+        '/next': stream(`${stage.channel}; prev-id=2`, link, '[missed]'),
+      });
+      const watch = await begun(stage, '/watch');
+      await stage.joined(watch);
+      await stage.publish({ channel: stage.channel, id: '2', 'prev-id': '1', ...streamed('two') });
+      await watch.text('two');
+      const client = await begun(stage);
+      await client.text('[missed]');
     },
   },
   {

@@ -233,6 +233,29 @@ const changing: Case[] = [
     got: '|b|',
     untilEnd: '',
   }),
+  ...(
+    [
+      ['http-check', { status: 200, headers: { Action: 'drop' } }, '|'],
+      ['http-modify', { status: 200, body: 'changed' }, 'changed|'],
+    ] as const
+  ).map(([name, reply, got]): Case => ({
+    id: `5-${name}`,
+    rule: `${name} asks the URL in the meta (from Pushpin 2.0)`,
+    absent: 'pushpin',
+    known: 'there is no such filter',
+    run: async (stage) => {
+      const open = `${stage.channel}-open`;
+      const first = stream(`${stage.channel}; filter=${name}, ${open}`, { 'Grip-Set-Meta': `url="${stage.path}/filter"` });
+      stage.answers({ '': first, '/filter': reply });
+      const client = await stage.send();
+      await client.head();
+      await client.text('[open]');
+      await stage.joined(client, open);
+      await publish(stage, 'original');
+      await client.text(got);
+      assert.equal(stage.at('/filter')[0]?.method, 'POST');
+    },
+  })),
   {
     id: '5-debug',
     rule: 'in debug mode a filter that fails ends the stream with a text',

@@ -148,6 +148,14 @@ const server: Case[] = [
     },
   },
   {
+    id: '6.1-large-header',
+    rule: 'a header above 10000 bytes is refused',
+    run: async (stage) => {
+      const { status } = await stage.call('/publish/', empty, [`X-Large: ${'x'.repeat(20_000)}`]);
+      assert.match(String(status), /^4/);
+    },
+  },
+  {
     id: '6.1-connection-close',
     rule: 'the connection after an answer',
     differs: {
@@ -300,6 +308,16 @@ const formats: Case[] = [
       ];
       const answer = await stage.answered(await stage.send(), { formats: { 'http-response': { 'body-patch': patch } } });
       assert.equal(answer.body, '{"a":[1,2,3],"z":"new"}\n');
+    },
+  },
+  {
+    id: '6.3-body-patch-misfit',
+    rule: 'body-patch on a body that is no JSON: 502',
+    run: async (stage) => {
+      stage.answer(held(stage.channel, {}, 'no JSON'));
+      const patch = [{ op: 'replace', path: '/z', value: 'new' }];
+      const answer = await stage.answered(await stage.send(), { formats: { 'http-response': { 'body-patch': patch } } });
+      assert.equal(answer.status, 502);
     },
   },
   {
@@ -479,6 +497,30 @@ const order: Case[] = [
       await stage.publish({ channel: stage.channel, id: '3', 'prev-id': '2', 'no-seq': true, ...sent({ content: '3' }) });
       assert.deepEqual([await socket.next(), await socket.next()], ['TEXT 1', 'TEXT 3']);
       assert.ok(performance.now() - started < 4500, 'it waited');
+    },
+  },
+  {
+    id: '6.4-one-waits',
+    rule: 'of two items that wait for the same one the second is dropped',
+    run: async (stage) => {
+      const socket = await listening(stage);
+      await stage.publish({ channel: stage.channel, id: '1', ...sent({ content: '1' }) });
+      for (const id of ['3', '3b']) await stage.publish({ channel: stage.channel, id, 'prev-id': '2', ...sent({ content: id }) });
+      await stage.publish({ channel: stage.channel, id: '2', 'prev-id': '1', ...sent({ content: '2' }) });
+      await stage.publish({ channel: stage.channel, ...sent({ content: 'end' }) });
+      const got: string[] = [];
+      for (let i = 0; i < 4; i += 1) got.push(await socket.next());
+      assert.deepEqual(got, ['TEXT 1', 'TEXT 2', 'TEXT 3', 'TEXT end']);
+    },
+  },
+  {
+    id: '6.5-large-item',
+    rule: 'a large item arrives whole in a WebSocket, however it is cut into frames',
+    run: async (stage) => {
+      const socket = await listening(stage);
+      const content = 'y'.repeat(100_000);
+      await stage.publish({ channel: stage.channel, ...sent({ content }) });
+      assert.equal(await socket.next(), `TEXT ${content}`);
     },
   },
   {

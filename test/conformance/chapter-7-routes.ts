@@ -224,10 +224,20 @@ const properties: Case[] = [
     },
   },
   {
-    id: '7.1-pushpin-route-off',
-    rule: 'Pushpin-Route of a client means nothing unless it is allowed',
+    id: '7.1-pushpin-route',
+    rule: 'with accept_pushpin_route the field chooses a route by its id, and is removed',
+    known: 'no client chooses its route',
     run: async (stage) => {
-      assert.equal(await routeOf(stage, '', { headers: ['Pushpin-Route: by-id'] }), 'undefined');
+      assert.equal(await routeOf(stage, '', { headers: ['Pushpin-Route: by-id'] }), 'by-id');
+      assert.equal((await stage.request(0)).headers['pushpin-route'], undefined);
+    },
+  },
+  {
+    id: '7.1-pushpin-route-unknown',
+    rule: 'an unknown id gives 502',
+    known: 'no client chooses its route',
+    run: async (stage) => {
+      assert.equal(await routeOf(stage, '', { headers: ['Pushpin-Route: unknown'] }), 'status 502');
     },
   },
 ];

@@ -5,8 +5,8 @@ import { gzipSync } from 'node:zlib';
 import type { BackendRequest, Reply } from './backend.ts';
 import type { Case, Chapter } from './case.ts';
 import type { RequestTerms } from './connection.ts';
-import { signature } from './files.ts';
-import { accepting, events } from './replies.ts';
+import { signature, upstreamKey } from './files.ts';
+import { accepting, events, held } from './replies.ts';
 import type { Stage } from './stage.ts';
 
 /** Sends a request; what the backend got and what the client gets. */
@@ -279,6 +279,14 @@ const plain: Case[] = [
     },
   },
   {
+    id: '8.1-no-target-debug',
+    rule: 'in debug mode it says which were tried',
+    run: async (stage) => {
+      const answer = await (await stage.send('', { host: 'closed-debug.example' })).answer();
+      assert.match(answer.body, /^Unable to connect to any targets\. Tried: 127\.0\.0\.1:\d+\n$/);
+    },
+  },
+  {
     id: '8.1-pushpin-check',
     rule: 'a request with Pushpin-Check',
     differs: {
@@ -370,4 +378,109 @@ const fields: Case[] = [
   },
 ];
 
-export const forwarding: Chapter = { number: 8, title: 'Forwarding', cases: [plain, fields].flat() };
+/** A token of a gateway in front. */
+function upstreamToken(exp = Math.floor(Date.now() / 1000) + 600, key = upstreamKey): string {
+  const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const text = `${encode({ typ: 'JWT', alg: 'HS256' })}.${encode({ iss: 'front', exp })}`;
+  return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`;
+}
+
+const noUpstream = 'no client is a trusted gateway';
+
+const chained: Case[] = [
+  {
+    id: '8.5-trusted',
+    rule: 'a client whose Grip-Sig fits upstream_key is a gateway: its Grip-* pass, replies go back untouched, nothing is held',
+    known: noUpstream,
+    run: async (stage) => {
+      const mark = upstreamToken();
+      const { request, answer } = await passed(stage, '', { headers: [`Grip-Sig: ${mark}`, 'Grip-X: 1'] }, held('c'));
+      assert.deepEqual([request.headers['grip-sig'], request.headers['grip-x']], [mark, '1']);
+      assert.deepEqual([answer.headers.get('grip-hold'), answer.body], ['response', 'nothing\n']);
+    },
+  },
+  {
+    id: '8.5-trusted-events',
+    rule: 'its WebSocket events are proxied as plain HTTP',
+    known: noUpstream,
+    run: async (stage) => {
+      const headers = [`Grip-Sig: ${upstreamToken()}`, 'Content-Type: application/websocket-events', 'Connection-Id: x'];
+      const { request, answer } = await passed(stage, '', { method: 'POST', headers, body: 'OPEN\r\n' }, events('OPEN\r\n'));
+      assert.deepEqual([request.body, request.headers['connection-id'], answer.body], ['OPEN\r\n', 'x', 'OPEN\r\n']);
+    },
+  },
+  ...(
+    [
+      ['expired', () => upstreamToken(1000)],
+      ['other-key', () => upstreamToken(undefined, 'another key')],
+    ] as const
+  ).map(([name, mark]): Case => ({
+    id: `8.5-${name}`,
+    rule: `a Grip-Sig that is not good (${name}) is replaced, and Grip-* removed`,
+    run: async (stage) => {
+      const { request } = await passed(stage, '', { headers: [`Grip-Sig: ${mark()}`, 'Grip-X: 1'] });
+      assert.notEqual(request.headers['grip-sig'], mark());
+      assert.equal(request.headers['grip-x'], undefined);
+    },
+  })),
+];
+
+const noCors = 'there is no automatic CORS and JSONP';
+
+const crossOrigin: Case[] = [
+  {
+    id: '8.6-cors',
+    rule: 'aco adds the CORS fields that are absent',
+    known: noCors,
+    run: async (stage) => {
+      const headers = ['Origin: https://app.example'];
+      const { answer } = await passed(stage, '', { host: 'aco.example', headers }, { headers: { 'X-Own': '1' }, body: 'ok' });
+      assert.equal(answer.headers.get('access-control-allow-origin'), 'https://app.example');
+      assert.equal(answer.headers.get('access-control-allow-credentials'), 'true');
+      assert.match(String(answer.headers.get('access-control-expose-headers')), /x-own/i);
+    },
+  },
+  {
+    id: '8.6-preflight',
+    rule: 'a preflight is still sent to the backend, and answered with what was asked for',
+    known: noCors,
+    run: async (stage) => {
+      const headers = [
+        'Origin: https://app.example',
+        'Access-Control-Request-Method: PUT',
+        'Access-Control-Request-Headers: X-A',
+      ];
+      const { answer } = await passed(stage, '', { host: 'aco.example', method: 'OPTIONS', headers }, { body: '' });
+      assert.equal(answer.headers.get('access-control-allow-methods'), 'PUT');
+      assert.equal(answer.headers.get('access-control-allow-headers'), 'X-A');
+      assert.equal(answer.headers.get('access-control-max-age'), '3600');
+    },
+  },
+  {
+    id: '8.6-jsonp',
+    rule: 'a GET with the callback parameter is answered as a script; the parameter is removed before',
+    known: noCors,
+    run: async (stage) => {
+      const { request, answer } = await passed(stage, '?callback=cb&a=b', { host: 'aco.example' }, { status: 404, body: 'text' });
+      assert.equal(request.path, `${stage.path}?a=b`);
+      assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'application/javascript']);
+      const [, json = ''] = /^\/\*\*\/cb\((.*)\);\n$/s.exec(answer.body) ?? [];
+      const { code, body } = JSON.parse(json) as { readonly code: number; readonly body: string };
+      assert.deepEqual([code, body], [404, 'text']);
+    },
+  },
+  {
+    id: '8.7-sockjs-info',
+    rule: 'SockJS: /info below the path of the route',
+    known: 'there is no SockJS',
+    run: async (stage) => {
+      const client = await stage.connect();
+      client.send('/sockjs/info', { host: 'sockjs.example' });
+      const answer = await client.answer();
+      assert.equal(answer.status, 200);
+      assert.equal((JSON.parse(answer.body) as { readonly websocket: boolean }).websocket, true);
+    },
+  },
+];
+
+export const forwarding: Chapter = { number: 8, title: 'Forwarding', cases: [plain, fields, chained, crossOrigin].flat() };

@@ -7,6 +7,8 @@ export interface Ports {
   readonly client: number;
   readonly control: number;
   readonly backend: number;
+  /** Where a case may start a backend of its own. */
+  readonly spare: number;
   /** Nobody listens there. */
   readonly closed: number;
 }
@@ -16,10 +18,13 @@ export interface Files {
   readonly conf: string;
 }
 
+/** A client that signs with it is a trusted gateway. */
+export const upstreamKey = 'the key of a gateway in front';
+
 export const signature = { issuer: 'conformance', key: 'the key of the suite' };
 
 /** Lines for the hosts that cases use; everything else goes by the first. Where it matters, `X-Route` tells which was chosen. */
-function routes({ backend, closed }: Ports): string[] {
+function routes({ backend, closed, spare }: Ports): string[] {
   const target = `127.0.0.1:${backend}`;
   const socketTarget = `${target},over_http`;
   const closedTarget = `127.0.0.1:${closed},over_http`;
@@ -57,6 +62,10 @@ function routes({ backend, closed }: Ports): string[] {
     `signed.example,sig_iss=of-the-route,sig_key=another ${socketTarget}`,
     `by-id.example,id=by-id,header=X-Route:by-id ${socketTarget}`,
     'test.example test',
+    `closed-debug.example,debug ${closedTarget}`,
+    `spare.example 127.0.0.1:${spare},over_http`,
+    `aco.example,aco ${socketTarget}`,
+    `sockjs.example,sockjs=/sockjs ${socketTarget}`,
   ];
 }
 
@@ -96,9 +105,10 @@ accept_x_forwarded_protocol=false
 set_x_forwarded_protocol=proto-only
 x_forwarded_for=
 x_forwarded_for_trusted=
-accept_pushpin_route=false
+accept_pushpin_route=true
 sig_iss=${signature.issuer}
 sig_key=${signature.key}
+upstream_key=${upstreamKey}
 updates_check=off
 
 [handler]

@@ -13,7 +13,7 @@ const help = `npm run conformance -- [options]
   --only PREFIX               cases whose name begins so, as 4. or 2.5-
   --client-url URL            a gateway that runs already, with the routes of files.ts
   --control-url URL           its control API
-  --backend-port PORT         where its targets are
+  --backend-port PORT         where its targets are; the spare one is the next port
   --verbose                   what the gateway wrote, at the end
 `;
 
@@ -64,7 +64,7 @@ async function gatewayFor(kind: Kind, backendPort: number): Promise<Gateway> {
   if (client === undefined && control === undefined) return startGateway(kind, backendPort);
   if (client === undefined || control === undefined || values['backend-port'] === undefined)
     throw new Error('A running gateway needs --client-url, --control-url and --backend-port.');
-  return runningGateway(kind, client, control);
+  return runningGateway(kind, client, control, backendPort);
 }
 
 /** Prints every case and the totals; how many outcomes were not expected. */

@@ -14,6 +14,8 @@ export interface Gateway {
   readonly clientPort: number;
   readonly controlHost: string;
   readonly controlPort: number;
+  /** Where a route leads on which a case may start a backend of its own. */
+  readonly sparePort: number;
   /** What it has written, for whoever looks for a fault. */
   output(): string;
   stop(): Promise<void>;
@@ -22,8 +24,8 @@ export interface Gateway {
 /** Starts Foregate or Pushpin in front of the backend's port. @throws Error with what is missing */
 export async function startGateway(kind: Kind, backend: number): Promise<Gateway> {
   if (kind === 'pushpin') needPushpin();
-  const [client, control, closed] = await Promise.all([freePort(), freePort(), freePort()]);
-  const ports: Ports = { client, control, backend, closed };
+  const [client, control, closed, spare] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+  const ports: Ports = { client, control, backend, spare, closed };
   const { folder, conf } = await writeFiles(ports);
   const processes = kind === 'pushpin' ? await startPushpin(folder, conf) : startForegate(conf);
   const stop = async (): Promise<void> => {
@@ -42,13 +44,14 @@ export async function startGateway(kind: Kind, backend: number): Promise<Gateway
     clientPort: client,
     controlHost: '127.0.0.1',
     controlPort: control,
+    sparePort: spare,
     output: () => processes.map((started) => started.output()).join(''),
     stop,
   };
 }
 
-/** One that runs already, with the suite's routes and a target at the backend's port. */
-export function runningGateway(kind: Kind, clientUrl: string, controlUrl: string): Gateway {
+/** One that runs already, with the suite's routes, targets at the backend's port, and the spare one behind it. */
+export function runningGateway(kind: Kind, clientUrl: string, controlUrl: string, backend: number): Gateway {
   const [client, control] = [new URL(clientUrl), new URL(controlUrl)];
   return {
     kind,
@@ -56,6 +59,7 @@ export function runningGateway(kind: Kind, clientUrl: string, controlUrl: string
     clientPort: Number(client.port || 80),
     controlHost: control.hostname,
     controlPort: Number(control.port || 80),
+    sparePort: backend + 1,
     output: () => '',
     stop: () => Promise.resolve(),
   };
