@@ -705,6 +705,33 @@ const exchanges: Case[] = [
     },
   },
   {
+    id: '2.5-much-waits',
+    rule: 'messages of more than 200000 bytes together that come during one request',
+    differs: {
+      foregate: 'wait, and arrive in order, about 200000 bytes in a request',
+      pushpin: 'drop the client when one of them does not fit any more (1.36)',
+      reason: 'a client that is quick has done nothing wrong; it is read no further meanwhile',
+    },
+    run: async (stage) => {
+      const waiting = held(stage);
+      const socket = await stage.open();
+      socket.text('first');
+      await stage.request(1);
+      const letters = ['a', 'b', 'c', 'd', 'e', 'f'];
+      for (const letter of letters) socket.text(letter.repeat(60_000));
+      await stage.quiet();
+      waiting.open();
+      if (stage.kind === 'pushpin') return void assert.equal(await socket.next(), 'DROPPED');
+      const all = (): string[] => stage.requests.slice(2).flatMap(said);
+      await stage.until(() => all().length === letters.length);
+      assert.deepEqual(
+        all().map((text) => text.slice(0, 6)),
+        letters.map((letter) => `TEXT ${letter}`),
+      );
+      for (const { body } of stage.requests) assert.ok(body.length < 270_000, `${body.length} bytes in one request`);
+    },
+  },
+  {
     id: '2.5-refresh',
     rule: 'the publish action refresh makes an empty request at once (from Pushpin 1.38)',
     absent: 'pushpin',

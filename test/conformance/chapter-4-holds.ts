@@ -976,6 +976,27 @@ const links: Case[] = [
     },
   },
   {
+    id: '4.6-link-query',
+    rule: 'links in flight at the same time that differ in the query',
+    differs: {
+      foregate: 'are two requests',
+      pushpin: 'may be one, whose reply goes to both clients',
+      reason: 'the query may say whose data it is',
+    },
+    run: async (stage) => {
+      stage.answer(async ({ path }) => {
+        const user = path.slice(-1);
+        if (!path.includes('/next')) return page(stage, 'for ', `${stage.path}/next?user=${user}`);
+        await stage.quiet(1000);
+        return { headers: { 'Content-Type': 'text/plain' }, body: user };
+      });
+      const clients = await Promise.all([stage.send('?user=1'), stage.send('?user=2')]);
+      const bodies = await Promise.all(clients.map(async (client) => (await client.answer()).body));
+      assert.equal(bodies[0], 'for 1');
+      assert.match(String(bodies[1]), stage.pick({ foregate: /^for 2$/, pushpin: /^for [12]$/ }));
+    },
+  },
+  {
     id: '4.6-link-invalid',
     rule: 'a link reply with an invalid instruction ends the response',
     differs: unusable,
