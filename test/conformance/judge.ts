@@ -36,19 +36,32 @@ export function judge(cases: readonly Case[], gateway: Gateway, backend: Backend
   return results;
 }
 
-/** Pushpin's processes find each other only after their ports are open: until then its answers are lost. */
+const warmUpTries = 20;
+
+/** Pushpin's processes find each other only after their ports are open; until then it refuses holds and loses answers of links. */
 async function warmUp(gateway: Gateway, backend: Backend): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     const stage = new Stage(`warm-up-${tries}`, gateway, backend);
     try {
-      stage.answer(stream(stage.channel));
-      return void (await (await stage.send()).head(1000));
+      return await holdAfterLink(stage);
     } catch (error) {
-      if (tries === 10) throw error;
+      if (tries === warmUpTries) throw error;
+      await stage.quiet(200);
     } finally {
       stage.close();
     }
   }
+}
+
+/** A response that goes on with a link, which holds: it takes all of a gateway's parts. */
+async function holdAfterLink(stage: Stage): Promise<void> {
+  stage.answers({
+    '': { headers: { 'Grip-Link': `<${stage.path}/next>; rel=next` }, body: '[first]' },
+    '/next': stream(stage.channel, {}, '[next]'),
+  });
+  const client = await stage.send();
+  await client.head(1500);
+  await client.text('[first][next]', 1500);
 }
 
 export function isExpected({ outcome }: Result): boolean {

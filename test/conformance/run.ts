@@ -42,6 +42,9 @@ async function main(): Promise<number> {
     await backend.stop();
     throw error;
   });
+  // Pushpin's launcher has to end by itself, or its processes stay.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void gateway.stop().then(() => process.exit(1)));
   try {
     const cases = chapters.flatMap((chapter) => chapter.cases).filter(({ id }) => id.startsWith(values.only));
     const bad = await report(cases, judge(cases, gateway, backend), kind);
