@@ -4,13 +4,14 @@
  */
 import { ForegateError } from '../core/errors.ts';
 import type { Reply, RequestDraft } from '../core/exchange.ts';
-import { fields, header, setHeader, withoutHeaders, type HeaderDraft } from '../core/headers.ts';
+import { header, withoutHeaders } from '../core/headers.ts';
 import type { Subscriber } from '../core/publication.ts';
 import type { Route } from '../core/route.ts';
-import type { ClientRequest, SessionView } from '../core/session.ts';
+import type { SessionView } from '../core/session.ts';
 import type { GripReply } from '../downstream/passage.ts';
-import { gripLast, hasDocument } from '../wire/grip-headers.ts';
+import { hasDocument } from '../wire/grip-headers.ts';
 import type { HoldParts } from './parts.ts';
+import { lastFields, linkHeaders, ownOrigins, resolveLink, type LastIds, type Origins, type Place } from './place.ts';
 
 /** What these requests need of their session. */
 export interface HoldCaller extends Subscriber {
@@ -28,8 +29,7 @@ export class HoldRequests {
   readonly #parts: HoldParts;
   readonly #caller: HoldCaller;
   readonly #first: GripReply;
-  /** Its own first; links to any of them go to the route's target. */
-  readonly #origins: readonly [string, ...string[]];
+  readonly #origins: Origins;
   /** What the next link is resolved against. */
   #place: Place;
 
@@ -118,20 +118,11 @@ export class HoldRequests {
     return draft;
   }
 
-  /** Channels, without the route's prefix, and the ids the client has of them. */
-  #lastIds(): (readonly [channel: string, id: string])[] {
+  #lastIds(): LastIds {
     const { length } = this.#caller.route.channelPrefix;
     return [...this.#parts.hub.currentIds(this.#caller)].map(([channel, id]) => [channel.slice(length), id]);
   }
 }
-
-/** Where a link leads: a path at the client's own origin, which is the route's target, or at another one. */
-interface Place {
-  readonly origin: string | undefined;
-  readonly path: string;
-}
-
-type LastIds = readonly (readonly [channel: string, id: string])[];
 
 /** The client's request once more, with what the client has of each channel. */
 function repeatDraft(first: RequestDraft, body: Buffer | undefined, lastIds: LastIds): RequestDraft {
@@ -150,36 +141,6 @@ function repeatDraft(first: RequestDraft, body: Buffer | undefined, lastIds: Las
 }
 
 /** Nothing of the client goes with a link: it carries itself whatever identifies the user. */
-function linkDraft({ origin, path }: Place, first: RequestDraft, lastIds: LastIds): RequestDraft {
-  const headers = [...fields(first.headers)].filter(([name]) => /^(host|grip-feature)$/i.test(name)).flat();
-  if (origin !== undefined) setHeader(headers, 'Host', new URL(origin).host);
-  return { method: 'GET', path, headers: [...headers, ...lastFields(lastIds)], body: undefined };
-}
-
-function lastFields(lastIds: LastIds): HeaderDraft {
-  return lastIds.flatMap(([channel, id]) => {
-    const value = gripLast(channel, id);
-    return value === undefined ? [] : ['Grip-Last', value];
-  });
-}
-
-/** Where the client thinks it is, and where the backend does, which may have been told another host. */
-function ownOrigins({ secure, headers }: ClientRequest, first: RequestDraft): [string, ...string[]] {
-  const scheme = secure ? 'https' : 'http';
-  const hosts = [header(headers, 'host'), header(first.headers, 'host')];
-  const [own = 'http://localhost', ...others] = hosts.flatMap((host) => originOf(`${scheme}://${host ?? ''}`) ?? []);
-  return [own, ...others];
-}
-
-function originOf(text: string): string | undefined {
-  return URL.parse(text)?.origin;
-}
-
-/** Resolves a link against the place of the request before it; undefined for what leads nowhere. */
-function resolveLink(uri: string, from: Place, origins: readonly [string, ...string[]]): Place | undefined {
-  // Put together first: a path such as `//host/` alone would be read as another host.
-  const url = URL.parse(uri, (from.origin ?? origins[0]) + from.path);
-  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
-  const path = url.pathname + url.search;
-  return origins.includes(url.origin) ? { origin: undefined, path } : { origin: url.origin, path };
+function linkDraft(place: Place, first: RequestDraft, lastIds: LastIds): RequestDraft {
+  return { method: 'GET', path: place.path, headers: [...linkHeaders(place, first), ...lastFields(lastIds)], body: undefined };
 }
