@@ -20,6 +20,7 @@ import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
 import { Front } from './front/front.ts';
 import { Listener } from './front/listener.ts';
+import { FilterRequests } from './session/filter-requests.ts';
 import { Links } from './session/links.ts';
 import type { HoldParts } from './session/parts.ts';
 import { answerRequest, denialReply, errorReply, textReply } from './front/refusal.ts';
@@ -73,6 +74,7 @@ class Program implements Foregate {
   readonly #bus: Bus;
   readonly #lingering: Lingering;
   readonly #links = new Links();
+  readonly #filterRequests: FilterRequests;
   readonly #listeners: Listener[];
   readonly #control: Server;
   /** Replaced worlds whose sessions are not over. */
@@ -92,6 +94,7 @@ class Program implements Foregate {
       subscriptions: () => this.#hub.subscriptionCount,
     });
     this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
+    this.#filterRequests = new FilterRequests({ clock: realClock, metrics: this.#metrics });
     this.#sequencer = createSequencer({
       clock: realClock,
       metrics: this.#metrics,
@@ -160,6 +163,7 @@ class Program implements Foregate {
     for (const world of [this.#world, ...this.#retired]) await world?.dispose();
     this.#lingering.close();
     await this.#links.close();
+    await this.#filterRequests.close();
     await this.#bus.close();
     await this.#store.close();
   }
@@ -203,6 +207,7 @@ class Program implements Foregate {
       log: this.#log,
       clock: realClock,
       send: repeatingSend(this.#metrics),
+      filterRequests: this.#filterRequests,
       links: this.#links,
       lastId: (channel) => this.#sequencer.lastId(channel),
       answer: answerRequest,

@@ -15,6 +15,7 @@ class NullSubscriber implements Subscriber {
   readonly id = newSessionId();
   readonly shape = messageShape;
   readonly meta = noMetadata;
+  readonly asksFilters = false;
   items = 0;
 
   joined(): boolean {
@@ -28,6 +29,10 @@ class NullSubscriber implements Subscriber {
   act(): void {}
 
   missed(): void {}
+
+  askFilter(): Promise<'drop'> {
+    return Promise.resolve('drop');
+  }
 }
 
 interface Scenario {

@@ -10,7 +10,9 @@ import type { Metrics } from '../core/metrics.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Publication, Subscriber } from '../core/publication.ts';
 import { Channel, type Member } from './channel.ts';
-import { FanOut } from './fan-out.ts';
+import { FanOut, fits } from './fan-out.ts';
+import { namesAskingFilter } from './filters.ts';
+import { Line } from './line.ts';
 
 export interface HubParts {
   /** The bus's own `want`; a function, since a bus is made with the hub as its receiver. */
@@ -26,8 +28,8 @@ export class Hub {
   readonly #channels = new Map<ChannelName, Channel>();
   /** The first membership of each subscriber; it leads to the others. */
   readonly #memberships = new Map<Subscriber, Member>();
-  /** Subscribers for whom items wait, and what waits. */
-  readonly #held = new Map<Subscriber, Publication[]>();
+  /** Of subscribers that are held, or whose filters ask the backend. */
+  readonly #lines = new Map<Subscriber, Line>();
   #subscriptionCount = 0;
 
   constructor({ want, log, metrics }: HubParts) {
@@ -48,6 +50,7 @@ export class Hub {
    * @param previousId the id of the last item the subscriber has: from there on `missed` tells it of gaps
    */
   join(subscriber: Subscriber, name: ChannelName, filters: readonly string[], previousId?: string): MaybePromise<void> {
+    const line = this.#lineFor(subscriber, filters);
     const member = this.#find(subscriber, name);
     if (member?.group.shape === subscriber.shape) {
       member.change({ filters, currentId: previousId });
@@ -56,7 +59,7 @@ export class Hub {
     const known = this.#channels.get(name);
     const channel = known ?? new Channel(name);
     if (member !== undefined) this.#detach(member);
-    this.#link(channel.add(subscriber, { filters, currentId: previousId, waiting: this.#held.get(subscriber) }));
+    this.#link(channel.add(subscriber, { filters, currentId: previousId, line }));
     if (known === undefined) this.#open(channel);
     return channel.ready;
   }
@@ -73,7 +76,8 @@ export class Hub {
   drop(subscriber: Subscriber): void {
     let member = this.#memberships.get(subscriber);
     this.#memberships.delete(subscriber);
-    this.#held.delete(subscriber);
+    this.#lines.get(subscriber)?.close();
+    this.#lines.delete(subscriber);
     for (; member !== undefined; member = member.next) {
       this.#takeOut(member);
       this.#closeIfEmpty(member.group.channel);
@@ -106,10 +110,8 @@ export class Hub {
    * may contain them is on its way to it.
    */
   hold(subscriber: Subscriber): void {
-    if (this.#held.has(subscriber)) return;
-    const waiting: Publication[] = [];
-    this.#held.set(subscriber, waiting);
-    for (const member of this.#membersOf(subscriber)) member.change({ waiting });
+    const line = this.#lines.get(subscriber) ?? this.#makeLine(subscriber);
+    if (!line.held) line.hold();
   }
 
   /**
@@ -117,14 +119,12 @@ export class Hub {
    * a channel that the subscriber has left is dropped too.
    */
   release(subscriber: Subscriber): void {
-    const waiting = this.#held.get(subscriber);
-    if (waiting === undefined) return;
-    this.#held.delete(subscriber);
-    for (const member of this.#membersOf(subscriber)) member.change({ waiting: undefined });
-    for (const publication of waiting) {
-      const member = this.#find(subscriber, publication.channel);
-      if (member !== undefined) this.#fanOut.deliver(member, publication);
-    }
+    const line = this.#lines.get(subscriber);
+    if (line === undefined || !line.held) return;
+    line.release();
+    if (line.held || line.asks) return;
+    this.#lines.delete(subscriber);
+    for (const member of this.#membersOf(subscriber)) member.change({ line: undefined });
   }
 
   /** All channels with members in this process. */
@@ -136,6 +136,37 @@ export class Hub {
   receive(publication: Publication): void {
     const channel = this.#channels.get(publication.channel);
     if (channel !== undefined) this.#fanOut.add(channel, publication);
+  }
+
+  /** The line of a subscriber that joins with these filters, where it has one, or needs it from now on. */
+  #lineFor(subscriber: Subscriber, filters: readonly string[]): Line | undefined {
+    const line = this.#lines.get(subscriber);
+    if (filters.length === 0 || !subscriber.asksFilters || !namesAskingFilter(filters)) return line;
+    const own = line ?? this.#makeLine(subscriber);
+    own.asks = true;
+    return own;
+  }
+
+  #makeLine(subscriber: Subscriber): Line {
+    const fanOut = this.#fanOut;
+    const memberOf = ({ channel }: Publication): Member | undefined => this.#find(subscriber, channel);
+    const line = new Line({
+      ask(publication) {
+        const member = memberOf(publication);
+        return member && fanOut.ask(member, publication);
+      },
+      fits(publication, filtered) {
+        const member = memberOf(publication);
+        return member === undefined || fits(member, filtered);
+      },
+      deliver(publication, old, filtered) {
+        const member = memberOf(publication);
+        if (member !== undefined) fanOut.deliver(member, publication, old, filtered);
+      },
+    });
+    this.#lines.set(subscriber, line);
+    for (const member of this.#membersOf(subscriber)) member.change({ line });
+    return line;
   }
 
   *#membersOf(subscriber: Subscriber): Generator<Member> {

@@ -14,6 +14,9 @@ import { forwardingFields, isForwardingField } from './forwarded.ts';
 /** What this gateway does for a backend that speaks GRIP, in the words of `Grip-Feature` (GRIP 8.3). */
 export const gripFeatures = 'filter:skip-self, filter:skip-users, filter:require-sub, filter:build-id, filter:var-subst';
 
+/** Where filters may ask the backend. */
+const askingFeatures = `${gripFeatures}, filter:http-check, filter:http-modify`;
+
 /**
  * What all requests of a WebSocket session share: the client's handshake, cleaned, with its forwarding fields, the route's own
  * and, on a GRIP route, those of GRIP. `Grip-Sig`, `Connection-Id`, `Accept`, `Content-*` and `Meta-*` are of single requests
@@ -121,7 +124,7 @@ function routeFields(route: Route): HeaderDraft {
 }
 
 function gripFields(route: Route): HeaderDraft {
-  return route.grip ? ['Grip-Feature', gripFeatures] : [];
+  return route.grip ? ['Grip-Feature', route.filterRequests > 0 ? askingFeatures : gripFeatures] : [];
 }
 
 function compile(route: Route, target: Target, names: readonly string[], added: HeaderList): HeadRules {

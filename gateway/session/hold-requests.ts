@@ -5,17 +5,16 @@
 import { ForegateError } from '../core/errors.ts';
 import type { Reply, RequestDraft } from '../core/exchange.ts';
 import { header, withoutHeaders } from '../core/headers.ts';
-import type { Subscriber } from '../core/publication.ts';
-import type { Route } from '../core/route.ts';
+import type { FilterAnswer, FilterQuestion } from '../core/publication.ts';
 import type { SessionView } from '../core/session.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { hasDocument } from '../wire/grip-headers.ts';
+import type { FilterCaller } from './filter-requests.ts';
 import type { HoldParts } from './parts.ts';
 import { lastFields, linkHeaders, ownOrigins, resolveLink, type LastIds, type Origins, type Place } from './place.ts';
 
 /** What these requests need of their session. */
-export interface HoldCaller extends Subscriber {
-  readonly route: Route;
+export interface HoldCaller extends FilterCaller {
   readonly view: SessionView;
   /** The client is there. */
   readonly live: boolean;
@@ -61,6 +60,17 @@ export class HoldRequests {
       return reply;
     }
     return undefined;
+  }
+
+  /** What a filter wants to know of an item. @throws ForegateError where no sound answer came */
+  askFilter(question: FilterQuestion): Promise<FilterAnswer> {
+    return this.#parts.filterRequests.ask(question, this.#caller, {
+      target: this.#first.target,
+      head: this.#first.draft,
+      place: this.#place,
+      origins: this.#origins,
+      lastIds: this.#lastIds(),
+    });
   }
 
   /** Resolves when the backend has answered, or will not. */

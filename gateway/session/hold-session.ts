@@ -9,7 +9,7 @@ import { ForegateError, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { Hold, Instruct } from '../core/hold.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
-import type { Publication, Subscriber } from '../core/publication.ts';
+import type { FilterAnswer, FilterQuestion, Publication, Subscriber } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
 import { noMetadata, type Denial, type Metadata, type SessionView } from '../core/session.ts';
 import type { GripReply } from '../downstream/passage.ts';
@@ -89,6 +89,10 @@ export class HoldSession implements Joining, Registered, Subscriber {
     return this.#writer?.shape ?? responseShape;
   }
 
+  get asksFilters(): boolean {
+    return this.route.filterRequests > 0;
+  }
+
   joined(channel: string): boolean {
     const name = this.route.channelPrefix + channel;
     return isChannelName(name) && this.#parts.hub.joined(this, name);
@@ -149,6 +153,15 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   missed(): void {
     this.#schedule.askInTime();
+  }
+
+  async askFilter(question: FilterQuestion): Promise<FilterAnswer> {
+    try {
+      return await this.#requests.askFilter(question);
+    } catch (thrown) {
+      if (this.route.debug && !this.#over) this.#tellFailure(toForegateError(thrown));
+      throw thrown;
+    }
   }
 
   // From the control API, policies and the program's own end.
@@ -351,6 +364,12 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#parts.log.warn('hold.failed', { session: this.id, route: this.route.id, code: error.code, error });
     if (this.route.debug) this.#writer?.writeContent(Buffer.from(`\n\n${error.message}\n`));
     this.#endStream();
+  }
+
+  /** In debug mode a filter that fails ends the hold (GRIP 5). */
+  #tellFailure(error: ForegateError): void {
+    if (this.#writer === undefined) this.#fail(error);
+    else this.#endWith(error);
   }
 
   /** A client that reads nothing gets none: they would pile up. */

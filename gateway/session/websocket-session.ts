@@ -4,7 +4,7 @@
  */
 import type { ClientSocket } from '../core/client-socket.ts';
 import type { SessionInfo } from '../core/control-host.ts';
-import { errors, type ForegateError } from '../core/errors.ts';
+import { errors, toForegateError, type ForegateError } from '../core/errors.ts';
 import type { ClientEvent, Close, Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
 import { isChannelName, newSessionId } from '../core/ids.ts';
@@ -12,7 +12,7 @@ import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/
 import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
-import type { Publication } from '../core/publication.ts';
+import type { FilterAnswer, FilterQuestion, Publication } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
 import {
   noMetadata,
@@ -31,6 +31,7 @@ import { faultFrame } from './fault-frame.ts';
 import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
 import type { SessionParts } from './parts.ts';
+import { ownOrigins } from './place.ts';
 import type { PumpHost } from './pump.ts';
 import type { Registered } from './registry.ts';
 import { subscribe, type Joining } from './subscribe.ts';
@@ -348,6 +349,23 @@ export class WebSocketSession
 
   /** A subscription inside a socket has no previous id. */
   missed(): void {}
+
+  get asksFilters(): boolean {
+    return this.route.filterRequests > 0;
+  }
+
+  /** In debug mode a filter that fails ends the session (GRIP 5). */
+  async askFilter(question: FilterQuestion): Promise<FilterAnswer> {
+    const { target, head } = this;
+    const place = { origin: undefined, path: head.path };
+    const base = { target, head, place, origins: ownOrigins(this.request, head), lastIds: [] };
+    try {
+      return await this.#parts.filterRequests.ask(question, this, base);
+    } catch (thrown) {
+      if (this.route.debug) this.end({ kind: 'deny', code: 'downstream-fault', detail: toForegateError(thrown).message });
+      throw thrown;
+    }
+  }
 
   // The closing's host.
 

@@ -7,6 +7,7 @@ import type { Reply, RequestDraft } from '../../gateway/core/exchange.ts';
 import { channelName } from '../../gateway/core/ids.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noMetrics } from '../../gateway/core/metrics.ts';
+import { FilterRequests } from '../../gateway/session/filter-requests.ts';
 import type { SessionParts } from '../../gateway/session/parts.ts';
 import { Pump } from '../../gateway/session/pump.ts';
 import { SessionRegistry } from '../../gateway/session/registry.ts';
@@ -153,5 +154,6 @@ function partsWith(send: SessionParts['send']): SessionParts {
   const hub = new Hub({ want: () => undefined, log: silentLog, metrics: noMetrics });
   const registry = new SessionRegistry(() => Date.now());
   registries.push(registry);
-  return { hub, registry, metrics: noMetrics, log: silentLog, clock: realClock, send };
+  const filterRequests = new FilterRequests({ clock: realClock, metrics: noMetrics });
+  return { hub, registry, metrics: noMetrics, log: silentLog, clock: realClock, send, filterRequests };
 }
