@@ -9,7 +9,7 @@ import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Publication, Subscriber } from '../core/publication.ts';
-import { Channel, type Member } from './channel.ts';
+import { Channel, plainTerms, type Member } from './channel.ts';
 import { FanOut, fits } from './fan-out.ts';
 import { namesAskingFilter } from './filters.ts';
 import { Line } from './line.ts';
@@ -50,7 +50,8 @@ export class Hub {
    * @param previousId the id of the last item the subscriber has: from there on `missed` tells it of gaps
    */
   join(subscriber: Subscriber, name: ChannelName, filters: readonly string[], previousId?: string): MaybePromise<void> {
-    const line = this.#lineFor(subscriber, filters);
+    const line = this.#lineFor(subscriber, name, filters);
+    if (previousId !== undefined) line?.renewed(name);
     const member = this.#find(subscriber, name);
     if (member?.group.shape === subscriber.shape) {
       member.change({ filters, currentId: previousId });
@@ -69,6 +70,11 @@ export class Hub {
     const member = this.#find(subscriber, name);
     if (member === undefined) return;
     this.#detach(member);
+    const line = this.#lines.get(subscriber);
+    if (line !== undefined) {
+      line.left(name);
+      this.#settle(subscriber, line);
+    }
     this.#closeIfEmpty(member.group.channel);
   }
 
@@ -105,13 +111,25 @@ export class Hub {
     for (const { channel, currentId } of this.#membersOf(subscriber)) if (currentId !== undefined) yield [channel, currentId];
   }
 
+  /** The id of the last item the subscriber has of a channel; undefined where gaps are not looked for. */
+  currentId(subscriber: Subscriber, name: ChannelName): string | undefined {
+    return this.#find(subscriber, name)?.currentId;
+  }
+
+  /** The id that the subscriber will have of a channel when what waits in its line has come. */
+  comingId(subscriber: Subscriber, name: ChannelName): string | undefined {
+    const { currentId, line } = this.#find(subscriber, name)?.terms ?? plainTerms;
+    return line === undefined ? currentId : line.idBehind(name, currentId);
+  }
+
   /**
    * Lets publications wait for the subscriber, at most {@link limits.heldItems}, whatever it has joined or joins: a body that
    * may contain them is on its way to it.
    */
   hold(subscriber: Subscriber): void {
-    const line = this.#lines.get(subscriber) ?? this.#makeLine(subscriber);
-    if (!line.held) line.hold();
+    const line = this.#lineOf(subscriber);
+    line.hold();
+    this.#settle(subscriber, line);
   }
 
   /**
@@ -120,16 +138,37 @@ export class Hub {
    */
   release(subscriber: Subscriber): void {
     const line = this.#lines.get(subscriber);
-    if (line === undefined || !line.held) return;
+    if (line === undefined) return;
     line.release();
-    if (line.held || line.asks) return;
-    this.#lines.delete(subscriber);
-    for (const member of this.#membersOf(subscriber)) member.change({ line: undefined });
+    this.#settle(subscriber, line);
+  }
+
+  /** The same as {@link hold} for one channel alone, at most {@link limits.heldItems} of its own. */
+  holdChannel(subscriber: Subscriber, name: ChannelName): void {
+    if (!this.joined(subscriber, name)) return;
+    const line = this.#lineOf(subscriber);
+    line.holdChannel(name);
+    this.#settle(subscriber, line);
+  }
+
+  /** The same as {@link release} for a channel that was held alone. */
+  releaseChannel(subscriber: Subscriber, name: ChannelName): void {
+    const line = this.#lines.get(subscriber);
+    if (line === undefined) return;
+    line.releaseChannel(name);
+    this.#settle(subscriber, line);
   }
 
   /** All channels with members in this process. */
   *channels(): Generator<ChannelInfo> {
-    for (const { name, size } of this.#channels.values()) yield { channel: name, subscribers: size };
+    for (const { name, size, dropped } of this.#channels.values())
+      yield { channel: name, subscribers: size, ...(dropped > 0 && { dropped }) };
+  }
+
+  /** A subscriber read too slowly for items of the channel. */
+  countDropped(name: ChannelName, items: number): void {
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) channel.dropped += items;
   }
 
   /** Called by the bus. Without members the publication is gone. */
@@ -138,19 +177,29 @@ export class Hub {
     if (channel !== undefined) this.#fanOut.add(channel, publication);
   }
 
-  /** The line of a subscriber that joins with these filters, where it has one, or needs it from now on. */
-  #lineFor(subscriber: Subscriber, filters: readonly string[]): Line | undefined {
+  /** The line of a subscriber that joins the channel with these filters, if its items have to go by one. */
+  #lineFor(subscriber: Subscriber, name: ChannelName, filters: readonly string[]): Line | undefined {
+    if (filters.length > 0 && subscriber.asksFilters && namesAskingFilter(filters)) {
+      const own = this.#lineOf(subscriber);
+      own.asks = true;
+      this.#settle(subscriber, own);
+    }
     const line = this.#lines.get(subscriber);
-    if (filters.length === 0 || !subscriber.asksFilters || !namesAskingFilter(filters)) return line;
-    const own = line ?? this.#makeLine(subscriber);
-    own.asks = true;
-    return own;
+    return line?.serves(name) === true ? line : undefined;
+  }
+
+  #lineOf(subscriber: Subscriber): Line {
+    const known = this.#lines.get(subscriber);
+    if (known !== undefined) return known;
+    const line = this.#makeLine(subscriber);
+    this.#lines.set(subscriber, line);
+    return line;
   }
 
   #makeLine(subscriber: Subscriber): Line {
     const fanOut = this.#fanOut;
     const memberOf = ({ channel }: Publication): Member | undefined => this.#find(subscriber, channel);
-    const line = new Line({
+    return new Line({
       ask(publication) {
         const member = memberOf(publication);
         return member && fanOut.ask(member, publication);
@@ -164,9 +213,17 @@ export class Hub {
         if (member !== undefined) fanOut.deliver(member, publication, old, filtered);
       },
     });
-    this.#lines.set(subscriber, line);
-    for (const member of this.#membersOf(subscriber)) member.change({ line });
-    return line;
+  }
+
+  /** Lets the memberships that the line serves go by it, and no others. */
+  #settle(subscriber: Subscriber, line: Line): void {
+    // Whoever was given something may have left at it, and have come back.
+    if (this.#lines.get(subscriber) !== line) return;
+    if (line.idle) this.#lines.delete(subscriber);
+    for (const member of this.#membersOf(subscriber)) {
+      const own = line.serves(member.channel) ? line : undefined;
+      if (member.terms.line !== own) member.change({ line: own });
+    }
   }
 
   *#membersOf(subscriber: Subscriber): Generator<Member> {

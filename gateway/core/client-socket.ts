@@ -12,7 +12,7 @@ export interface ClientSocket {
   drop(): void;
   pause(): void;
   resume(): void;
-  /** Bytes that the client has not taken. */
+  /** Bytes that the client has not taken; none once it cannot take any. */
   readonly unsentBytes: number;
   /** Calls once, when the client has taken everything or is gone. */
   drained(then: () => void): void;

@@ -38,8 +38,10 @@ export interface ClientRequest {
   readonly headers: HeaderList;
   /** The client's IP address. */
   readonly address: string;
-  /** True if the client came by TLS. */
+  /** True if the client came by TLS, or a proxy that is believed says so. */
   readonly secure: boolean;
+  /** True if a gateway in front sent it, as its `Grip-Sig` proves; GRIP is that one's business then (GRIP 8.5). */
+  readonly fromGateway?: boolean;
 }
 
 /** A place in the client's request; `name` as the client wrote it. */

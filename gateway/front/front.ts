@@ -3,13 +3,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
-import type { HeaderDraft } from '../core/headers.ts';
-import type { Route } from '../core/route.ts';
+import type { HeaderDraft, HeaderList } from '../core/headers.ts';
+import type { Accept } from '../core/instruction.ts';
+import type { Route, Transport } from '../core/route.ts';
 import type { ClientRequest, Denial, SessionView } from '../core/session.ts';
-import { normalAddress } from '../core/address-list.ts';
 import type { PassThrough } from '../downstream/pass-through.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { permitted } from '../session/exchange.ts';
@@ -20,9 +19,13 @@ import { Pump } from '../session/pump.ts';
 import { Relay } from '../session/relay.ts';
 import { RequestSession } from '../session/request-session.ts';
 import { WebSocketSession } from '../session/websocket-session.ts';
+import { formatExtension, offersGrip } from '../wire/grip-socket.ts';
+import { arrivingRequest, goesInCircles, namedRoute, type ArrivalTerms } from './arrival.ts';
+import { allowCrossOrigin } from './cross-origin.ts';
 import { EarlyClient } from './early-client.ts';
 import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.ts';
 import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
+import { jsonpRequest } from './jsonp.ts';
 import type { Router } from './router.ts';
 import { sharedHeaders } from './shared-headers.ts';
 
@@ -31,6 +34,7 @@ export interface FrontParts {
   readonly passThrough: PassThrough;
   /** Changes with a reload; sessions keep the route they have. */
   readonly router: () => Router;
+  readonly arrivals: () => ArrivalTerms;
   readonly limits: { readonly sessions: number; readonly headerFields: number };
   /** False while draining: nothing new is let in. */
   readonly accepts: () => boolean;
@@ -46,27 +50,46 @@ export class Front {
 
   /** A request without an upgrade. */
   readonly request = (request: IncomingMessage, response: ServerResponse): void => {
-    const route = this.#routeFor(request, 'http');
+    const client = arrivingRequest(request, this.#parts.arrivals());
+    const route = this.#routeFor(client, request.headers.host, 'http');
     if (!('id' in route)) {
       answerRequest(response, route);
       return;
     }
-    void this.#pass(request, response, route);
+    if (route.cors) allowCrossOrigin(request, response);
+    const { jsonp, limits } = route;
+    const meant = jsonp === undefined ? request : jsonpRequest(request, response, jsonp, limits.replyBytes);
+    if ('status' in meant) {
+      answerRequest(response, meant);
+      return;
+    }
+    const refuse = (denial: Denial): void => answerRequest(response, denialReply(denial));
+    const whole = meant !== request;
+    const session = new RequestSession(route, whole ? asMeant(client, meant) : client, this.#parts.sessions.clock.now(), refuse);
+    void this.#pass(meant, response, session, whole);
   };
 
   /** A WebSocket handshake. */
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const route = this.#routeFor(request, 'websocket');
+    const client = arrivingRequest(request, this.#parts.arrivals());
+    const route = this.#routeFor(client, request.headers.host, 'websocket');
     const refusal = 'id' in route ? (handshakeFlaw(request) ?? this.#full()) : route;
-    if (refusal !== undefined) answerHandshake(socket, refusal);
-    else if ('id' in route) void this.#connect(request, new EarlyClient(socket, head), route, socket);
+    if (refusal !== undefined) {
+      answerHandshake(socket, refusal);
+    } else if ('id' in route) {
+      const kept = { ...client, headers: sharedHeaders(client.headers) };
+      const session = new WebSocketSession(this.#parts.sessions, route, kept);
+      void this.#connect(session, { request, early: new EarlyClient(socket, head), socket });
+    }
   };
 
-  #routeFor(request: IncomingMessage, transport: 'http' | 'websocket'): Route | Reply {
-    if (request.rawHeaders.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
-    if (!request.url?.startsWith('/')) return textReply(400, 'The request target must be a path.', []);
+  #routeFor({ headers, path, secure }: ClientRequest, host: string | undefined, transport: Transport): Route | Reply {
+    if (headers.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
+    if (!path.startsWith('/')) return textReply(400, 'The request target must be a path.', []);
+    const arrivals = this.#parts.arrivals();
+    if (goesInCircles(headers, arrivals)) return textReply(508, 'The request has been here before (CDN-Loop).', []);
     const router = this.#parts.router();
-    const route = router.find({ host: request.headers.host, path: request.url, transport, secure: isSecure(request) });
+    const route = router.find({ host, path, transport, secure, routeId: namedRoute(headers, arrivals) });
     return route ?? textReply(router.noRouteStatus, 'Route not found', []);
   }
 
@@ -76,10 +99,8 @@ export class Front {
     return registry.size < this.#parts.limits.sessions ? undefined : textReply(503, 'Too many sessions.', ['Retry-After', '5']);
   }
 
-  async #pass(request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> {
-    const { clock } = this.#parts.sessions;
-    const refuse = (denial: Denial): void => answerRequest(response, denialReply(denial));
-    const session = new RequestSession(route, clientRequest(request), clock.now(), refuse);
+  async #pass(request: IncomingMessage, response: ServerResponse, session: RequestSession, whole: boolean): Promise<void> {
+    const { route } = session;
     if (route.hooks.disconnect.length > 0) response.once('close', () => leave(session, route));
     const answerHeaders: HeaderDraft = [];
     const denial = await permitted(route.hooks.connect, session, answerHeaders);
@@ -91,8 +112,8 @@ export class Front {
         route,
         session,
         answerHeaders,
-        refuse,
-        takeOver: (reply) => this.#hold(session, response, answerHeaders, reply),
+        refuse: (refused) => answerRequest(response, denialReply(refused)),
+        takeOver: (reply) => this.#hold(session, response, answerHeaders, { ...reply, whole }),
       });
   }
 
@@ -107,19 +128,15 @@ export class Front {
     void hold.start();
   }
 
-  async #connect(request: IncomingMessage, early: EarlyClient, route: Route, socket: Duplex): Promise<void> {
-    const { sessions } = this.#parts;
-    const session = new WebSocketSession(sessions, route, {
-      ...clientRequest(request),
-      headers: sharedHeaders(request.rawHeaders),
-    });
-    sessions.registry.add(session);
+  async #connect(session: WebSocketSession, arriving: Arriving): Promise<void> {
+    const { early, socket } = arriving;
+    this.#parts.sessions.registry.add(session);
     const answerHeaders: HeaderDraft = [];
     session.refuse = (denial) => dismiss(early, socket, denialReply(denial, answerHeaders));
     const opening = await this.#open(session, answerHeaders, early);
     session.refuse = undefined;
     if (opening.kind === 'accepted') {
-      await this.#accept(session, opening, { request, early, socket, answerHeaders });
+      await this.#accept(session, opening, { ...arriving, answerHeaders });
       return;
     }
     session.refusedAtOpening();
@@ -142,11 +159,11 @@ export class Front {
     }
   }
 
-  async #accept(session: WebSocketSession, opening: Extract<Opening, { kind: 'accepted' }>, client: Arriving): Promise<void> {
+  async #accept(session: WebSocketSession, opening: Extract<Opening, { kind: 'accepted' }>, client: Answering): Promise<void> {
     const { accept, steps, backend } = opening;
     const upstream = backend === undefined ? new Pump(session) : new Relay(session, backend);
     const subprotocol = chosenSubprotocol(session.request.headers, accept, session.consumed);
-    const answer = { headers: [...client.answerHeaders, ...accept.headers], subprotocol };
+    const answer = { headers: [...client.answerHeaders, ...accept.headers, ...gripAnswer(session, accept)], subprotocol };
     const clientSocket = client.early.left
       ? undefined
       : this.#handshakeServer(session.route).accept(client.request, client.socket, client.early.release(), answer);
@@ -170,7 +187,16 @@ interface Arriving {
   readonly request: IncomingMessage;
   readonly early: EarlyClient;
   readonly socket: Duplex;
+}
+
+interface Answering extends Arriving {
   readonly answerHeaders: HeaderDraft;
+}
+
+/** A gateway in front that offered GRIP is told that the backend took it: it is the one to read its messages (GRIP 8.5). */
+function gripAnswer({ request }: WebSocketSession, { grip }: Accept): HeaderList {
+  if (request.fromGateway !== true || grip === undefined || !offersGrip(request.headers)) return [];
+  return ['Sec-WebSocket-Extensions', formatExtension(grip)];
 }
 
 /** Answers a client whose handshake is open, once. */
@@ -184,20 +210,11 @@ function dismiss(early: EarlyClient, socket: Duplex, reply: Reply): void {
   answerHandshake(socket, reply);
 }
 
+/** A request that another describes comes from the same client. */
+function asMeant(client: ClientRequest, { method = 'GET', url = '/', rawHeaders }: IncomingMessage): ClientRequest {
+  return { ...client, method, path: url, headers: rawHeaders };
+}
+
 function leave(session: SessionView, route: Route): void {
   for (const end of route.hooks.disconnect) end(session);
-}
-
-function clientRequest(request: IncomingMessage): ClientRequest {
-  return {
-    method: request.method ?? 'GET',
-    path: request.url ?? '/',
-    headers: request.rawHeaders,
-    address: normalAddress(request.socket.remoteAddress ?? ''),
-    secure: isSecure(request),
-  };
-}
-
-function isSecure({ socket }: IncomingMessage): boolean {
-  return socket instanceof TLSSocket;
 }

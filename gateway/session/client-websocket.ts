@@ -41,7 +41,8 @@ export class ClientWebSocket extends WebSocket implements ClientSocket {
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength;
+    const socket = this.#socket;
+    return socket.writable ? socket.writableLength : 0;
   }
 
   sendMessages(messages: readonly Message[]): void {

@@ -5,8 +5,8 @@
  */
 import type { Clock } from '../core/clock.ts';
 import { ForegateError } from '../core/errors.ts';
-import type { Reply, RequestDraft, RequestHead } from '../core/exchange.ts';
-import { header } from '../core/headers.ts';
+import type { Reply, RequestDraft } from '../core/exchange.ts';
+import { header, type HeaderList } from '../core/headers.ts';
 import type { RouteId } from '../core/ids.ts';
 import { limits } from '../core/limits.ts';
 import type { Metrics } from '../core/metrics.ts';
@@ -28,7 +28,7 @@ export interface FilterCaller extends Subscriber {
 export interface FilterBase {
   readonly target: Target;
   /** Of its requests. */
-  readonly head: RequestHead;
+  readonly headers: HeaderList;
   /** What a relative `url` is resolved against. */
   readonly place: Place;
   readonly origins: Origins;
@@ -140,9 +140,10 @@ function termsOf({ timeoutMs }: Target): { readonly replyBytes: number; readonly
   return { replyBytes: limits.filterReplyBytes, timeoutMs: Math.min(timeoutMs, limits.filterTimeoutMs) };
 }
 
-function filterDraft(question: FilterQuestion, caller: FilterCaller, { head, place, lastIds }: FilterBase): RequestDraft {
+function filterDraft(question: FilterQuestion, caller: FilterCaller, base: FilterBase): RequestDraft {
+  const { place, lastIds } = base;
   const body = question.filter === 'http-modify' ? question.content : undefined;
-  const headers = [...linkHeaders(place, head), ...lastFields(lastIds)];
+  const headers = [...linkHeaders(place, base.headers), ...lastFields(lastIds)];
   headers.push('Sub-Meta', jsonField(caller.meta), 'Pub-Meta', jsonField(question.publication.meta));
   // Gateways ask for gzip themselves where nothing is said.
   headers.push('Accept-Encoding', 'identity', 'Content-Length', String(body?.length ?? 0));

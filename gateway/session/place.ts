@@ -1,6 +1,8 @@
 /** Where the requests lead that Foregate makes by itself (GRIP 4.6, 5), and the header fields that all of them have. */
-import type { RequestHead } from '../core/exchange.ts';
-import { fields, header, setHeader, type HeaderDraft } from '../core/headers.ts';
+import type { Hub } from '../channel/hub.ts';
+import { fields, header, setHeader, type HeaderDraft, type HeaderList } from '../core/headers.ts';
+import type { Subscriber } from '../core/publication.ts';
+import type { Route } from '../core/route.ts';
 import type { ClientRequest } from '../core/session.ts';
 import { gripLast } from '../wire/grip-headers.ts';
 
@@ -17,9 +19,9 @@ export type Origins = readonly [string, ...string[]];
 export type LastIds = readonly (readonly [channel: string, id: string])[];
 
 /** Where the client thinks it is, and where the backend does, which may have been told another host. */
-export function ownOrigins({ secure, headers }: ClientRequest, first: RequestHead): Origins {
+export function ownOrigins({ secure, headers }: ClientRequest, first: HeaderList): Origins {
   const scheme = secure ? 'https' : 'http';
-  const hosts = [header(headers, 'host'), header(first.headers, 'host')];
+  const hosts = [header(headers, 'host'), header(first, 'host')];
   const [own = 'http://localhost', ...others] = hosts.flatMap((host) => originOf(`${scheme}://${host ?? ''}`) ?? []);
   return [own, ...others];
 }
@@ -37,13 +39,20 @@ export function resolveLink(uri: string, from: Place, origins: Origins): Place |
   return origins.includes(url.origin) ? { origin: undefined, path } : { origin: url.origin, path };
 }
 
-/** Nothing else of the client's request goes with them. */
-export function linkHeaders({ origin }: Place, first: RequestHead): HeaderDraft {
-  const headers = [...fields(first.headers)].filter(([name]) => /^(host|grip-feature)$/i.test(name)).flat();
+/** Nothing else of the client goes with them: a link carries itself whatever identifies the user. */
+export function linkHeaders({ origin }: Place, first: HeaderList): HeaderDraft {
+  const headers = [...fields(first)].filter(([name]) => /^(host|grip-feature|cdn-loop)$/i.test(name)).flat();
   if (origin !== undefined) setHeader(headers, 'Host', new URL(origin).host);
   return headers;
 }
 
+/** What the client has of all its channels. */
+export function lastIdsOf(subscriber: Subscriber & { readonly route: Route }, hub: Pick<Hub, 'currentIds'>): LastIds {
+  const { length } = subscriber.route.channelPrefix;
+  return [...hub.currentIds(subscriber)].map(([channel, id]) => [channel.slice(length), id]);
+}
+
+/** The same, as `Grip-Last`. */
 export function lastFields(lastIds: LastIds): HeaderDraft {
   return lastIds.flatMap(([channel, id]) => {
     const value = gripLast(channel, id);

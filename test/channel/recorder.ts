@@ -52,6 +52,8 @@ interface Behaviour {
   readonly inside?: (self: Recorder) => void;
   /** What the backend says to filters that ask; without it they may not. */
   readonly answer?: (question: FilterQuestion) => Promise<FilterAnswer>;
+  /** Whether it takes no such write now, if it may be fetched later. */
+  readonly refuses?: (text: string) => boolean;
 }
 
 export class Recorder implements Subscriber {
@@ -69,13 +71,15 @@ export class Recorder implements Subscriber {
   readonly #answer: Behaviour['answer'];
   readonly #joined: readonly string[];
   readonly #inside: ((self: Recorder) => void) | undefined;
+  readonly #refuses: (text: string) => boolean;
 
-  constructor({ shape = plainShape, meta, joined = [], inside, answer }: Behaviour = {}) {
+  constructor({ shape = plainShape, meta, joined = [], inside, answer, refuses }: Behaviour = {}) {
     this.shape = shape;
     this.meta = meta === undefined ? noMetadata : new Map(Object.entries(meta));
     this.#joined = joined;
     this.#inside = inside;
     this.#answer = answer;
+    this.#refuses = refuses ?? (() => false);
   }
 
   /** Everything it was written, joined. */
@@ -87,12 +91,17 @@ export class Recorder implements Subscriber {
     return this.#joined.includes(channel);
   }
 
-  write(bytes: Buffer, items: number, channel: ChannelName): void {
+  write(bytes: Buffer, items: number, channel: ChannelName, follows: boolean): boolean {
+    if (follows && this.#refuses(bytes.toString())) {
+      this.given.push('<refused>');
+      return false;
+    }
     this.channels.push(channel);
     this.given.push(bytes.toString());
     this.buffers.push(bytes);
     this.items += items;
     this.#inside?.(this);
+    return true;
   }
 
   act(publication: Publication): void {

@@ -8,6 +8,7 @@ import { channelName } from '../../gateway/core/ids.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noMetrics } from '../../gateway/core/metrics.ts';
 import { FilterRequests } from '../../gateway/session/filter-requests.ts';
+import { Links } from '../../gateway/session/links.ts';
 import type { SessionParts } from '../../gateway/session/parts.ts';
 import { Pump } from '../../gateway/session/pump.ts';
 import { SessionRegistry } from '../../gateway/session/registry.ts';
@@ -25,7 +26,7 @@ afterEach(() => {
 /** A client that takes everything and notes what happens to it. */
 class TestSocket implements ClientSocket {
   readonly calls: string[] = [];
-  readonly unsentBytes = 0;
+  unsentBytes = 0;
   sendMessages(messages: readonly { data: Buffer }[]): void {
     for (const { data } of messages) this.calls.push(data.toString());
   }
@@ -76,6 +77,19 @@ describe('a session', () => {
     assert.equal(session.asks, false);
     session.instruct({ kind: 'ask-every', intervalMs: 20_000 });
     assert.equal(session.asks, false);
+  });
+
+  it('gives a client that reads nothing no keep-alives', async () => {
+    const { session, socket } = await opened();
+    socket.unsentBytes = session.route.limits.unsentBytes;
+    const message = { kind: 'text', data: Buffer.from('tick') } as const;
+    session.instruct({ kind: 'keep-alive', keepAlive: { message, mode: 'interval', timeoutMs: 5 } });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(socket.calls, []);
+    socket.unsentBytes -= 1;
+    while (socket.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(socket.calls[0], 'tick');
+    session.gone();
   });
 
   it('still takes state for a client that is gone', async () => {
@@ -155,5 +169,7 @@ function partsWith(send: SessionParts['send']): SessionParts {
   const registry = new SessionRegistry(() => Date.now());
   registries.push(registry);
   const filterRequests = new FilterRequests({ clock: realClock, metrics: noMetrics });
-  return { hub, registry, metrics: noMetrics, log: silentLog, clock: realClock, send, filterRequests };
+  const links = new Links();
+  const lastId = (): undefined => undefined;
+  return { hub, registry, metrics: noMetrics, log: silentLog, clock: realClock, send, filterRequests, links, lastId };
 }

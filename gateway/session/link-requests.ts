@@ -1,0 +1,104 @@
+/**
+ * Asks a link until it answers (GRIP 4.6): signed, with the ids that are had by then, and again after 1, 2, 4, 8 and 16 s. For holds
+ * and for sockets alike; what goes on with the answer is theirs.
+ */
+import { ForegateError } from '../core/errors.ts';
+import type { Reply, RequestDraft } from '../core/exchange.ts';
+import { header, type HeaderList } from '../core/headers.ts';
+import type { Route, Target } from '../core/route.ts';
+import type { SessionParts } from './parts.ts';
+import { lastFields, linkHeaders, type LastIds, type Place } from './place.ts';
+
+/** On whose behalf links are asked. */
+export interface LinkCaller {
+  readonly route: Route;
+  readonly target: Target;
+  /** As the client's own request went downstream: of its fields, links have `Host` and `Grip-Feature`. */
+  readonly headers: HeaderList;
+  /** False: nobody wants an answer any more. */
+  readonly live: boolean;
+  /** Fields that go with a link besides GRIP's own; asked each time. */
+  readonly linkFields: HeaderList;
+  lastIds(): LastIds;
+  /** True for an answer, false for one that is worth another try. */
+  takes(reply: Reply): boolean;
+  /** The request leaves: from now on what is published waits, since the answer may contain it. */
+  hold(): void;
+  /** There was no answer, or none of use: what waits flows. */
+  failed(why: { readonly status: number } | { readonly error: unknown }): void;
+}
+
+const retryDelaysMs = [1000, 2000, 4000, 8000, 16_000] as const;
+
+export class LinkRequests {
+  readonly #parts: Pick<SessionParts, 'links' | 'clock'>;
+  readonly #caller: LinkCaller;
+
+  constructor(parts: Pick<SessionParts, 'links' | 'clock'>, caller: LinkCaller) {
+    this.#parts = parts;
+    this.#caller = caller;
+  }
+
+  /** With retries, each up to a second later than said; undefined after the last, or if the client left. */
+  async follow(place: Place): Promise<Reply | undefined> {
+    for (const delayMs of [0, ...retryDelaysMs]) {
+      if (delayMs > 0) await this.#pause(delayMs + Math.random() * 1000);
+      const reply = await this.#attempt(place);
+      if (!this.#caller.live) return undefined;
+      if (reply !== undefined) return reply;
+    }
+    return undefined;
+  }
+
+  /** One request, in its turn. @throws ForegateError as the downstream does */
+  fetch(origin: string | undefined, make: () => RequestDraft): Promise<Reply> {
+    return this.#parts.links.fetch({
+      ...this.#where(origin),
+      draft: () => {
+        if (!this.#caller.live) throw new ForegateError('shutting-down', 'The client has left.');
+        const draft = make();
+        if (header(draft.headers, 'grip-last') !== undefined) this.#caller.hold();
+        return this.#signed(draft);
+      },
+    });
+  }
+
+  /** Calls a link by POST, whether or not the client is there. @throws ForegateError as the downstream does */
+  async post(place: Place): Promise<void> {
+    const { headers, ...link } = linkDraft(place, this.#caller.headers, []);
+    const draft = this.#signed({ ...link, method: 'POST', headers: [...headers, 'Content-Length', '0'] });
+    await this.#parts.links.fetch({ ...this.#where(place.origin), draft: () => draft });
+  }
+
+  async #attempt(place: Place): Promise<Reply | undefined> {
+    const caller = this.#caller;
+    try {
+      const reply = await this.fetch(place.origin, () =>
+        linkDraft(place, caller.headers, [...caller.linkFields, ...lastFields(caller.lastIds())]),
+      );
+      if (caller.takes(reply)) return reply;
+      caller.failed({ status: reply.status });
+    } catch (error) {
+      caller.failed({ error });
+    }
+    return undefined;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#parts.clock.after(ms, resolve));
+  }
+
+  #where(origin: string | undefined) {
+    return { route: this.#caller.route, target: this.#caller.target, origin };
+  }
+
+  #signed(draft: RequestDraft): RequestDraft {
+    const signer = this.#caller.route.grip?.signer;
+    if (signer !== undefined) draft.headers.push('Grip-Sig', signer.sign());
+    return draft;
+  }
+}
+
+function linkDraft(place: Place, first: HeaderList, more: HeaderList): RequestDraft {
+  return { method: 'GET', path: place.path, headers: [...linkHeaders(place, first), ...more], body: undefined };
+}
