@@ -1,5 +1,6 @@
 /** Filters that ask (GRIP 5), as the hub sees them: one question at a time for a subscriber, everything else behind it. */
 import assert from 'node:assert/strict';
+import { limits } from '../../gateway/core/limits.ts';
 import type { FilterAnswer } from '../../gateway/core/publication.ts';
 import { chained, closeItem, item, news, Recorder, sport, TestHub, turns } from './recorder.ts';
 
@@ -67,6 +68,7 @@ describe('a subscriber with filters that ask', () => {
     void hub.join(ann, news, ['http-check'], '1');
     await publish(hub, chained('2', '1'), chained('3', '2'), chained('5', '4'));
     assert.deepEqual([...hub.currentIds(ann)], [[news, '1']]);
+    hub.release(ann); // Nothing was held.
     await drop();
     assert.deepEqual([...hub.currentIds(ann)], [[news, '2']]);
     await pass();
@@ -124,6 +126,100 @@ describe('a subscriber with filters that ask', () => {
     await pass();
     await change('b');
     assert.deepEqual([ann.given, ann.asked], [['b;'], ['http-check a', 'http-modify a']]);
+  });
+
+  it('may be held in one channel alone: others go on, the item in question is asked about again, and what is contained is no gap', async () => {
+    const hub = new TestHub();
+    const { subscriber: ann, pass } = asking();
+    void hub.join(ann, news, ['http-check'], '1');
+    void hub.join(ann, sport, []);
+    await publish(hub, chained('2', '1'), chained('3', '2'), closeItem);
+    await publish(hub, item('s', { channel: sport }));
+    hub.holdChannel(ann, news);
+    assert.deepEqual(ann.given, ['s;']);
+    await publish(hub, chained('4', '3'), item('t', { channel: sport }));
+    await pass();
+    assert.deepEqual(ann.given, ['s;', 't;']);
+    void hub.join(ann, news, ['http-check'], '3');
+    hub.releaseChannel(ann, news);
+    assert.deepEqual(ann.given, ['s;', 't;', '<close>']);
+    await pass();
+    assert.deepEqual([ann.given.slice(3), ann.asked], [['4;'], ['http-check 2', 'http-check 4']]);
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '4']]);
+  });
+
+  it('waits for what is asked about another of its channels, also after one was held alone', async () => {
+    const hub = new TestHub();
+    const { subscriber: ann, pass } = asking();
+    void hub.join(ann, news, ['http-check']);
+    void hub.join(ann, sport, []);
+    hub.holdChannel(ann, sport);
+    await publish(hub, item('s', { channel: sport }), item('a'));
+    hub.releaseChannel(ann, sport);
+    assert.deepEqual([ann.given, ann.asked], [[], ['http-check a']]);
+    await pass();
+    await publish(hub, item('t', { channel: sport }));
+    assert.deepEqual(ann.given, ['a;', 's;', 't;']);
+  });
+
+  it('gets a close of a channel that is held alone, though its line was full, and what it is asked about meanwhile', async () => {
+    const hub = new TestHub();
+    const { subscriber: ann, pass } = asking();
+    void hub.join(ann, news, []);
+    void hub.join(ann, sport, ['http-check']);
+    hub.holdChannel(ann, news);
+    await publish(hub, item('s', { channel: sport }));
+    await publish(hub, ...Array.from({ length: limits.heldItems }, (_, i) => item(`${i}`)), closeItem);
+    hub.releaseChannel(ann, news);
+    await pass();
+    assert.deepEqual(ann.given, ['s;', '<close>']);
+    assert.deepEqual(hub.counted, { deliveries: 2, deliveries_dropped: limits.heldItems });
+  });
+
+  it('keeps its id where it has no room for what has passed, and is told that it missed it', async () => {
+    const hub = new TestHub();
+    const { subscriber: ann, pass, change } = asking({ refuses: (text) => text === '2;' || text === 'B;' });
+    void hub.join(ann, news, ['http-modify'], '1');
+    await publish(hub, chained('2', '1'));
+    await pass();
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '1']]);
+    await publish(hub, chained('2', '1'));
+    await change('A');
+    await publish(hub, chained('3', '2'));
+    await change('B');
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '2']]);
+    assert.deepEqual(ann.given, ['<refused>', '<missed in news>', 'A;', '<refused>', '<missed in news>']);
+    assert.deepEqual(hub.counted, { deliveries: 1 });
+  });
+
+  it('has missed nothing that waits where a new current id says that it has it', async () => {
+    const hub = new TestHub();
+    const { subscriber: ann, pass } = asking();
+    void hub.join(ann, news, ['http-check'], '1');
+    await publish(hub, chained('2', '1'), chained('3', '2'));
+    void hub.join(ann, news, ['http-check'], '3');
+    await publish(hub, chained('4', '3'));
+    await pass();
+    await pass();
+    assert.deepEqual(ann.given, ['4;']);
+    await publish(hub, chained('6', '5'));
+    assert.deepEqual(ann.given, ['4;', '<missed in news>']);
+  });
+
+  it('will have the id of the last that waits and follows', async () => {
+    const hub = new TestHub();
+    const { subscriber: ann } = asking();
+    void hub.join(ann, news, ['http-check'], '1');
+    void hub.join(ann, sport, [], 'a');
+    assert.deepEqual([hub.comingId(ann, news), hub.comingId(ann, sport)], ['1', 'a']);
+    await publish(hub, chained('2', '1'), closeItem, chained('3', '2'), chained('5', '4'));
+    assert.deepEqual([hub.comingId(ann, news), hub.currentId(ann, news)], ['3', '1']);
+    hub.holdChannel(ann, news);
+    assert.equal(hub.comingId(ann, news), '3');
+    await publish(hub, chained(undefined, '3'), chained('7', '6'));
+    assert.deepEqual([hub.comingId(ann, news), hub.comingId(ann, sport)], [undefined, 'a']);
+    hub.drop(ann);
+    assert.equal(hub.comingId(ann, news), undefined);
   });
 
   it('may join while it is held: what has waited is asked about', async () => {

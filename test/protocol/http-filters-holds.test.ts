@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Answer, BackendReply, BackendRequest } from '../support/backend.ts';
 import { byPath, held, setHoldStage, stream, takeAnswer, takeChunk, takeText, type HoldStage } from './holds.ts';
-import { clearStage, eventually, gate } from './stage.ts';
+import { clearStage, eventually, gate, pause } from './stage.ts';
 
 afterEach(clearStage);
 
@@ -136,6 +136,27 @@ describe('filters that ask, for streams', () => {
     gates[2]?.open();
     await takeText(socket, 'nine ');
     assert.equal(asked, 3);
+  });
+
+  it('bring no request of a link for what waits while they ask', async () => {
+    const [linkAnswered, filterAnswered] = [gate(), gate()];
+    const stage = await setAsking(() => filterAnswered.passed.then(() => ({})), {
+      '/stream': linked('7'),
+      '/more': () => linkAnswered.passed.then(() => linked('8', undefined, 'eight ')),
+    });
+    const socket = await stage.request('/stream');
+    await socket.takeHead();
+    await stage.joined('a');
+    await stage.recover();
+    await eventually(() => stage.at('/more?after=7').length === 1);
+    await stage.streamed('a', 'nine ', { id: '9', 'prev-id': '8' });
+    linkAnswered.open();
+    await takeText(socket, 'eight ');
+    await eventually(() => questions(stage).length === 1);
+    await pause(1100); // A link is asked again after a second.
+    assert.equal(stage.at('/more?after=8').length, 0);
+    filterAnswered.open();
+    await takeText(socket, 'nine ');
   });
 
   it('resolve their url against the last link', async () => {
