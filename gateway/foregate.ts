@@ -23,6 +23,7 @@ import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
 import { Front } from './front/front.ts';
 import { Listener } from './front/listener.ts';
+import { FilterRequests } from './session/filter-requests.ts';
 import { Links } from './session/links.ts';
 import type { HoldParts } from './session/parts.ts';
 import { answerRequest, denialReply, errorReply, textReply } from './front/refusal.ts';
@@ -80,6 +81,7 @@ class Program implements Foregate {
   readonly #lingering: Lingering;
   readonly #lastItems = new LastItems(realClock);
   readonly #links = new Links();
+  readonly #filterRequests: FilterRequests;
   readonly #listeners: Listener[];
   readonly #control: Server;
   readonly #metricsPort: Server | undefined;
@@ -103,6 +105,7 @@ class Program implements Foregate {
       loaded.settings.metrics.prefix,
     );
     this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
+    this.#filterRequests = new FilterRequests({ clock: realClock, metrics: this.#metrics });
     this.#sequencer = createSequencer({
       clock: realClock,
       metrics: this.#metrics,
@@ -193,6 +196,7 @@ class Program implements Foregate {
     for (const world of [this.#world, ...this.#retired]) await world?.dispose();
     this.#lingering.close();
     await this.#links.close();
+    await this.#filterRequests.close();
     await this.#bus.close();
     await this.#store.close();
   }
@@ -237,6 +241,7 @@ class Program implements Foregate {
       log: this.#log,
       clock: realClock,
       send: repeatingSend(this.#metrics),
+      filterRequests: this.#filterRequests,
       links: this.#links,
       lastId: (channel) => this.#sequencer.lastId(channel),
       missedSince: this.#loaded.settings.holds.recheck

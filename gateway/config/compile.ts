@@ -132,6 +132,7 @@ class Compiler {
       hooks: await this.hooks(settings.id, loaded.policies),
       limits: settings.limits,
       grip: settings.grip ? { signer: this.#signerOf(settings) } : undefined,
+      filterRequests: settings.filterRequests,
       channelPrefix: settings.channelPrefix,
       headers: Object.entries(settings.headers).flat(),
       path: pathChange(settings.path),

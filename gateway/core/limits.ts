@@ -70,6 +70,11 @@ export const limits = {
   lastIdBytes: 1024,
   /** Other origins that links may lead to. */
   linkOrigins: 16,
+  /** So long a filter waits for its answer (GRIP: 10 s), and the body of that (GRIP: 100000). */
+  filterTimeoutMs: 10_000,
+  filterReplyBytes: 100_000,
+  /** Requests of the filters of one route that wait or are in flight; the items of further ones are dropped. */
+  filterRequests: 10_000,
   /** Connections to one target; further exchanges wait for a free one. */
   targetConnections: 512,
   /** Calls that may wait for a free connection to one target; further ones fail as overloaded. */
@@ -93,7 +98,7 @@ export const limits = {
   channelPendingBytes: 16_777_216,
   /** Bytes that are joined into one write per subscriber, the last item not counted. */
   joinedBytes: 65_536,
-  /** Publications that wait for one subscriber while a body is on its way to it; further ones are dropped (GRIP: 100). */
+  /** Publications that wait for one subscriber while a body is on its way to it, or a filter asks; further ones are dropped (GRIP: 100). */
   heldItems: 100,
   /** So long an item with an id is known, and a second one with it is dropped (GRIP: 60 s). */
   duplicateMemoryMs: 60_000,

@@ -243,6 +243,11 @@ const routeOptions = {
   ),
   policies: policyList('Rules for the clients of this route, in order; see [policies](policies.md).'),
   grip: flag(true, 'Whether the backend may use GRIP: subscribe its clients to channels and hold requests.'),
+  filterRequests: count(
+    0,
+    'Requests per second and URL that `http-check` and `http-modify` may make; more wait. 0: subscriptions that name one of these filters get no items.',
+    0,
+  ),
   channelPrefix: Type.String({
     default: '',
     description: 'Put before every channel name the backend gives, so that routes cannot mix.',

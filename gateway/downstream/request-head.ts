@@ -21,7 +21,11 @@ import { offersGrip } from '../wire/grip-socket.ts';
 import { forwardingFields, isForwardingField, isTrusted } from './forwarded.ts';
 
 /** What this gateway does for a backend that speaks GRIP, in the words of `Grip-Feature` (GRIP 8.3). */
-export const gripFeatures = 'filter:skip-self, filter:skip-users, filter:require-sub, filter:build-id, filter:var-subst';
+export const gripFeatures =
+  'status, link:next, link:gone, filter:skip-self, filter:skip-users, filter:require-sub, filter:build-id, filter:var-subst';
+
+/** Where filters may ask the backend. */
+const askingFeatures = `${gripFeatures}, filter:http-check, filter:http-modify`;
 
 /**
  * What all requests of a WebSocket session share: the client's handshake, cleaned, with its forwarding fields, the route's own
@@ -160,7 +164,7 @@ function routeFields(route: Route): HeaderDraft {
 }
 
 function gripFields(route: Route): HeaderDraft {
-  return route.grip ? ['Grip-Feature', gripFeatures] : [];
+  return route.grip ? ['Grip-Feature', route.filterRequests > 0 ? askingFeatures : gripFeatures] : [];
 }
 
 /** Fields of the client that do not go on. */

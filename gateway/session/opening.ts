@@ -12,7 +12,7 @@ import { buildHead, hostOf } from '../downstream/request-head.ts';
 import type { BackendSocket } from '../downstream/websocket-client.ts';
 import { clientLastIds } from './client-last-ids.ts';
 import { exchange, sendOnce, type Outcome } from './exchange.ts';
-import { lastFields, type LastIds } from './link-requests.ts';
+import { lastFields, type LastIds } from './place.ts';
 import { openRelay } from './relay.ts';
 import type { WebSocketSession } from './websocket-session.ts';
 

@@ -4,7 +4,7 @@
  */
 import type { ClientSocket } from '../core/client-socket.ts';
 import type { SessionInfo } from '../core/control-host.ts';
-import { errors, type ForegateError } from '../core/errors.ts';
+import { errors, toForegateError, type ForegateError } from '../core/errors.ts';
 import { isMessage, type ClientEvent, type Close, type Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
 import { isChannelName, newSessionId, type ChannelName } from '../core/ids.ts';
@@ -12,7 +12,7 @@ import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/
 import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
-import type { Publication } from '../core/publication.ts';
+import type { FilterAnswer, FilterQuestion, Publication } from '../core/publication.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import {
   noMetadata,
@@ -33,6 +33,7 @@ import { faultFrame } from './fault-frame.ts';
 import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
 import type { SessionParts } from './parts.ts';
+import { lastIdsOf, ownOrigins } from './place.ts';
 import type { PumpHost } from './pump.ts';
 import { Recovery, type RecoveryHost } from './recovery.ts';
 import type { Registered } from './registry.ts';
@@ -375,6 +376,33 @@ export class WebSocketSession
 
   missed(channel: ChannelName): void {
     this.#recovery?.missed(channel);
+  }
+
+  get asksFilters(): boolean {
+    return this.route.filterRequests > 0;
+  }
+
+  /** In debug mode that ends the session (GRIP 5). */
+  filterFailed(fault: () => string): void {
+    if (this.route.debug) this.end({ kind: 'deny', code: 'downstream-fault', detail: fault() });
+  }
+
+  async askFilter(question: FilterQuestion): Promise<FilterAnswer> {
+    const { hub, filterRequests } = this.#parts;
+    const { path, headers } = this.head;
+    const base = {
+      target: this.target,
+      headers,
+      place: { origin: undefined, path },
+      origins: ownOrigins(this.request, headers),
+      lastIds: lastIdsOf(this, hub),
+    };
+    try {
+      return await filterRequests.ask(question, this, base);
+    } catch (thrown) {
+      this.filterFailed(() => toForegateError(thrown).message);
+      throw thrown;
+    }
   }
 
   // The backlog's host.

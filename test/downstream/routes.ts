@@ -44,6 +44,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     hooks: noHooks,
     limits: { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions },
     grip: undefined,
+    filterRequests: 0,
     channelPrefix: '',
     headers: [],
     path: undefined,
