@@ -130,7 +130,7 @@ for (const { name, make } of frameworks)
       backend.closeAllConnections();
     });
 
-    const token = jsonwebtoken.sign({ iss: 'test' }, key, { algorithm: 'HS256', expiresIn: 60 });
+    const token = jsonwebtoken.sign({ iss: 'test' }, key, { algorithm: 'HS256', expiresIn: 3600 });
     const joined = (channel: string, count: number): Promise<void> =>
       eventually(async () => {
         const response = await fetch(`${running.controlUrl}/channels`, { headers: { Authorization: `Bearer ${token}` } });
