@@ -106,6 +106,26 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { connections: 1, by: 'session' },
     ],
   },
+  channels: {
+    good: [
+      { allow: ['user-{sub}', 'org-{claims.org}-*', '{claims.https://id.example/x.y}', '*'] },
+      { deny: ['secret-*'], over: 'close' },
+    ],
+    bad: [
+      {},
+      { allow: [], deny: [] },
+      { allow: [''] },
+      { allow: 'news' },
+      { allow: ['user-{subject}'] },
+      { allow: ['user-{sub'] },
+      { allow: ['user-sub}'] },
+      { allow: ['user-{}'] },
+      { allow: ['user-{claims.}'] },
+      { allow: ['user-{{sub}}'] },
+      { deny: ['user-{*}'] },
+      { allow: ['news'], over: 'ignore' },
+    ],
+  },
 };
 
 for (const policy of policies) {
