@@ -1,9 +1,10 @@
 /** The policies that come with Foregate, by the name after `use:`. */
 import type { PolicyDefinition } from '../gateway/core/policy.ts';
+import { address } from './address.ts';
 import { apiKey } from './api-key.ts';
 import { channels } from './channels.ts';
 import { jwt } from './jwt.ts';
 import { origin } from './origin.ts';
 import { rateLimit } from './rate-limit.ts';
 
-export const policies: readonly PolicyDefinition[] = [origin, jwt, apiKey, rateLimit, channels];
+export const policies: readonly PolicyDefinition[] = [origin, address, jwt, apiKey, rateLimit, channels];

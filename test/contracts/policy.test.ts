@@ -106,6 +106,27 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { connections: 1, by: 'session' },
     ],
   },
+  address: {
+    good: [
+      { allow: ['192.0.2.7', '10.0.0.0/8', '2001:db8::/32', '::1', '::ffff:192.0.2.0/120'] },
+      { deny: ['192.0.2.7'], from: 'forwarded' },
+      { allow: [], deny: ['::/0'] },
+    ],
+    bad: [
+      {},
+      { allow: [], deny: [] },
+      { allow: ['localhost'] },
+      { allow: ['10.0.0.0/33'] },
+      { allow: ['::/129'] },
+      { allow: ['10.0.0.0/8/8'] },
+      { allow: ['10.0.0.0/'] },
+      { allow: ['10.0.0'] },
+      { deny: ['10.0.0.1:80'] },
+      { deny: [''] },
+      { deny: '10.0.0.1' },
+      { deny: ['10.0.0.1'], from: 'anybody' },
+    ],
+  },
   channels: {
     good: [
       { allow: ['user-{sub}', 'org-{claims.org}-*', '{claims.https://id.example/x.y}', '*'] },
