@@ -6,5 +6,6 @@ import { channels } from './channels.ts';
 import { jwt } from './jwt.ts';
 import { origin } from './origin.ts';
 import { rateLimit } from './rate-limit.ts';
+import { transform } from './transform.ts';
 
-export const policies: readonly PolicyDefinition[] = [origin, address, jwt, apiKey, rateLimit, channels];
+export const policies: readonly PolicyDefinition[] = [origin, address, jwt, apiKey, rateLimit, channels, transform];
