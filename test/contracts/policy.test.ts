@@ -127,6 +127,22 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { deny: ['10.0.0.1'], from: 'anybody' },
     ],
   },
+  'message-size': {
+    good: [
+      { textBytes: 1000 },
+      { binaryBytes: 0 },
+      { textBytes: 1000, binaryBytes: 5, jsonDepth: 8, jsonKeys: 100, over: 'answer' },
+    ],
+    bad: [
+      {},
+      { over: 'drop' },
+      { textBytes: -1 },
+      { textBytes: '1k' },
+      { jsonDepth: 1.5 },
+      { jsonDepth: 1, over: 'delay' },
+      { bytes: 1000 },
+    ],
+  },
   transform: {
     good: [
       {
