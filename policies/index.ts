@@ -4,9 +4,20 @@ import { address } from './address.ts';
 import { apiKey } from './api-key.ts';
 import { channels } from './channels.ts';
 import { jwt } from './jwt.ts';
+import { messageSchema } from './message-schema.ts';
 import { messageSize } from './message-size.ts';
 import { origin } from './origin.ts';
 import { rateLimit } from './rate-limit.ts';
 import { transform } from './transform.ts';
 
-export const policies: readonly PolicyDefinition[] = [origin, address, jwt, apiKey, rateLimit, messageSize, channels, transform];
+export const policies: readonly PolicyDefinition[] = [
+  origin,
+  address,
+  jwt,
+  apiKey,
+  rateLimit,
+  messageSize,
+  messageSchema,
+  channels,
+  transform,
+];

@@ -143,6 +143,39 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { bytes: 1000 },
     ],
   },
+  'message-schema': {
+    good: [
+      { schemas: { chat: { inline: { type: 'object' } } } },
+      {
+        schemas: { chat: { inline: { $ref: '#/$defs/a', $defs: { a: { type: 'object' } } } }, 1: { inline: {} } },
+        by: '/header/type',
+        default: 'pass',
+        from: 'both',
+        over: 'answer',
+        closeCode: 1007,
+      },
+    ],
+    bad: [
+      {},
+      { schemas: {} },
+      { schemas: { chat: {} } },
+      { schemas: { '': { inline: {} } } },
+      { schemas: { chat: { file: 'a.json', inline: {} } } },
+      { schemas: { chat: { file: 'no-such-file.json' } } },
+      { schemas: { chat: { file: 'README.md' } } },
+      { schemas: { chat: { file: '.' } } },
+      { schemas: { chat: { inline: { type: 'objekt' } } } },
+      { schemas: { chat: { inline: { typ: 'object' } } } },
+      { schemas: { chat: { inline: { type: 'string', format: 'colour' } } } },
+      { schemas: { chat: { inline: { type: 'string', pattern: '(' } } } },
+      { schemas: { chat: { inline: { $ref: 'other.json' } } } },
+      { schemas: { chat: { inline: { $ref: 'https://schemas.example/a.json' } } } },
+      { schemas: { chat: { inline: { $ref: '#/$defs/missing' } } } },
+      { schemas: { chat: { inline: {} } }, by: '' },
+      { schemas: { chat: { inline: {} } }, closeCode: 1000 },
+      { schemas: { chat: { inline: {} } }, over: 'refuse' },
+    ],
+  },
   transform: {
     good: [
       {
