@@ -8,6 +8,7 @@ import { createPolicy, testSession } from '../../gateway/testing/index.ts';
 import { messageSchema } from '../../policies/message-schema.ts';
 import { acceptedWithGrip, afterOpen, clearStage, eventually, said, setStage } from '../protocol/stage.ts';
 import { reply, text } from '../support/backend.ts';
+import { refusedClient } from '../support/client.ts';
 
 afterEach(clearStage);
 
@@ -87,6 +88,8 @@ describe('message-schema', () => {
     ] as const)
       assert.match((await faultOf({ ...options, by }, content)) ?? '', content.startsWith('[') ? /^$/ : /property 'b'/, by);
     assert.equal(await faultOf({ ...options, by: '/header/length' }, '{"header":"a"}'), noKind);
+    const inherited = { schemas: { Object: { inline: {} } }, by: '/constructor/name' };
+    assert.equal(await faultOf(inherited, '{}'), noKind);
   });
 
   it('says little of a place whose name is long', async () => {
@@ -170,6 +173,11 @@ describe('message-schema for messages of backends', () => {
     client.send('x');
     assert.deepEqual(await client.closed(), { code: 1011, reason: '/text must be string.' });
     await assert.rejects(client.next(), /ended/);
+  });
+
+  it('refuses the handshake where the first answer has one', async () => {
+    const stage = await setStage({ ...rules({ from: 'backend' }), answer: () => acceptedWithGrip([text(`m:${wrong}`)]) });
+    assert.equal((await refusedClient(stage.url.replace('http', 'ws'))).status, 502);
   });
 
   it('drops such an answer where it is told to', async () => {

@@ -1,12 +1,16 @@
-/** What reaches the backend after changes: drafts alone, then requests with events and plain ones over real sockets. */
+/** What reaches the backend after changes: drafts alone, then requests with events, plain ones and relayed handshakes over real sockets. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import jsonwebtoken from 'jsonwebtoken';
+import { WebSocketServer } from 'ws';
 import type { RequestDraft } from '../../gateway/core/exchange.ts';
 import type { Verdict } from '../../gateway/core/policy.ts';
 import type { Identity } from '../../gateway/core/session.ts';
 import { connect, createPolicy, testSession, type TestSessionOptions } from '../../gateway/testing/index.ts';
 import { transform } from '../../policies/transform.ts';
-import { clearStage, setStage } from '../protocol/stage.ts';
+import { clearStage, onClear, setStage } from '../protocol/stage.ts';
 import { refusedClient } from '../support/client.ts';
 
 afterEach(clearStage);
@@ -165,6 +169,19 @@ describe('the policy transform over sockets', () => {
     assert.equal(request?.path, '/a?b=%2F&user=ann');
     assert.equal(request.body.toString(), 'hello');
     assert.deepEqual(seen(request.headers), ['t1', 'ann', `Bearer ${token}`, undefined, undefined, undefined]);
+  });
+
+  it('changes the handshake with a WebSocket backend', async () => {
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+    onClear(() => server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo; // A TCP server has no other kind of address.
+    const { open } = await setStage({ targets: [{ url: `ws://127.0.0.1:${port}` }], route: { policies } });
+    const connected = once(server, 'connection') as Promise<[unknown, IncomingMessage]>;
+    await open(path, { headers });
+    const [, handshake] = await connected;
+    assert.equal(handshake.url, '/a?b=%2F&user=ann');
+    assert.deepEqual(seen(handshake.headers), ['t1', 'ann', `Bearer ${token}`, undefined, undefined, undefined]);
   });
 
   it('takes a credential out of a cookie and out of the subprotocols', async () => {
