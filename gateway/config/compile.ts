@@ -83,9 +83,10 @@ class Compiler {
 
   async hooks(scope: string, policies: readonly LoadedPolicy[]): Promise<RouteHooks> {
     const { store, clock, log, metrics } = this.#context;
+    const { trusts } = this.#forwarded;
     const made: (readonly [string, Policy])[] = [];
     for (const [index, { use, definition, options, place }] of policies.entries()) {
-      const context = { store, clock, log, metrics, scope: `${scope}.${index}`, directory: this.#loaded.directory };
+      const context = { store, clock, log, metrics, scope: `${scope}.${index}`, directory: this.#loaded.directory, trusts };
       const policy = await created(definition, options, context, place);
       this.#policies.push(policy);
       made.push([use, policy]);

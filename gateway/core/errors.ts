@@ -20,6 +20,7 @@ export const errors = {
   'no-route': { status: 404, close: 4404, source: 'client', retry: false, text: 'No route for this request.' },
   'message-too-large': { status: 413, close: 1009, source: 'client', retry: false, text: 'The message is too large.' },
   'invalid-text': { status: 400, close: 1007, source: 'client', retry: false, text: 'Text is not valid UTF-8.' },
+  'invalid-message': { status: 400, close: 1007, source: 'client', retry: false, text: 'The message is not valid.' },
   'protocol-error': { status: 400, close: 1002, source: 'client', retry: false, text: 'The WebSocket protocol was violated.' },
   'header-too-large': { status: 431, close: 1009, source: 'client', retry: false, text: 'Too many header fields.' },
   'rate-limited': { status: 429, close: 4429, source: 'client', retry: false, text: 'Too many requests.' },

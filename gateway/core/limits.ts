@@ -13,6 +13,8 @@ export const limits = {
   queueEvents: 10_000,
   /** One message from a client; a larger one closes the session with 1009 (GRIP: below 200000). */
   messageBytes: 199_999,
+  /** Levels of a message that is checked by a schema: one that refers to itself needs stack for each. */
+  checkedDepth: 100,
   /** Bytes towards a client that it has not taken; above it no next request starts (GRIP: 200000). */
   unsentBytes: 200_000,
   /** Of those, what its socket is handed: what is published beyond it waits in the session, where it can still be left out. */

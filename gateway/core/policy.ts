@@ -56,6 +56,8 @@ export interface PolicyContext {
   readonly scope: string;
   /** The folder that relative paths in options start from. */
   readonly directory: string;
+  /** True for a proxy of ours (`trustedProxies`): what it tells of its clients is believed. */
+  readonly trusts: (address: string) => boolean;
 }
 
 export interface PolicyDefinition<Options extends TSchema = TSchema> {

@@ -79,7 +79,15 @@ export async function connect(
 }
 
 function testContext(): PolicyContext {
-  return { store: memoryStore(), clock: realClock, log: silentLog, metrics: noMetrics, scope: 'test', directory: process.cwd() };
+  return {
+    store: memoryStore(),
+    clock: realClock,
+    log: silentLog,
+    metrics: noMetrics,
+    scope: 'test',
+    directory: process.cwd(),
+    trusts: () => false,
+  };
 }
 
 function check(
