@@ -116,6 +116,7 @@ class Compiler {
       channelPrefix: settings.channelPrefix,
       headers: Object.entries(settings.headers).flat(),
       path: pathChange(settings.path),
+      sockjs: sockJsTerms(settings.sockjs),
       forwarded: this.#forwarded,
       closeFrames: settings.closeFrames,
       pings: settings.pings,
@@ -188,6 +189,12 @@ function matchOf({ host, path, transports, tls }: RouteSettings['match']): Match
 function pathChange(change: RouteSettings['path']): PathChange | undefined {
   if (change?.replace !== undefined) return { replace: change.replace };
   return change?.remove === undefined ? undefined : { remove: change.remove };
+}
+
+function sockJsTerms(settings: RouteSettings['sockjs']): Route['sockjs'] {
+  if (settings === undefined) return undefined;
+  const { path, asPath = path, clientUrl, cookie } = settings;
+  return { path, asPath, clientUrl, cookie };
 }
 
 function httpOrigin(url: string): string {

@@ -35,6 +35,7 @@ export function checkRules(file: Mapping): Finding[] {
     ...list(file['routes']).flatMap((route, index) => [
       ...checkRoute(mapping(route), ['routes', index]),
       ...checkPath(mapping(defaults['path']), mapping(mapping(route)['path']), ['routes', index, 'path']),
+      ...checkSockJs(defaults, mapping(route), ['routes', index, 'sockjs']),
     ]),
   ];
 }
@@ -128,6 +129,18 @@ function checkPath(base: Mapping, change: Mapping, path: Path): Finding[] {
       : [];
   const replace = wrong('replace', 'remove');
   return replace.length > 0 ? replace : wrong('remove', 'replace');
+}
+
+/** Else no request of a SockJS client would come to the route, or its path would be cut in a place that means nothing. */
+function checkSockJs(defaults: Mapping, route: Mapping, path: Path): Finding[] {
+  const merged = (key: string): Mapping => ({ ...mapping(defaults[key]), ...mapping(route[key]) });
+  const { path: base, asPath } = merged('sockjs') as { readonly path?: unknown; readonly asPath?: unknown };
+  const matched = mapping(route['match'])['path'] ?? '/';
+  if (typeof base !== 'string' || typeof matched !== 'string') return [];
+  const inMatch = `must begin with match.path: ${JSON.stringify(matched)}`;
+  if (!base.startsWith(matched)) return [finding([...path, 'path'], inMatch)];
+  const isCut = 'replace' in merged('path') && typeof asPath === 'string' && !asPath.startsWith(matched);
+  return isCut ? [finding([...path, 'asPath'], `${inMatch}, in whose place path.replace stands`)] : [];
 }
 
 function checkHeaders(headers: Mapping, path: Path): Finding[] {

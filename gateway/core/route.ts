@@ -74,6 +74,7 @@ export interface Route {
   readonly headers: HeaderList;
   /** Undefined: the client's own path. */
   readonly path: PathChange | undefined;
+  readonly sockjs: SockJsTerms | undefined;
   readonly forwarded: ForwardedTerms;
   /** A close frame before the connection ends on a failure; Pushpin sends none. */
   readonly closeFrames: boolean;
@@ -90,6 +91,17 @@ export interface Route {
   readonly idleMs: number;
   /** The shape of refusals and errors in debug mode tells more. */
   readonly debug: boolean;
+}
+
+/** Where SockJS clients are let in. */
+export interface SockJsTerms {
+  /** Their base URL's path, without a `/` at its end. */
+  readonly path: string;
+  /** Of every session, towards policies and the backend. */
+  readonly asPath: string;
+  /** The script of the iframe page; undefined: no such page. */
+  readonly clientUrl: string | undefined;
+  readonly cookie: boolean;
 }
 
 export interface ForwardedTerms {

@@ -164,6 +164,9 @@ const TargetSchema = Type.Object(
   { description: 'One place where requests go.' },
 );
 
+/** No query, no empty segment. */
+const sockJsPath = '^(/[\\x21-\\x22\\x24-\\x2e\\x30-\\x3e\\x40-\\x7e]+)+$';
+
 const faultAction = (description: string) => Type.Enum(['close', 'drop', 'answer'], { default: 'close', description });
 
 const faultTexts: Readonly<Record<FaultKind, string>> = {
@@ -225,6 +228,40 @@ const routeOptions = {
         key: Type.Optional(Secret({ description: 'Key, in the forms of `grip.key`; left out: `grip.key`.' })),
       },
       { description: '`Grip-Sig` of this route, where it is not that of `grip`.' },
+    ),
+  ),
+  sockjs: Type.Optional(
+    Type.Object(
+      {
+        path: Type.String({
+          pattern: sockJsPath,
+          examples: ['/sock'],
+          description: 'Where SockJS clients connect: their base URL, without a `/` at its end. Below `match.path`.',
+        }),
+        asPath: Type.Optional(
+          Type.String({
+            pattern: '^/[\\x21-\\x22\\x24-\\x3e\\x40-\\x7e]*$',
+            examples: ['/ws'],
+            description: 'The path towards the backend, for all of them; left out: `path`.',
+          }),
+        ),
+        clientUrl: Type.Optional(
+          Type.String({
+            pattern: '^(https?://|/)[\\x21\\x23-\\x26\\x28-\\x3b\\x3d\\x3f-\\x7e]+$',
+            examples: ['https://static.example/sockjs.min.js'],
+            description:
+              'The script for the page `/iframe.html`, which very old browsers need (GRIP: `sockjs_url`). Left out: there is no such page.',
+          }),
+        ),
+        cookie: flag(
+          false,
+          'Tell clients to send cookies, and set `JSESSIONID` where there is none, for balancers that need it to find the process again.',
+        ),
+      },
+      {
+        description:
+          'Lets SockJS clients in, which fall back to requests where WebSockets do not get through. For the backend and the policies each is a WebSocket.',
+      },
     ),
   ),
   limits: Type.Object(

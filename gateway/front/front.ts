@@ -20,11 +20,13 @@ import { Pump } from '../session/pump.ts';
 import { Relay } from '../session/relay.ts';
 import { RequestSession } from '../session/request-session.ts';
 import { WebSocketSession } from '../session/websocket-session.ts';
-import { EarlyClient } from './early-client.ts';
+import { WebSocketArrival, type Arrival } from './arrival.ts';
 import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.ts';
 import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
 import type { Router } from './router.ts';
 import { sharedHeaders } from './shared-headers.ts';
+import { sessionPath, sockJsPlace } from './sockjs-place.ts';
+import { SockJs } from './sockjs.ts';
 
 export interface FrontParts {
   readonly sessions: HoldParts;
@@ -40,8 +42,13 @@ export class Front {
   readonly #parts: FrontParts;
   readonly #handshakes = new WeakMap<Route, HandshakeServer>();
 
+  readonly #sockJs: SockJs;
+
   constructor(parts: FrontParts) {
     this.#parts = parts;
+    const { clock, metrics } = parts.sessions;
+    const connect = (request: ClientRequest, route: Route, arrival: Arrival): void => void this.#connect(request, route, arrival);
+    this.#sockJs = new SockJs({ clock, metrics, full: () => this.#full(), request: clientRequest, connect });
   }
 
   /** A request without an upgrade. */
@@ -51,6 +58,7 @@ export class Front {
       answerRequest(response, route);
       return;
     }
+    if (route.sockjs !== undefined && this.#sockJs.handle(request, response, route, route.sockjs)) return;
     void this.#pass(request, response, route);
   };
 
@@ -59,8 +67,25 @@ export class Front {
     const route = this.#routeFor(request, 'websocket');
     const refusal = 'id' in route ? (handshakeFlaw(request) ?? this.#full()) : route;
     if (refusal !== undefined) answerHandshake(socket, refusal);
-    else if ('id' in route) void this.#connect(request, new EarlyClient(socket, head), route, socket);
+    else if ('id' in route) this.#shake(request, socket, head, route);
   };
+
+  /** On a route for SockJS clients their paths say how they want it. */
+  #shake(request: IncomingMessage, socket: Duplex, head: Buffer, route: Route): void {
+    const { sockjs } = route;
+    const place = sockjs && sockJsPlace(request.url ?? '', sockjs.path);
+    const isSockJs = place?.kind === 'session' && place.transport === 'websocket';
+    if (place !== undefined && !isSockJs && place.kind !== 'raw' && place.kind !== 'greeting') {
+      answerHandshake(socket, textReply(404, 'Not found.', []));
+      return;
+    }
+    const server = this.#handshakeServer(route);
+    const arrival = new WebSocketArrival({ request, socket, head, server, sockJs: isSockJs ? this.#parts.sessions : undefined });
+    const asked = clientRequest(request);
+    const renamed = sockjs !== undefined && place !== undefined && place.kind !== 'greeting';
+    const path = renamed ? sessionPath(asked.path, sockjs) : asked.path;
+    void this.#connect({ ...asked, path }, route, arrival);
+  }
 
   #routeFor(request: IncomingMessage, transport: 'http' | 'websocket'): Route | Reply {
     if (request.rawHeaders.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
@@ -107,32 +132,29 @@ export class Front {
     void hold.start();
   }
 
-  async #connect(request: IncomingMessage, early: EarlyClient, route: Route, socket: Duplex): Promise<void> {
+  async #connect(request: ClientRequest, route: Route, arrival: Arrival): Promise<void> {
     const { sessions } = this.#parts;
-    const session = new WebSocketSession(sessions, route, {
-      ...clientRequest(request),
-      headers: sharedHeaders(request.rawHeaders),
-    });
+    const session = new WebSocketSession(sessions, route, { ...request, headers: sharedHeaders(request.headers) });
     sessions.registry.add(session);
     const answerHeaders: HeaderDraft = [];
-    session.refuse = (denial) => dismiss(early, socket, denialReply(denial, answerHeaders));
-    const opening = await this.#open(session, answerHeaders, early);
+    session.refuse = (denial) => arrival.refuse(denialReply(denial, answerHeaders));
+    const opening = await this.#open(session, answerHeaders, arrival);
     session.refuse = undefined;
     if (opening.kind === 'accepted') {
-      await this.#accept(session, opening, { request, early, socket, answerHeaders });
+      await this.#accept(session, opening, arrival, answerHeaders);
       return;
     }
     session.refusedAtOpening();
-    dismiss(early, socket, opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders));
+    arrival.refuse(opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders));
   }
 
   /** Through the policies to the backend; every failure becomes an answer. */
-  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, early: EarlyClient): Promise<Opening> {
+  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, arrival: Arrival): Promise<Opening> {
     const { route } = session;
     try {
       const denial = await permitted(route.hooks.connect, session, answerHeaders);
       if (denial !== undefined) return denial;
-      const opening = await openUpstream(session, early);
+      const opening = await openUpstream(session, arrival);
       const flaw = opening.kind === 'refused' && opening.reply.body.length > route.limits.refusalBytes;
       return flaw ? { kind: 'refused', reply: errorReply('reply-too-large', undefined) } : opening;
     } catch (thrown) {
@@ -142,17 +164,17 @@ export class Front {
     }
   }
 
-  async #accept(session: WebSocketSession, opening: Extract<Opening, { kind: 'accepted' }>, client: Arriving): Promise<void> {
+  async #accept(
+    session: WebSocketSession,
+    opening: Extract<Opening, { kind: 'accepted' }>,
+    arrival: Arrival,
+    answerHeaders: HeaderDraft,
+  ): Promise<void> {
     const { accept, steps, backend } = opening;
     const upstream = backend === undefined ? new Pump(session) : new Relay(session, backend);
     const subprotocol = chosenSubprotocol(session.request.headers, accept, session.consumed);
-    const answer = { headers: [...client.answerHeaders, ...accept.headers], subprotocol };
-    const clientSocket = client.early.left
-      ? undefined
-      : this.#handshakeServer(session.route).accept(client.request, client.socket, client.early.release(), answer);
-    if (clientSocket !== undefined) clientSocket.listener = session;
-    else client.socket.end(); // It may have closed its own sending side only.
-    await session.accepted(clientSocket, upstream, { accept, steps });
+    const socket = arrival.accept(session, { headers: [...answerHeaders, ...accept.headers], subprotocol });
+    await session.accepted(socket, upstream, { accept, steps });
   }
 
   #handshakeServer(route: Route): HandshakeServer {
@@ -163,25 +185,6 @@ export class Front {
     }
     return server;
   }
-}
-
-/** A client whose handshake is about to be answered. */
-interface Arriving {
-  readonly request: IncomingMessage;
-  readonly early: EarlyClient;
-  readonly socket: Duplex;
-  readonly answerHeaders: HeaderDraft;
-}
-
-/** Answers a client whose handshake is open, once. */
-function dismiss(early: EarlyClient, socket: Duplex, reply: Reply): void {
-  if (early.left) {
-    socket.end(); // It may have closed its own sending side only.
-    return;
-  }
-  early.dismiss();
-  early.release();
-  answerHandshake(socket, reply);
 }
 
 function leave(session: SessionView, route: Route): void {

@@ -12,7 +12,7 @@ import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/
 import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
-import type { Publication } from '../core/publication.ts';
+import type { Publication, Shape } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
 import {
   noMetadata,
@@ -41,7 +41,8 @@ export class WebSocketSession
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
-  readonly shape = messageShape;
+  /** How what is published becomes bytes for its socket. */
+  shape: Shape = messageShape;
   readonly request: ClientRequest;
   readonly openedAt: number;
   readonly route: Route;

@@ -42,6 +42,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     channelPrefix: '',
     headers: [],
     path: undefined,
+    sockjs: undefined,
     forwarded: { trusts: () => false, strip: [] },
     closeFrames: true,
     pings: 'forward',
