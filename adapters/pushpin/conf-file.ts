@@ -33,6 +33,7 @@ export interface PushpinConf {
   readonly autoCrossOrigin: boolean;
   readonly acceptXForwardedProtocol: boolean;
   readonly acceptPushpinRoute: boolean;
+  readonly sockJsUrl: string;
   readonly sigIss: string;
   readonly sigKey: string;
   readonly pushInHttpAddr: string;
@@ -201,6 +202,7 @@ function proxyConf(options: Options) {
     autoCrossOrigin: options.flag('proxy/auto_cross_origin', false),
     acceptXForwardedProtocol: options.flag('proxy/accept_x_forwarded_protocol', false),
     acceptPushpinRoute: options.flag('proxy/accept_pushpin_route', false),
+    sockJsUrl: options.text('proxy/sockjs_url', ''),
     sigIss: options.text('proxy/sig_iss', 'pushpin'),
     sigKey: options.text('proxy/sig_key', 'changeme'),
   } satisfies Partial<PushpinConf>;

@@ -74,7 +74,7 @@ export const confOptions: readonly ConfOption[] = [
   honoured('proxy/sig_iss', 'As grip.issuer.'),
   honoured('proxy/sig_key', 'As grip.key.'),
   refused('proxy/upstream_key', `${none}: Grip-* fields of all clients are removed, also those of a gateway in front.`, ['']),
-  ignored('proxy/sockjs_url', `${none} for SockJS; it is told of the routes that use it.`),
+  honoured('proxy/sockjs_url', 'As sockjs.clientUrl of the routes with sockjs; without the option there is no iframe page.'),
   ignored('proxy/workers', 'Foregate uses one processor; start one process for each and put them behind a balancer.'),
   ignored('proxy/max_open_requests', 'limits.sessions bounds sessions, connections of a target bounds requests to it.'),
   ignored('proxy/stats_report_interval', statistics),
