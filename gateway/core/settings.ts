@@ -250,7 +250,7 @@ const routeOptions = {
             pattern: '^(https?://|/)[\\x21\\x23-\\x26\\x28-\\x3b\\x3d\\x3f-\\x7e]+$',
             examples: ['https://static.example/sockjs.min.js'],
             description:
-              'The script for the page `/iframe.html`, which very old browsers need (GRIP: `sockjs_url`). Left out: there is no such page.',
+              'The SockJS client as a script, for the page `/iframe.html` that browsers without CORS need. Left out: there is no such page. With it pages of every origin connect as if they were of the origin of Foregate, so the policy `origin` says nothing of them.',
           }),
         ),
         cookie: flag(

@@ -25,7 +25,7 @@ import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.t
 import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
 import type { Router } from './router.ts';
 import { sharedHeaders } from './shared-headers.ts';
-import { sessionPath, sockJsPlace } from './sockjs-place.ts';
+import { webSocketPlace } from './sockjs-place.ts';
 import { SockJs } from './sockjs.ts';
 
 export interface FrontParts {
@@ -70,21 +70,17 @@ export class Front {
     else if ('id' in route) this.#shake(request, socket, head, route);
   };
 
-  /** On a route for SockJS clients their paths say how they want it. */
+  /** On a route for SockJS clients the path says how they want it. */
   #shake(request: IncomingMessage, socket: Duplex, head: Buffer, route: Route): void {
-    const { sockjs } = route;
-    const place = sockjs && sockJsPlace(request.url ?? '', sockjs.path);
-    const isSockJs = place?.kind === 'session' && place.transport === 'websocket';
-    if (place !== undefined && !isSockJs && place.kind !== 'raw' && place.kind !== 'greeting') {
+    const asked = clientRequest(request);
+    const place = route.sockjs === undefined ? asked : webSocketPlace(asked.path, route.sockjs);
+    if (place === undefined) {
       answerHandshake(socket, textReply(404, 'Not found.', []));
       return;
     }
-    const server = this.#handshakeServer(route);
-    const arrival = new WebSocketArrival({ request, socket, head, server, sockJs: isSockJs ? this.#parts.sessions : undefined });
-    const asked = clientRequest(request);
-    const renamed = sockjs !== undefined && place !== undefined && place.kind !== 'greeting';
-    const path = renamed ? sessionPath(asked.path, sockjs) : asked.path;
-    void this.#connect({ ...asked, path }, route, arrival);
+    const sockJs = 'framed' in place && place.framed ? this.#parts.sessions : undefined;
+    const arrival = new WebSocketArrival({ request, socket, head, server: this.#handshakeServer(route), sockJs });
+    void this.#connect({ ...asked, path: place.path }, route, arrival);
   }
 
   #routeFor(request: IncomingMessage, transport: 'http' | 'websocket'): Route | Reply {

@@ -22,6 +22,15 @@ export function sockJsPlace(url: string, base: string): SockJsPlace | undefined 
 /** The name of the server in front means nothing. Names have no dots. */
 const sessionPattern = /^\/[^/.]{1,64}\/([^/.]{1,128})\/([a-z_]+)$/;
 
+/** Where a WebSocket handshake leads: `framed`, as SockJS does, or not. Undefined: nowhere. */
+export function webSocketPlace(url: string, terms: SockJsTerms): { readonly framed: boolean; readonly path: string } | undefined {
+  const place = sockJsPlace(url, terms.path);
+  // The base itself is nothing to SockJS clients, and may be somebody else's.
+  if (place === undefined || place.kind === 'greeting') return { framed: false, path: url };
+  const framed = place.kind === 'session' && place.transport === 'websocket';
+  return framed || place.kind === 'raw' ? { framed, path: sessionPath(url, terms) } : undefined;
+}
+
 /** With the client's query, but for what the SockJS client adds by itself. */
 export function sessionPath(url: string, { asPath }: SockJsTerms): string {
   const start = url.indexOf('?');
