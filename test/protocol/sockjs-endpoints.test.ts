@@ -320,6 +320,15 @@ describe('SockJS by polling', () => {
     await opened(stage);
   });
 
+  it('gives the fields of the acceptance with the first frame, but those that say something of this answer', async () => {
+    const fields = { 'Set-Cookie': 'a=1', 'X-Own': 'y', 'Access-Control-Allow-Origin': 'no', 'Content-Encoding': 'gzip' };
+    const stage = await setStage({ route, answer: () => acceptedWithGrip([], fields) });
+    const { headers, body } = await ask(stage, '/sock/0/one/xhr', { headers: { Origin: 'https://app.example' } });
+    assert.deepEqual([headers['set-cookie'], headers['x-own'], body], [['a=1'], 'y', 'o\n']);
+    assert.equal(headers['access-control-allow-origin'], 'https://app.example');
+    assert.equal(headers['content-encoding'], undefined);
+  });
+
   it('does not know a session that nobody opened', async () => {
     const stage = await setStage({ route });
     assert.equal((await send(stage, '["x"]', 'nobody')).status, 404);
@@ -406,7 +415,10 @@ describe('SockJS by polling', () => {
     const stage = await setStage({ route, settings: { limits: { sessions: 20 } } });
     const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => ask(stage, `/sock/0/s${i}/xhr`)));
     assert.equal(answers.filter(({ status }) => status === 200).length, 20);
-    assert.equal(answers.filter(({ status }) => status === 503).length, 180);
+    const refused = answers.filter(({ status }) => status === 503);
+    assert.equal(refused.length, 180);
+    assert.equal(refused[0]?.headers['access-control-allow-origin'], '*');
+    assert.equal(stage.backend.requests.length, 20);
   });
 
   it('goes on under the route that it has when the configuration changes', async () => {
