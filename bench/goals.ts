@@ -36,6 +36,8 @@ const goals: readonly Goal[] = [
   needed('s2d', "2.5 times Pushpin's deliveries per second", times(2.5)),
   needed('s2e', "twice Pushpin's deliveries per second", times(2)),
   needed('s2d', "CPU per delivery within a quarter of nchan's", atMost('cpuUsPerUnit', 1.25, 'nchan')),
+  needed('links', 'a publication reaches everybody within 250 ms (p99)', below('p99Us', 250_000)),
+  needed('links', 'every publication reaches everybody', none('undelivered')),
   needed('s3', "4 times Pushpin's publishes per second", times(4)),
   needed('s4', "a quarter of Pushpin's memory per idle connection", atMost('kbPerConnection', 1 / 4, 'pushpin')),
   { ...needed('s4', 'a sixth of it', atMost('kbPerConnection', 1 / 6, 'pushpin')), rank: 'hoped-for' },
@@ -43,6 +45,8 @@ const goals: readonly Goal[] = [
   needed('s5', 'a connect for 1/2.5 of the CPU', atMost('cpuUsPerUnit', 1 / 2.5, 'pushpin')),
   needed('s6', "4 times Pushpin's plain HTTP requests per second", times(4)),
   needed('s6', 'a plain request for a quarter of the CPU', atMost('cpuUsPerUnit', 1 / 4, 'pushpin')),
+  needed('s7', "2.5 times Pushpin's answers to long-polls per second", times(2.5)),
+  needed('s7', 'no long-poll is answered with an error or too early', none('badStatuses')),
   needed('s8', 'worst echo delay below 25 ms', below('worstUs', 25_000)),
 ];
 
@@ -101,7 +105,7 @@ function none(figure: FigureName): Judge {
   };
 }
 
-function below(figure: 'worstUs', boundUs: number): Judge {
+function below(figure: 'worstUs' | 'p99Us', boundUs: number): Judge {
   return (result, scenario) => {
     const us = worst(result, scenario, 'foregate', figure);
     return us === undefined ? undefined : { reached: us < boundUs, found: `${(us / 1000).toFixed(1)} ms` };

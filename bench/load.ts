@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startDialogue } from './children.ts';
 import { workFolder } from './targets.ts';
 
-export type LoadMode = 'echo' | 'http' | 'fanout' | 'conn' | 'hold';
+export type LoadMode = 'echo' | 'http' | 'fanout' | 'conn' | 'hold' | 'poll';
 
 export type LoadOptions = Readonly<Record<string, string | number>>;
 

@@ -1,6 +1,6 @@
 /** Measures one scenario on one running target: load from outside, CPU and memory of its processes, counters of the backend. */
 import { setTimeout as after } from 'node:timers/promises';
-import { runLoad, startLoad, type LoadMode, type LoadOptions, type LoadResult } from './load.ts';
+import { runLoad, startLoad, type LoadMode, type LoadOptions, type LoadResult, type LoadSteps } from './load.ts';
 import { cpuSeconds, machineTime, memoryKb, type MachineTime } from './processes.ts';
 import type { Figures } from './result.ts';
 import type {
@@ -10,9 +10,10 @@ import type {
   IdleScenario,
   MixedScenario,
   PlainScenario,
+  PollScenario,
   Scenario,
 } from './scenarios.ts';
-import { backendPort, type Target } from './targets.ts';
+import { backendPort, subscribePath, type Target } from './targets.ts';
 
 /** What is running, and for how long it is measured. */
 export interface Subject {
@@ -43,6 +44,8 @@ export async function measure(scenario: Scenario, subject: Subject): Promise<Fig
       return measureConnect(scenario, subject);
     case 'plain':
       return measurePlain(scenario, subject);
+    case 'poll':
+      return measurePoll(scenario, subject);
   }
 }
 
@@ -79,6 +82,32 @@ function measureConnect({ clients, atOnce }: ConnectScenario, subject: Subject):
   });
 }
 
+/** A round begins when all requests have come to the backend, or the gateway can be told to hold them without one. */
+function measurePoll({ clients, times }: PollScenario, subject: Subject): Promise<Figures> {
+  const { target } = subject;
+  const options = {
+    ...doors(target),
+    path: (target.paths.poll ?? '').replaceAll('%C', 'room'),
+    channel: 'room',
+    conns: clients,
+    rounds: times,
+    size: publicationBytes,
+    pubport: target.publish?.port ?? 0,
+    pubpath: target.publish?.path ?? '',
+    pubbody: target.publish?.pollBody ?? '',
+    maxs: 90,
+  };
+  return weighed(subject, 'poll', options, { ready: () => seenByBackend(clients) });
+}
+
+/** Resolves when the backend has had so many requests since its counters began, or after five seconds. */
+async function seenByBackend(requests: number): Promise<void> {
+  for (let wait = 0; wait < 100; wait += 1) {
+    if (((await backendCounters('/_stats')).get('requests') ?? 0) >= requests) return;
+    await after(50);
+  }
+}
+
 /** Echo begins when the subscribers are being served, and ends before they are no more. */
 async function measureMixed({ clients, subscribers }: MixedScenario, subject: Subject): Promise<Figures> {
   const warm = 0.5;
@@ -109,27 +138,25 @@ async function measureIdle({ clients }: IdleScenario, { target, pid }: Subject):
   return { baseKb: before, ...present({ kbPerConnection: ratio(held - before, open), lost: lostOf(result) }) };
 }
 
-function fanOutOptions(
-  { subscribers, channels, outstanding, transport }: FanOutScenario,
-  { target, durationSeconds }: Subject,
-): LoadOptions {
+function fanOutOptions(scenario: FanOutScenario, { target, durationSeconds }: Subject): LoadOptions {
+  const { subscribers, channels, outstanding, transport, seconds = 0 } = scenario;
   const { paths, publish } = target;
   const ownChannels = channels === 'one-each';
   return {
     ...doors(target),
-    type: transport ?? 'ws',
-    path: ((transport === 'sse' ? paths.stream : paths.subscribe) ?? '').replaceAll('%C', ownChannels ? 'room%d' : 'room'),
+    type: transport === undefined ? 'ws' : 'sse',
+    path: (subscribePath(paths, scenario) ?? '').replaceAll('%C', ownChannels ? 'room%d' : 'room'),
     channel: 'room',
     channels: ownChannels ? 1 : 0,
     conns: subscribers,
     size: publicationBytes,
     pubport: publish?.port ?? 0,
     pubpath: publish?.path ?? '',
-    pubbody: (transport === 'sse' ? publish?.streamBody : publish?.body) ?? '',
+    pubbody: (transport === undefined ? publish?.body : publish?.streamBody) ?? '',
     pubconns: Math.min(outstanding, publisherConnectionsMax),
     window: outstanding,
     pubs: publishesMax,
-    dur: durationSeconds,
+    dur: Math.max(durationSeconds, seconds),
     maxs: 90,
   };
 }
@@ -143,23 +170,24 @@ interface Sample {
   readonly machine: MachineTime;
 }
 
-/** Runs a load and weighs the gateway between the load generator's MEASURE and END. */
-async function weighed({ pid }: Subject, mode: LoadMode, options: LoadOptions): Promise<Figures> {
+/** Runs a load and weighs the gateway between each MEASURE of the load generator and its END. */
+async function weighed({ pid }: Subject, mode: LoadMode, options: LoadOptions, steps: LoadSteps = {}): Promise<Figures> {
   const sample = (): Sample => ({ cpuSeconds: cpuSeconds(pid), machine: machineTime() });
-  let first: Sample | undefined;
-  let last: Sample | undefined;
+  const spans: (readonly [first: Sample, last: Sample])[] = [];
+  let first = sample();
   let counters = new Map<string, number>();
   const result = await runLoad(mode, options, {
+    ...steps,
     begin: async () => {
       first = sample();
       await backendCounters('/_reset');
     },
     end: async () => {
-      last = sample();
+      spans.push([first, sample()]);
       counters = await backendCounters('/_stats');
     },
   });
-  return { ...loadFigures(result), ...backendFigures(result, counters), ...weight(result, first, last) };
+  return { ...loadFigures(result), ...backendFigures(result, counters), ...weight(result, spans) };
 }
 
 function loadFigures(result: LoadResult): Figures {
@@ -170,7 +198,7 @@ function loadFigures(result: LoadResult): Figures {
       p50Us: latency(result, 'p50_us'),
       p99Us: latency(result, 'p99_us'),
       worstUs: latency(result, 'max_us'),
-      badStatuses: result.get('pub_errors'),
+      badStatuses: (result.get('pub_errors') ?? 0) + (result.get('bad') ?? 0) + (result.get('early') ?? 0),
       lost: lostOf(result),
       loadgenCores: ratio(result.get('loadgen_cpu_s'), result.get('secs')),
     }),
@@ -190,13 +218,16 @@ function backendFigures(result: LoadResult, counters: ReadonlyMap<string, number
   });
 }
 
-function weight(result: LoadResult, first: Sample | undefined, last: Sample | undefined): Figures {
-  if (first === undefined || last === undefined) return {};
-  const seconds = last.cpuSeconds - first.cpuSeconds;
+function weight(result: LoadResult, spans: readonly (readonly [first: Sample, last: Sample])[]): Figures {
+  const sum = (of: (sample: Sample) => number): number => spans.reduce((all, [first, last]) => all + of(last) - of(first), 0);
+  const seconds = sum((sample) => sample.cpuSeconds);
   return present({
     cpuUsPerUnit: ratio(seconds * 1e6, result.get('count')),
     gatewayCores: ratio(seconds, result.get('secs')),
-    machineBusy: ratio(last.machine.busySeconds - first.machine.busySeconds, last.machine.allSeconds - first.machine.allSeconds),
+    machineBusy: ratio(
+      sum(({ machine }) => machine.busySeconds),
+      sum(({ machine }) => machine.allSeconds),
+    ),
   });
 }
 

@@ -19,8 +19,10 @@ export interface EchoScenario extends Described {
 /** Subscribers of one channel, or of one channel each, and `outstanding` publishes under way. */
 export interface FanOutScenario extends Described {
   readonly kind: 'fan-out';
-  /** WebSockets, unless they are event streams. */
-  readonly transport?: 'sse';
+  /** WebSockets, unless they are event streams; `linked`: streams that each fetch their next link every ten seconds. */
+  readonly transport?: 'sse' | 'linked';
+  /** Measured at least so long. */
+  readonly seconds?: number;
   readonly subscribers: number;
   readonly channels: 'one' | 'one-each';
   readonly outstanding: number;
@@ -52,7 +54,15 @@ export interface PlainScenario extends Described {
   readonly clients: number;
 }
 
-export type Scenario = EchoScenario | FanOutScenario | MixedScenario | IdleScenario | ConnectScenario | PlainScenario;
+/** Long-polls that arrive at 1,600 per second, and are all answered by one publish; several times. */
+export interface PollScenario extends Described {
+  readonly kind: 'poll';
+  readonly clients: number;
+  readonly times: number;
+}
+
+export type Scenario =
+  EchoScenario | FanOutScenario | MixedScenario | IdleScenario | ConnectScenario | PlainScenario | PollScenario;
 
 const fanOut = { kind: 'fan-out', group: 'fan-out' } as const;
 
@@ -68,11 +78,21 @@ export const scenarios = {
   s2c: { ...fanOut, title: '1,000 subscribers, 8 publishes at a time', subscribers: 1000, channels: 'one', outstanding: 8 },
   s2d: { ...fanOut, transport: 'sse', title: '1,000 event streams', subscribers: 1000, channels: 'one', outstanding: 1 },
   s2e: { ...fanOut, transport: 'sse', title: '10,000 event streams', subscribers: 10_000, channels: 'one', outstanding: 1 },
+  links: {
+    ...fanOut,
+    transport: 'linked',
+    title: '5,000 event streams with links of 10 s, 1 publish at a time',
+    subscribers: 5000,
+    channels: 'one',
+    outstanding: 1,
+    seconds: 25,
+  },
   s3: { ...fanOut, title: '10,000 channels, 32 publishes at a time', subscribers: 10_000, channels: 'one-each', outstanding: 32 },
   s3b: { ...fanOut, title: '10,000 channels, 1 publish at a time', subscribers: 10_000, channels: 'one-each', outstanding: 1 },
   s4: { kind: 'idle', group: 'connections', title: 'memory of 10,000 idle WebSockets', clients: 10_000 },
   s5: { kind: 'connect', group: 'connections', title: '5,000 connects, 32 at a time', clients: 5000, atOnce: 32 },
   s6: { kind: 'plain', group: 'http', title: 'plain HTTP, 64 connections', clients: 64 },
+  s7: { kind: 'poll', group: 'http', title: '5,000 long-polls, answered by one publish', clients: 5000, times: 3 },
   s6b: { kind: 'plain', group: 'http', title: 'plain HTTP, 1 connection', clients: 1 },
 } as const satisfies Readonly<Record<string, Scenario>>;
 

@@ -130,6 +130,12 @@ http {
       nchan_subscriber_first_message newest;
       nchan_message_buffer_length 1;
     }
+    location ~ /poll/(.+)\$ {
+      nchan_subscriber longpoll;
+      nchan_channel_id \$1;
+      nchan_subscriber_first_message newest;
+      nchan_message_buffer_length 1;
+    }
     location /plain { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; }
   }
   server {

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import jsonwebtoken from 'jsonwebtoken';
-import type { Scenario, ScenarioId } from './scenarios.ts';
+import type { FanOutScenario, Scenario, ScenarioId } from './scenarios.ts';
 
 export interface Target {
   readonly about: string;
@@ -30,14 +30,19 @@ export interface Publishing {
   readonly body: string;
   /** For event streams. */
   readonly streamBody: string;
+  /** For long-polls. */
+  readonly pollBody: string;
 }
 
-/** In `subscribe`, `stream` and `idle`, `%C` stands for the channel. */
+/** In all but `echo` and `plain`, `%C` stands for the channel. */
 export interface Paths {
   readonly echo?: string;
   readonly subscribe?: string;
   /** An event stream. */
   readonly stream?: string;
+  /** One that fetches a next link every ten seconds. */
+  readonly linked?: string;
+  readonly poll?: string;
   readonly idle?: string;
   readonly plain?: string;
 }
@@ -51,6 +56,8 @@ const gripPaths: Paths = {
   echo: '/echo',
   subscribe: '/sub?ch=%C',
   stream: '/stream?ch=%C',
+  linked: '/linked?ch=%C',
+  poll: '/poll?ch=%C',
   idle: '/sub?ch=%C&detach=1',
   plain: '/plain',
 };
@@ -58,6 +65,7 @@ const gripPublishing = {
   path: '/publish/',
   body: '{"items":[{"channel":"%C","formats":{"ws-message":{"content":"%M"}}}]}',
   streamBody: '{"items":[{"channel":"%C","formats":{"http-stream":{"content":"data: %M\\n\\n"}}}]}',
+  pollBody: '{"items":[{"channel":"%C","formats":{"http-response":{"body":"%M\\n"}}}]}',
 } as const;
 
 export const targets = {
@@ -88,8 +96,8 @@ export const targets = {
     about: 'nginx with the nchan module, one worker; channels and plain HTTP only',
     command: ['/usr/sbin/nginx', '-c', join(workFolder, 'nchan/nginx.conf'), '-e', join(workFolder, 'nchan/error.log')],
     clientPort: 8230,
-    publish: { port: 8231, path: '/pub/%C', body: '%M', streamBody: '%M' },
-    paths: { subscribe: '/sub/%C', stream: '/sub/%C', idle: '/sub/%C', plain: '/plain' },
+    publish: { port: 8231, path: '/pub/%C', body: '%M', streamBody: '%M', pollBody: '%M\n' },
+    paths: { subscribe: '/sub/%C', stream: '/sub/%C', poll: '/poll/%C', idle: '/sub/%C', plain: '/plain' },
     peer: 'nchan',
     packages: ['nginx', 'libnginx-mod-nchan'],
   },
@@ -104,6 +112,12 @@ export type TargetName = keyof typeof targets;
 
 export const targetNames = Object.keys(targets) as TargetName[]; // Object.keys forgets which keys they are.
 
+/** Where the subscribers of a scenario go. */
+export function subscribePath({ subscribe, stream, linked }: Paths, { transport }: FanOutScenario): string | undefined {
+  if (transport === undefined) return subscribe;
+  return transport === 'sse' ? stream : linked;
+}
+
 /** Whether the target can do it. */
 export function offers({ only, paths, publish }: Target, id: ScenarioId, scenario: Scenario): boolean {
   if (only !== undefined && !only.includes(id)) return false;
@@ -112,13 +126,15 @@ export function offers({ only, paths, publish }: Target, id: ScenarioId, scenari
     case 'connect':
       return paths.echo !== undefined;
     case 'fan-out':
-      return (scenario.transport === 'sse' ? paths.stream : paths.subscribe) !== undefined && publish !== undefined;
+      return subscribePath(paths, scenario) !== undefined && publish !== undefined;
     case 'mixed':
       return paths.echo !== undefined && paths.subscribe !== undefined && publish !== undefined;
     case 'idle':
       return paths.idle !== undefined;
     case 'plain':
       return paths.plain !== undefined;
+    case 'poll':
+      return paths.poll !== undefined && publish !== undefined;
   }
 }
 

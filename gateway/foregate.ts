@@ -23,6 +23,7 @@ import { Listener } from './front/listener.ts';
 import { Links } from './session/links.ts';
 import type { HoldParts } from './session/parts.ts';
 import { answerRequest, denialReply, errorReply, textReply } from './front/refusal.ts';
+import { LastItems } from './channel/last-items.ts';
 import { Lingering } from './channel/lingering.ts';
 import { createSequencer, type Sequencer } from './channel/sequencer.ts';
 import type { ChannelName } from './core/ids.ts';
@@ -72,6 +73,7 @@ class Program implements Foregate {
   readonly #sequencer: Sequencer;
   readonly #bus: Bus;
   readonly #lingering: Lingering;
+  readonly #lastItems = new LastItems(realClock);
   readonly #links = new Links();
   readonly #listeners: Listener[];
   readonly #control: Server;
@@ -95,11 +97,14 @@ class Program implements Foregate {
     this.#sequencer = createSequencer({
       clock: realClock,
       metrics: this.#metrics,
-      deliver: (publication) => this.#hub.receive(publication),
+      deliver: (publication) => {
+        this.#lastItems.note(publication);
+        this.#hub.receive(publication);
+      },
       hasSubscribers: (channel) => this.#hub.has(channel) || this.#lingering.has(channel),
       settings: sequencerSettings(loaded.settings),
     });
-    this.#lingering = new Lingering(realClock, (channel) => this.#sequencer.forget(channel));
+    this.#lingering = new Lingering(realClock, toMs(loaded.settings.holds.linger), (channel) => this.#sequencer.forget(channel));
     this.#bus = createLocalBus((publication) => this.#sequencer.receive(publication));
     const front = this.#makeFront();
     const { listen: ports, limits } = loaded.settings;
@@ -205,6 +210,9 @@ class Program implements Foregate {
       send: repeatingSend(this.#metrics),
       links: this.#links,
       lastId: (channel) => this.#sequencer.lastId(channel),
+      missedSince: this.#loaded.settings.holds.recheck
+        ? (channel, sinceMs, previousId) => this.#lastItems.isMissed(channel, sinceMs, previousId)
+        : () => false,
       answer: answerRequest,
       denialReply,
       errorReply: holdErrorReply,
@@ -213,6 +221,7 @@ class Program implements Foregate {
       sessions,
       passThrough: createPassThrough({ clock: realClock, log: this.#log }),
       router: () => this.#current.router,
+      arrivals: () => this.#current.arrivals,
       limits: this.#loaded.settings.limits,
       accepts: () => this.#accepts,
     });
@@ -254,7 +263,8 @@ class Program implements Foregate {
       },
       recover: () => {
         this.#sequencer.forgetAll();
-        for (const session of registry.live()) if (session.info().transport !== 'websocket') session.ask();
+        this.#lastItems.forget();
+        for (const session of registry.live()) session.recover();
       },
       has: (id) => registry.get(id) !== undefined,
       *sessions() {

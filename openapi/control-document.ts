@@ -114,10 +114,10 @@ const recoverPath: OpenAPIV3_1.PathItemObject = {
   post: {
     operationId: 'recover',
     tags: ['Publishing'],
-    summary: 'Makes all held requests ask their backends',
+    summary: 'Makes all held requests and recoverable subscriptions ask their backends',
     description:
       'For publishers that may have lost items. The last ids of all channels are forgotten; responses that are held are asked for again, ' +
-      'and streams fetch their next link. No body is needed.',
+      'streams fetch their next link, and so do WebSockets for subscriptions that have one. No body is needed.',
     responses: {
       '200': {
         description: 'They will ask. In text, or in JSON where `Accept` prefers it.',

@@ -146,6 +146,9 @@ export const Connection = Type.Object(
     subject: Type.Optional(Type.String({ description: 'Who the client has proved to be.' })),
     channels: Type.Array(Type.String(), { description: 'Channels it has joined.' }),
     openedAt: Type.String({ format: 'date-time', description: 'When it was opened.' }),
+    unsentBytes: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Bytes that the client has not taken; left out for none.' }),
+    ),
   },
   { description: 'One open session.' },
 );
@@ -154,6 +157,12 @@ export const Channel = Type.Object(
   {
     channel: Type.String({ description: 'Its name.' }),
     subscribers: Type.Integer({ minimum: 0, description: 'Sessions of this process that have joined it.' }),
+    dropped: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'Deliveries left out for clients that read too slowly, since it has had subscribers; left out for none.',
+      }),
+    ),
   },
   { description: 'One channel with subscribers.' },
 );

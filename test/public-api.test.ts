@@ -34,6 +34,7 @@ const entries: Readonly<Record<string, Entry>> = {
       'GripSigResult',
       'GripUrl',
       'KeyInput',
+      'MissedSocket',
       'OpenOptions',
       'PublishItem',
       'PublishResponse',

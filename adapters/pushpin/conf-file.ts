@@ -21,6 +21,15 @@ export interface Address {
   readonly port: number;
 }
 
+export type ForwardedProto = 'both' | 'x-forwarded-proto' | 'none';
+
+/** In whatever order it is written, the chain is cut first. */
+export interface ForwardedFor {
+  /** Undefined: nothing is cut off. */
+  readonly keep: number | undefined;
+  readonly append: boolean;
+}
+
 /** Times in the unit of the name; paths as written, with `{rundir}` and the like put in. */
 export interface PushpinConf {
   readonly httpPort: Address | undefined;
@@ -32,8 +41,15 @@ export interface PushpinConf {
   readonly debug: boolean;
   readonly autoCrossOrigin: boolean;
   readonly acceptXForwardedProtocol: boolean;
+  readonly setXForwardedProtocol: ForwardedProto;
+  readonly xForwardedFor: ForwardedFor;
+  /** For a gateway in front. */
+  readonly xForwardedForTrusted: ForwardedFor;
   readonly acceptPushpinRoute: boolean;
   readonly sockJsUrl: string;
+  /** Empty: none. */
+  readonly cdnLoop: string;
+  readonly upstreamKey: string;
   readonly sigIss: string;
   readonly sigKey: string;
   readonly pushInHttpAddr: string;
@@ -43,6 +59,8 @@ export interface PushpinConf {
   readonly messageWaitMs: number;
   readonly idCacheSeconds: number;
   readonly connectionSubscriptionMax: number;
+  readonly subscriptionLingerSeconds: number;
+  readonly updateOnFirstSubscription: boolean;
 }
 
 export interface ConfTerms {
@@ -160,6 +178,19 @@ class Options {
     return address;
   }
 
+  /** The rules of `X-Forwarded-For`; Pushpin passes over what it does not know. */
+  chain(name: string): ForwardedFor {
+    let keep: number | undefined;
+    let append = false;
+    for (const rule of (this.#values(name) ?? []).map((value) => value.trim())) {
+      const [, kept] = /^truncate:(\d{1,9})$/.exec(rule) ?? [];
+      if (kept !== undefined) keep = Number(kept);
+      else if (rule === 'append') append = true;
+      else if (rule !== '') this.#fault(name, `Not a rule, so Pushpin passes over it: ${JSON.stringify(rule)}.`);
+    }
+    return { keep, append };
+  }
+
   #values(name: string): readonly string[] | undefined {
     return this.#entries.get(name)?.values.map((value) => this.#filledIn(value));
   }
@@ -201,11 +232,21 @@ function proxyConf(options: Options) {
     debug: options.flag('proxy/debug', false),
     autoCrossOrigin: options.flag('proxy/auto_cross_origin', false),
     acceptXForwardedProtocol: options.flag('proxy/accept_x_forwarded_protocol', false),
+    setXForwardedProtocol: forwardedProto(options),
+    xForwardedFor: options.chain('proxy/x_forwarded_for'),
+    xForwardedForTrusted: options.chain('proxy/x_forwarded_for_trusted'),
     acceptPushpinRoute: options.flag('proxy/accept_pushpin_route', false),
     sockJsUrl: options.text('proxy/sockjs_url', ''),
+    cdnLoop: options.text('proxy/cdn_loop', ''),
+    upstreamKey: options.text('proxy/upstream_key', ''),
     sigIss: options.text('proxy/sig_iss', 'pushpin'),
     sigKey: options.text('proxy/sig_key', 'changeme'),
   } satisfies Partial<PushpinConf>;
+}
+
+function forwardedProto(options: Options): ForwardedProto {
+  if (options.text('proxy/set_x_forwarded_protocol', 'proto-only') === 'proto-only') return 'x-forwarded-proto';
+  return options.flag('proxy/set_x_forwarded_protocol', true) ? 'both' : 'none';
 }
 
 function handlerConf(options: Options) {
@@ -217,5 +258,7 @@ function handlerConf(options: Options) {
     // The one option whose absence means something else than its usual value.
     idCacheSeconds: options.count('handler/id_cache_ttl', 0),
     connectionSubscriptionMax: options.count('handler/connection_subscription_max', 20),
+    subscriptionLingerSeconds: options.count('handler/subscription_linger', 60),
+    updateOnFirstSubscription: options.flag('handler/update_on_first_subscription', true),
   } satisfies Partial<PushpinConf>;
 }

@@ -58,6 +58,12 @@ const wellKnownKey = "Pushpin's own key, which everybody knows: change it here a
 
 /** Why a setting differs from what Foregate does by itself. */
 const reasons: readonly (readonly [path: readonly string[], text: string])[] = [
+  [
+    ['forwarded'],
+    'Pushpin believes everybody in X-Forwarded-* and the like, as this does. Name the proxies in front in trustedProxies, or delete it if there are none.',
+  ],
+  [['cdnLoop'], 'Pushpin refuses nothing; this allows ten passes before it takes them for a circle.'],
+  [['routeHeader'], 'Every client may choose a route with byId.'],
   [['exclusiveHosts'], 'A host with routes of its own never uses those for all hosts.'],
   [['noRouteStatus'], 'Foregate itself would say 404.'],
   [

@@ -1,7 +1,7 @@
 /** Keys and files as Pushpin names them: a relative path starts from the folder of `pushpin.conf`. */
 import { posix } from 'node:path';
 import { realClock } from '../../gateway/core/clock.ts';
-import { createSigner } from '../../gateway/wire/grip-signature.ts';
+import { createSignatureCheck, createSigner } from '../../gateway/wire/grip-signature.ts';
 
 /** Text and `base64:...` as they are, `file:PATH` with the whole path. */
 export function keySource(key: string, folder: string): string {
@@ -15,9 +15,21 @@ export function fileSource(path: string, folder: string): string {
 
 /** False for a key that cannot sign; what a file holds is not looked at. */
 export function isKey(key: string): boolean {
-  if (key.startsWith('file:')) return key.length > 'file:'.length;
+  return isRead(key) || works(() => createSigner({ issuer: '', key }, realClock));
+}
+
+/** False for a key that cannot check signatures, likewise. */
+export function isUpstreamKey(key: string): boolean {
+  return isRead(key) || works(() => createSignatureCheck(key, realClock));
+}
+
+function isRead(key: string): boolean {
+  return key.startsWith('file:') && key.length > 'file:'.length;
+}
+
+function works(make: () => unknown): boolean {
   try {
-    createSigner({ issuer: '', key }, realClock);
+    make();
     return true;
   } catch {
     return false;

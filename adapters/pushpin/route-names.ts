@@ -12,8 +12,12 @@ export class RouteNames {
   /** Ids of the file: no name made up here may take one away. */
   readonly #kept: ReadonlySet<string>;
   readonly #used = new Set<string>();
+  /** What it means that clients cannot name a route by the id that it has in the file. */
+  readonly #verdict: Finding['verdict'];
 
-  constructor(routes: readonly PushpinRoute[]) {
+  /** @param chosen whether clients choose routes by their ids */
+  constructor(routes: readonly PushpinRoute[], chosen: boolean) {
+    this.#verdict = chosen ? 'refused' : 'ignored';
     for (const { id } of routes) if (id !== undefined) this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
     this.#kept = new Set([...this.#counts].flatMap(([id, count]) => (count === 1 && slug(id) === id ? [id] : [])));
   }
@@ -32,15 +36,20 @@ export class RouteNames {
     return name;
   }
 
+  /** Whether the id of a route is its own, so that it can be chosen by it. */
+  isOwn({ id }: PushpinRoute): boolean {
+    return id !== undefined && this.#counts.get(id) === 1;
+  }
+
   #wanted({ id, host, pathBeg }: PushpinRoute, tell: Tell): string {
     const own = slug(`${host === '*' ? '' : host}${pathBeg}`) || 'main';
     if (id === undefined) return own;
     const twice = (this.#counts.get(id) ?? 0) > 1;
-    if (twice) tell('id', 'ignored', `The id ${JSON.stringify(id)} stands twice, so Pushpin uses it for no route.`);
+    if (twice) tell('id', this.#verdict, `The id ${JSON.stringify(id)} stands twice, so Pushpin uses it for no route.`);
     if (twice) return this.#counts.has(own) ? `${own}-1` : own;
     const name = slug(id) || own;
     if (name !== id)
-      tell('id', 'ignored', `An id has letters, digits, ".", "_" and "-" only, so it becomes ${JSON.stringify(name)}.`);
+      tell('id', this.#verdict, `An id has letters, digits, ".", "_" and "-" only, so it becomes ${JSON.stringify(name)}.`);
     return name;
   }
 }

@@ -32,7 +32,7 @@ export type Tell = (option: string, verdict: Finding['verdict'], text: string) =
 export function routesSettings(all: readonly PushpinRoute[], { conf, file, folder }: RouteTerms): RoutesSettings {
   const findings: Finding[] = [];
   const made: { readonly line: number; readonly route: Raw }[] = [];
-  const names = new RouteNames(all);
+  const names = new RouteNames(all, conf.acceptPushpinRoute);
   const sound = all.filter((route) => {
     const fault = faultOf(route);
     if (fault !== undefined) findings.push({ file, line: route.line, option: '', verdict: 'refused', text: fault });
@@ -41,12 +41,12 @@ export function routesSettings(all: readonly PushpinRoute[], { conf, file, folde
   for (const route of sound) {
     const { line } = route;
     const tell: Tell = (option, verdict, text) => findings.push({ file, line, option, verdict, text });
-    const lost = unlikeOf(route, conf);
+    const lost = unlikeOf(route);
     if (lost !== undefined) {
       tell(lost.option, 'refused', `The line is left out, so its requests go to another route, if one fits: ${lost.text}`);
       continue;
     }
-    const matches = matchesOf(route, { others: sound, byId: conf.acceptPushpinRoute, tell });
+    const matches = matchesOf(route, { others: sound, byId: conf.acceptPushpinRoute && names.isOwn(route), tell });
     for (const [index, match] of matches.entries()) {
       const once = index === 0 ? tell : unheard;
       const options = optionsOf(route, { match, conf, folder, tell: once });
@@ -80,13 +80,8 @@ function faultOf({ host, pathBeg, replaceBeg }: PushpinRoute): string | undefine
 }
 
 /** Why a route would take other requests than it does with Pushpin, or lead elsewhere. */
-function unlikeOf({ host, ssl, targets }: PushpinRoute, { acceptXForwardedProtocol }: PushpinConf): Unlike | undefined {
+function unlikeOf({ host, targets }: PushpinRoute): Unlike | undefined {
   if (host.includes('_')) return { option: '', text: `Foregate takes no host with "_": ${shown(host)}.` };
-  if (ssl !== undefined && acceptXForwardedProtocol)
-    return {
-      option: 'ssl',
-      text: 'with accept_x_forwarded_protocol proxies say what came over TLS, for which Foregate has no equivalent yet.',
-    };
   if (targets[0]?.place.kind === 'test')
     return { option: '', text: 'its target is the backend built into Pushpin (test), for which Foregate has no equivalent yet.' };
   return undefined;
@@ -108,7 +103,7 @@ export interface Match {
 
 interface Rivals {
   readonly others: readonly PushpinRoute[];
-  /** Whether clients may choose a route by its id. */
+  /** Whether clients may choose the route by its id. */
   readonly byId: boolean;
   readonly tell: Tell;
 }
@@ -116,23 +111,26 @@ interface Rivals {
 /** Mostly one; none for a route that nobody reaches; two where other routes leave it something different of each transport. */
 function matchesOf(route: PushpinRoute, { others, byId, tell }: Rivals): Match[] {
   const reaches = route.host === '' ? [] : reachOf(route, others);
-  if (reaches.length > 0) return reaches.map((reach) => matchOf(route, reach));
-  if (byId && route.id !== undefined) tell('', 'refused', onlyById);
-  else tell('', 'ignored', route.host === '' ? unchosen : 'Other routes take all requests of this one.');
+  const [first, ...more] = reaches.map((reach) => matchOf(route, reach));
+  if (first !== undefined) return [byId ? { ...first, settings: { ...first.settings, byId: 'also' } } : first, ...more];
+  if (byId) return [{ settings: { ...placeOf(route), byId: 'only' }, transports: ['websocket', 'http'] }];
+  tell('', 'ignored', route.host === '' ? unchosen : 'Other routes take all requests of this one.');
   return [];
 }
 
-const onlyById = 'The line is left out: clients choose it by its id only, for which Foregate has no equivalent yet.';
-const unchosen = 'Without host a route is chosen by its id only, and accept_pushpin_route is off (or the id is missing).';
+const unchosen =
+  'Without host a route is chosen by its id only, and accept_pushpin_route is off, or the id is missing or stands twice.';
 
-function matchOf({ host, pathBeg }: PushpinRoute, { transports, tls }: Reach): Match {
-  const settings = present({
-    host: host === '*' ? undefined : host,
-    path: pathBeg === '' || pathBeg === '/' ? undefined : pathBeg,
-    transports: transports.length === 2 ? undefined : transports,
-    tls,
-  });
+function matchOf(route: PushpinRoute, { transports, tls }: Reach): Match {
+  const settings = present({ ...placeOf(route), transports: transports.length === 2 ? undefined : transports, tls });
   return { settings, transports };
+}
+
+function placeOf({ host, pathBeg }: PushpinRoute): Raw {
+  return present({
+    host: host === '*' || host === '' ? undefined : host,
+    path: pathBeg === '' || pathBeg === '/' ? undefined : pathBeg,
+  });
 }
 
 interface OptionTerms {
@@ -161,6 +159,7 @@ function optionsOf(route: PushpinRoute, { match, conf, folder, tell }: OptionTer
     signature: signatureOf(route, { conf, folder, tell }),
     channelPrefix: prefixOf(route, tell),
     headers: headersOf(route, tell),
+    ...(route.aco || conf.autoCrossOrigin ? { cors: true, jsonp: jsonpSettings(route, tell) } : {}),
     debug: route.debug ? true : undefined,
   });
 }
@@ -182,6 +181,23 @@ function signatureOf({ sigIss, sigKey }: PushpinRoute, { conf, folder, tell }: O
   if (key !== undefined || isKey(conf.sigKey)) return presentOrNone({ issuer, key });
   if (issuer !== undefined) tell('sig_iss', 'ignored', 'There is no key to sign with.');
   return undefined;
+}
+
+function jsonpSettings({ jsonp }: PushpinRoute, tell: Tell): Raw {
+  const { mode, callback, body, defaultCallback, defaultMethod } = jsonp;
+  const method = defaultMethod === undefined || methods.has(defaultMethod) ? defaultMethod : undefined;
+  const own = defaultCallback === undefined || isCallback(defaultCallback) ? defaultCallback : undefined;
+  if (method !== defaultMethod)
+    tell('jsonp_defmethod', 'refused', `Not a method that Foregate uses: ${shown(defaultMethod ?? '')}.`);
+  if (own !== defaultCallback) tell('jsonp_defcb', 'refused', `Not the name of a function: ${shown(defaultCallback ?? '')}.`);
+  const name = (text: string | undefined): string | undefined => (text === '' ? undefined : text);
+  return present({ mode, callback: name(callback), body: name(body), defaultCallback: own, method });
+}
+
+const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD']);
+
+function isCallback(text: string): boolean {
+  return /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$/.test(text);
 }
 
 function pathSettings({ pathBeg, pathRem, replaceBeg }: PushpinRoute, tell: Tell): Raw | undefined {
@@ -230,11 +246,7 @@ function tellIgnored(route: PushpinRoute, { autoCrossOrigin }: PushpinConf, tell
   if (route.origHeaders) tell('orig_headers', 'refused', 'Copies of original header fields under a marker prefix are not made.');
   if (route.session) tell('session', 'refused', 'Sessions are not looked up in a store outside.');
   if (route.logLevel !== undefined) tell('log_level', 'ignored', 'The log has one level for all routes: log.level.');
-  if (route.aco) tell('aco', 'refused', crossOrigin);
   const jsonp = Object.values(route.jsonp).some((value) => value !== undefined);
-  if (jsonp && (route.aco || autoCrossOrigin)) tell('jsonp', 'refused', 'Foregate has no equivalent yet for JSONP.');
   if (jsonp && !route.aco && !autoCrossOrigin) tell('jsonp', 'ignored', 'Without aco there is no JSONP, in Pushpin neither.');
   if (route.sockjs === undefined && route.sockjsAsPath !== undefined) tell('sockjs_as_path', 'ignored', 'There is no sockjs.');
 }
-
-const crossOrigin = 'Foregate has no equivalent yet. Let the backend or the gateway behind Foregate write the CORS fields.';

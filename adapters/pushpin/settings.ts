@@ -6,7 +6,7 @@
 import type { Address, ConfFile, PushpinConf } from './conf-file.ts';
 import { withFaults, type Finding } from './finding.ts';
 import type { RoutesFile } from './routes-file.ts';
-import { isKey, keySource, noKey } from './key-source.ts';
+import { isKey, isUpstreamKey, keySource, noKey } from './key-source.ts';
 import { present, presentOrNone, type Raw } from './present.ts';
 import { routesSettings } from './route-settings.ts';
 
@@ -40,13 +40,17 @@ export function importPushpin({ conf: { conf, findings, lineOf }, routes, names,
   const listen = listenSettings(conf, fault);
   const control = controlSettings(conf, fault);
   const grip = gripSettings(conf, folder, fault);
-  const unsaid = lineOf('proxy/x_forwarded_for') === 0 ? [fault('proxy/x_forwarded_for', forwardedUnsaid)] : [];
+  const loop = loopSettings(conf, fault);
   const made = routesSettings(routes.routes, { conf, file: names.routes, folder });
   const settings = present({
     listen: listen.settings,
     control: control.settings,
     grip: grip.settings,
+    // What stands in front.
+    forwarded: forwardedSettings(conf),
+    cdnLoop: loop.settings,
     // How the route of a request is found.
+    routeHeader: conf.acceptPushpinRoute ? 'Pushpin-Route' : undefined,
     exclusiveHosts: true,
     noRouteStatus: 502,
     // Pushpin lets clients send what they like.
@@ -63,15 +67,12 @@ export function importPushpin({ conf: { conf, findings, lineOf }, routes, names,
       ...findings.filter(isBase),
       ...withFaults(
         findings.filter((finding) => !isBase(finding)),
-        [...unsaid, ...listen.findings, ...control.findings, ...grip.findings],
+        [...listen.findings, ...control.findings, ...grip.findings, ...loop.findings],
       ),
       ...withFaults(routes.findings, made.findings),
     ],
   };
 }
-
-const forwardedUnsaid =
-  'Pushpin passes X-Forwarded-* of everybody. Foregate believes trustedProxies only: name the proxies in front of it there.';
 
 /** A part of the settings, and what there is to say about it. */
 interface Part<Value> {
@@ -109,11 +110,47 @@ function openControl(address: string): string {
   return `Everybody who reaches ${address} could publish. Foregate listens on 127.0.0.1 until control.host and control.auth (or control.tls.ca) are set.`;
 }
 
-function gripSettings({ sigIss, sigKey }: PushpinConf, folder: string, fault: Fault): Part<Raw> {
+function gripSettings({ sigIss, sigKey, upstreamKey }: PushpinConf, folder: string, fault: Fault): Part<Raw> {
   const usable = isKey(sigKey);
-  const findings = usable || sigKey === '' ? [] : [fault('proxy/sig_key', noKey)];
-  const settings = { issuer: sigIss === '' ? undefined : sigIss, key: usable ? keySource(sigKey, folder) : undefined };
+  const known = isUpstreamKey(upstreamKey);
+  const settings = {
+    issuer: sigIss === '' ? undefined : sigIss,
+    key: usable ? keySource(sigKey, folder) : undefined,
+    upstreamKey: known ? keySource(upstreamKey, folder) : undefined,
+  };
+  const findings = [
+    ...(usable || sigKey === '' ? [] : [fault('proxy/sig_key', noKey)]),
+    ...(known || upstreamKey === '' ? [] : [fault('proxy/upstream_key', 'Not a key to check signatures with.')]),
+  ];
   return { settings: present(settings), findings };
+}
+
+/** Pushpin believes everybody, and writes none of the other fields. */
+function forwardedSettings(conf: PushpinConf): Raw {
+  return present({
+    for: present({ ...conf.xForwardedFor }),
+    // For a gateway in front.
+    forSigned: conf.upstreamKey === '' ? undefined : present({ ...conf.xForwardedForTrusted }),
+    proto: conf.setXForwardedProtocol,
+    acceptProto: conf.acceptXForwardedProtocol ? true : undefined,
+    others: 'pass',
+  });
+}
+
+/** Pushpin refuses nothing, and several in a row may have the same name; what passes more often than this will go on for ever. */
+const loopPasses = 10;
+
+function loopSettings({ cdnLoop }: PushpinConf, fault: Fault): Part<Raw | undefined> {
+  if (cdnLoop === '') return { settings: undefined, findings: [] };
+  if (isLoopId(cdnLoop)) return { settings: { id: cdnLoop, passes: loopPasses }, findings: [] };
+  return {
+    settings: undefined,
+    findings: [fault('proxy/cdn_loop', `Not a name as RFC 8586 has them: ${JSON.stringify(cdnLoop)}.`)],
+  };
+}
+
+function isLoopId(text: string): boolean {
+  return /^[A-Za-z0-9!#$%&'*+.^_`|~:[\]-]+$/.test(text);
 }
 
 const levels = ['error', 'warn', 'info', 'debug'] as const;
@@ -123,7 +160,7 @@ const headerBytesMin = 1024;
 const timeMaxSeconds = 24 * 86_400;
 
 function processSettings(conf: PushpinConf): Raw {
-  return {
+  return present({
     limits: {
       sessions: Math.max(1, conf.clientMaxconn),
       headerBytes: Math.max(headerBytesMin, conf.clientBufferBytes),
@@ -133,15 +170,19 @@ function processSettings(conf: PushpinConf): Raw {
       waitForEarlier: `${Math.min(timeMaxSeconds * 1000, conf.messageWaitMs)}ms`,
       rememberIds: `${Math.min(timeMaxSeconds, conf.idCacheSeconds)}s`,
     },
+    holds: presentOrNone({
+      recheck: conf.updateOnFirstSubscription ? undefined : false,
+      linger: conf.subscriptionLingerSeconds === 60 ? undefined : `${Math.min(timeMaxSeconds, conf.subscriptionLingerSeconds)}s`,
+    }),
     log: { level: levels[conf.logLevel] ?? 'debug' },
-  };
+  });
 }
 
 /** What holds for every route. */
 function routeDefaults(conf: PushpinConf): Raw {
   return present({
     closeFrames: false,
-    slowClients: 'drop',
+    slowClients: 'drop-newest',
     limits: presentOrNone({
       subscriptions: conf.connectionSubscriptionMax === 20 ? undefined : conf.connectionSubscriptionMax,
     }),

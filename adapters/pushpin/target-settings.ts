@@ -31,10 +31,6 @@ export function targetSettings(target: PushpinTarget, terms: TargetTerms): Raw |
     );
     return undefined;
   }
-  if (target.untrusted) {
-    tell('untrusted', 'refused', 'The target is left out: Foregate has no equivalent yet for keeping it from private addresses.');
-    return undefined;
-  }
   if (place.kind === 'zhttp') {
     tell('', 'refused', 'A target that speaks ZeroMQ (zhttp) cannot be reached.');
     return undefined;
@@ -52,6 +48,7 @@ export function targetSettings(target: PushpinTarget, terms: TargetTerms): Raw |
     oneEventPerRequest: target.oneEvent ? true : undefined,
     channels,
     timeout,
+    publicOnly: target.untrusted ? true : undefined,
     tls: target.ssl ? tlsSettings(target, { connectHost: place.host, hostField }, terms) : withoutTls(target, tell),
   });
 }

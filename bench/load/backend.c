@@ -173,11 +173,13 @@ static void answer_stats(Conn *c, int reset) {
   reply(c, "Content-Type: application/json\r\n", json, n);
 }
 
-static void answer_hold(Conn *c, const char *path, int stream) {
-  char channel[CHANNEL_MAX], headers[CHANNEL_MAX + 128];
+/* `link`: seconds of a next link to the same path; 0: none. */
+static void answer_hold(Conn *c, const char *path, int stream, int link) {
+  char channel[CHANNEL_MAX], next[CHANNEL_MAX + 128] = "", headers[2 * CHANNEL_MAX + 384];
   channel_of(path, channel);
-  snprintf(headers, sizeof headers, "Content-Type: %s\r\nGrip-Hold: %s\r\nGrip-Channel: %s\r\n",
-           stream ? "text/event-stream" : "text/plain", stream ? "stream" : "response", channel);
+  if (link) snprintf(next, sizeof next, "Grip-Link: </linked?ch=%s>; rel=next; timeout=%d\r\n", channel, link);
+  snprintf(headers, sizeof headers, "Content-Type: %s\r\nGrip-Hold: %s\r\nGrip-Channel: %s\r\n%s",
+           stream ? "text/event-stream" : "text/plain", stream ? "stream" : "response", channel, next);
   const char *body = stream ? ": open\n\n" : "timeout\n";
   reply(c, headers, body, strlen(body));
 }
@@ -232,8 +234,9 @@ static void answer(Conn *c, const Head *head, const char *path, const char *body
   else if (head->upgrade) accept_websocket(c);
   else if (!strncmp(path, "/_stats", 7)) answer_stats(c, 0);
   else if (!strncmp(path, "/_reset", 7)) answer_stats(c, 1);
-  else if (!strncmp(path, "/stream", 7)) answer_hold(c, path, 1);
-  else if (!strncmp(path, "/poll", 5)) answer_hold(c, path, 0);
+  else if (!strncmp(path, "/stream", 7)) answer_hold(c, path, 1, 0);
+  else if (!strncmp(path, "/linked", 7)) answer_hold(c, path, 1, 10);
+  else if (!strncmp(path, "/poll", 5)) answer_hold(c, path, 0, 0);
   else reply(c, "Content-Type: text/plain\r\n", "hello world\n", 12);
 }
 

@@ -7,6 +7,7 @@ import { closeReason, isSendableCloseCode } from '../core/close-code.ts';
 import { ForegateError } from '../core/errors.ts';
 import { contentBytes, type ClientEvent } from '../core/event.ts';
 import { limits } from '../core/limits.ts';
+import { isLastId, isLinkUri, readLastIds } from '../wire/last-ids.ts';
 import type { SessionMeta } from './session-meta.ts';
 
 /** What {@link BackendSocket.accept} can add to the handshake's answer. */
@@ -20,6 +21,13 @@ export interface OpenOptions {
 export interface SubscribeOptions {
   /** Names of GRIP filters, such as `skip-self`; at most 5. */
   readonly filters?: readonly string[];
+  /**
+   * The id of the last item that the client has, or gets with this answer: from there on it misses nothing. Without it the id
+   * counts that a client said it has when it came back.
+   */
+  readonly previousId?: string;
+  /** A URI, relative to that of the connection: Foregate asks it for what is missing (the `missed` handler). */
+  readonly next?: string;
 }
 
 export interface ToClientLater {
@@ -41,6 +49,15 @@ const messagePrefix = Buffer.from('m:');
 const controlPrefix = 'c:';
 export const gripExtension = 'grip; message-prefix="m:"';
 
+/** What the request is about: the handshake, an open connection, or what clients have missed. */
+type Moment = 'opening' | 'open' | 'missed';
+
+/** What a link can be answered with: it may be of many clients at once. */
+export type MissedSocket = Pick<
+  BackendSocket,
+  'request' | 'lastIds' | 'send' | 'subscribe' | 'unsubscribe' | 'close' | 'unknown'
+>;
+
 export class BackendSocket<Name extends string = string> {
   /** The same for the life of the connection (`Connection-Id`). */
   readonly id: string;
@@ -48,7 +65,7 @@ export class BackendSocket<Name extends string = string> {
   readonly request: IncomingMessage;
   /** What is stored with the session. */
   readonly meta: SessionMeta<Name>;
-  readonly #opening: boolean;
+  readonly #moment: Moment;
   readonly #events: ClientEvent[] = [];
   #bytes = 0;
   #closed = false;
@@ -56,11 +73,20 @@ export class BackendSocket<Name extends string = string> {
   #refusal: Refusal | undefined;
   #askEverySeconds: number | undefined;
 
-  constructor(request: IncomingMessage, id: string, meta: SessionMeta<Name>, moment: 'opening' | 'open') {
+  constructor(request: IncomingMessage, id: string, meta: SessionMeta<Name>, moment: Moment) {
     this.request = request;
     this.id = id;
     this.meta = meta;
-    this.#opening = moment === 'opening';
+    this.#moment = moment;
+  }
+
+  /**
+   * The last ids of channels: in `open` those that a client said it has when it came back, in `missed` that of the channel in
+   * question. Otherwise empty.
+   */
+  get lastIds(): ReadonlyMap<string, string> {
+    const field = this.request.headers['grip-last'];
+    return (field === undefined ? undefined : readLastIds([String(field)])) ?? new Map<string, string>();
   }
 
   /** Accepts the handshake. Only needed for its options: an `open` handler that does not refuse accepts. */
@@ -75,6 +101,12 @@ export class BackendSocket<Name extends string = string> {
     if (!Number.isInteger(status) || status < 300 || status > 599)
       throw new RangeError('A refusal has a status from 300 to 599.');
     this.#refusal = { status, body, headers };
+  }
+
+  /** Only in `missed`: what came after the last id is not known. The client is closed with 4410, so that it loads everything anew. */
+  unknown(): void {
+    if (this.#moment !== 'missed') throw new ForegateError('internal', 'unknown() is for the missed handler.');
+    this.#refusal = { status: 410, body: '', headers: {} };
   }
 
   /** Sends text, or bytes as a binary message. Ignored after {@link close}. @throws ForegateError `reply-too-large` */
@@ -93,9 +125,19 @@ export class BackendSocket<Name extends string = string> {
     this.#add({ kind: 'pong', data: Buffer.from(content) });
   }
 
-  /** From now on the client gets what is published to the channel. */
-  subscribe(channel: string, { filters }: SubscribeOptions = {}): void {
-    this.#control('subscribe', { channel, ...(filters && { filters }) });
+  /**
+   * From now on the client gets what is published to the channel.
+   * @throws TypeError for a link that is no URI, or ids that are too long
+   */
+  subscribe(channel: string, { filters, previousId, next }: SubscribeOptions = {}): void {
+    if (previousId !== undefined && !isLastId(previousId)) throw new TypeError('An id may have 1024 bytes.');
+    if (next !== undefined && !isLinkUri(next)) throw new TypeError('A link is a URI of HTTP, or a relative one.');
+    this.#control('subscribe', {
+      channel,
+      ...(filters && { filters }),
+      ...(previousId !== undefined && { 'prev-id': previousId }),
+      ...(next !== undefined && { next }),
+    });
   }
 
   unsubscribe(channel: string): void {
@@ -160,20 +202,21 @@ export class BackendSocket<Name extends string = string> {
 
   /** The events of the answer. For the middleware. */
   events(): ClientEvent[] {
-    return this.#opening ? [{ kind: 'open' }, ...this.#events] : this.#events;
+    return this.#moment === 'opening' ? [{ kind: 'open' }, ...this.#events] : this.#events;
   }
 
   /** The answer's own header fields. For the middleware. */
   headers(): OutgoingHttpHeaders {
     return {
-      ...this.#openingHeaders(),
+      ...this.#momentHeaders(),
       ...(this.#askEverySeconds !== undefined && { 'Keep-Alive-Interval': String(this.#askEverySeconds) }),
       ...this.meta.changes(),
     };
   }
 
-  #openingHeaders(): OutgoingHttpHeaders {
-    if (!this.#opening) return {};
+  #momentHeaders(): OutgoingHttpHeaders {
+    if (this.#moment === 'missed') return { 'Cache-Control': 'no-store' };
+    if (this.#moment === 'open') return {};
     const { subprotocol, headers = {} } = this.#accepted ?? {};
     return {
       ...headers,
@@ -195,7 +238,8 @@ export class BackendSocket<Name extends string = string> {
   }
 
   #mustBeOpening(method: string): void {
-    if (!this.#opening) throw new ForegateError('internal', `${method}() is for the open handler; later there is close().`);
+    if (this.#moment !== 'opening')
+      throw new ForegateError('internal', `${method}() is for the open handler; later there is close().`);
   }
 }
 

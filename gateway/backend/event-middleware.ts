@@ -13,7 +13,7 @@ import {
 import { ForegateError } from '../core/errors.ts';
 import type { ClientEvent } from '../core/event.ts';
 import { decodeEvents, encodeEvents, eventsMediaType } from '../wire/websocket-events.ts';
-import { BackendSocket } from './backend-socket.ts';
+import { BackendSocket, type MissedSocket } from './backend-socket.ts';
 import { verifyGripSig, type GripSigOptions } from './grip-sig.ts';
 import { readBody } from './request-body.ts';
 import { SessionMeta } from './session-meta.ts';
@@ -35,6 +35,12 @@ export interface EventHandlers<Name extends string = string> {
   disconnect?(socket: BackendSocket<Name>): Result;
   /** A request without events: after silence (`askEvery`), or because somebody asked for a refresh. */
   asked?(socket: BackendSocket<Name>): Result;
+  /**
+   * A GET of a subscription's `next` link: something after {@link MissedSocket.lastIds} is missing. Answered with the messages
+   * from there on, and a subscription with the id of the last of them. One answer may go to many clients, so the link carries
+   * whatever tells them apart.
+   */
+  missed?(socket: MissedSocket): Result;
 }
 
 export interface SignatureOptions extends GripSigOptions {
@@ -70,7 +76,7 @@ export function webSocketEvents<Name extends string = string>(
   options: EventOptions = {},
 ): EventMiddleware {
   return (request, response, next) => {
-    const foreign = notConcerned(request, options.path);
+    const foreign = notConcerned(request, options.path, handlers);
     if (foreign === undefined) void answer({ handlers, options, request, response });
     else if (next) next();
     else refuse(response, foreign);
@@ -91,12 +97,18 @@ interface TextAnswer {
 }
 
 /** Why this is no request for us, or undefined. */
-function notConcerned(request: IncomingMessage, path: string | undefined): TextAnswer | undefined {
+function notConcerned(request: IncomingMessage, path: string | undefined, handlers: EventHandlers): TextAnswer | undefined {
   if (path !== undefined && pathOf(request) !== path) return { status: 404, text: 'Not found.' };
+  if (handlers.missed && isLink(request)) return undefined;
   if (request.method !== 'POST')
     return { status: 405, text: 'This address takes WebSocket events by POST.', headers: { Allow: 'POST' } };
   if (mediaType(request) !== eventsMediaType) return { status: 415, text: `This address takes ${eventsMediaType}.` };
   return undefined;
+}
+
+/** The GET of a `next` link. */
+function isLink({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.accept === eventsMediaType;
 }
 
 function pathOf(request: IncomingMessage): string {
@@ -112,6 +124,7 @@ async function answer<Name extends string>(work: Work<Name>): Promise<void> {
   try {
     const unsigned = signatureFault(request, options.signature);
     if (unsigned) return refuse(response, unsigned);
+    if (isLink(request)) return await handleMissed(work);
     const read = await readEvents(request);
     if (read.kind === 'aborted') return;
     if (read.kind === 'refused') return refuse(response, read.answer);
@@ -160,6 +173,12 @@ function parse(body: Buffer): readonly ClientEvent[] | undefined {
     if (error instanceof ForegateError) return undefined;
     throw error;
   }
+}
+
+async function handleMissed<Name extends string>({ handlers, request, response }: Work<Name>): Promise<void> {
+  const socket = new BackendSocket(request, '', new SessionMeta(request.headers), 'missed');
+  await handlers.missed?.(socket);
+  write(response, socket);
 }
 
 async function handle<Name extends string>(work: Work<Name>, id: string, events: readonly ClientEvent[]): Promise<void> {

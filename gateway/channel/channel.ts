@@ -14,7 +14,7 @@ export interface Terms {
   readonly filters: readonly string[];
   /** The id of the last item the subscriber has; undefined: gaps are not looked for. */
   readonly currentId: string | undefined;
-  /** Where items wait while the subscriber is held: one list for all its memberships, kept by the hub. */
+  /** Where items wait while the subscriber is held: one list for all its memberships, kept by the hub, or one for this alone. */
   readonly waiting: Publication[] | undefined;
 }
 
@@ -142,6 +142,8 @@ export class Channel {
   groups: readonly Group[] = [];
   /** Members of all groups. */
   size = 0;
+  /** Deliveries left out since members read too slowly. */
+  dropped = 0;
   round: Round | undefined = undefined;
   /** Settles when the bus brings what is published from now on; undefined once it does. */
   ready: Promise<void> | undefined = undefined;

@@ -6,7 +6,7 @@
 import { limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import type { Publication } from '../core/publication.ts';
+import type { Publication, Shape } from '../core/publication.ts';
 import { plainTerms, type Channel, type Group, type Member, type Round } from './channel.ts';
 import { applyFilters, contentFiltersFit, noFilters, type CurrentIdOf } from './filters.ts';
 import { actionPart, joinBytes, nextPart, type Action, type Encoded, type Part } from './part.ts';
@@ -48,7 +48,8 @@ export class FanOut {
 
   /** Gives a member one publication that has waited for it, unless it does not follow what the subscriber has by now. */
   deliver(member: Member, publication: Publication): void {
-    if (member.terms.waiting !== undefined || this.#follow(member, publication)) this.#handOne(member, [publication], 0);
+    const { currentId, waiting } = member.terms;
+    if (waiting !== undefined || this.#follow(member, publication)) this.#handOne(member, [publication], 0, currentId);
     this.#report();
   }
 
@@ -118,22 +119,40 @@ export class FanOut {
       const member = members[round.place];
       round.place += 1;
       if (member === undefined) continue;
-      used += member.terms === plainTerms ? this.#hand(member, part) : this.#handApart(member, part, round.publications);
+      used += this.#handPart(member, part, round.publications);
     }
     return used;
   }
 
-  #hand(member: Member, part: Part): number {
+  /** What it costs. */
+  #handPart(member: Member, part: Part, publications: readonly Publication[]): number {
+    if (member.terms !== plainTerms) return this.#handApart(member, part, publications);
+    this.#hand(member, part, undefined);
+    return 1;
+  }
+
+  /** False: not taken. Then `currentId`, which counted before the part, counts again, and the subscriber has missed something. */
+  #hand(member: Member, part: Part, currentId: string | undefined): boolean {
     try {
       if (part.kind === 'action') this.#act(member, part);
-      else if (part.bytes !== undefined) member.subscriber.write(part.bytes, part.items, member.channel);
+      else if (
+        part.bytes !== undefined &&
+        !member.subscriber.write(part.bytes, part.items, member.channel, currentId !== undefined)
+      )
+        return this.#goBack(member, currentId);
       this.#delivered += part.items;
       this.#dropped += part.refused;
     } catch (error) {
       this.#dropped += part.items;
       this.#log.error('delivery.failed', { channel: member.channel, session: member.subscriber.id, error });
     }
-    return 1;
+    return true;
+  }
+
+  #goBack(member: Member, currentId: string | undefined): false {
+    member.goOn(currentId);
+    this.#tellMissed(member);
+    return false;
   }
 
   #act({ subscriber }: Member, { publication, items }: Action): void {
@@ -142,7 +161,8 @@ export class FanOut {
 
   /** Costs one for each publication, since each is looked at, and maybe encoded, for this member alone. */
   #handApart(member: Member, part: Part, publications: readonly Publication[]): number {
-    if (this.#followAll(member, part, publications)) this.#handFiltered(member, part, publications);
+    const { currentId } = member.terms;
+    if (this.#followAll(member, part, publications)) this.#handFiltered(member, part, publications, currentId);
     else for (let i = part.from; i < part.to && member.present; i += 1) this.#handNext(member, publications, i);
     return part.to - part.from;
   }
@@ -154,7 +174,7 @@ export class FanOut {
     let id = currentId;
     for (let i = part.from; i < part.to && id !== undefined; i += 1) {
       const publication = publications[i];
-      if (publication?.formats[member.group.shape.format] === undefined) continue;
+      if (publication?.formats[member.group.shape.format] === undefined || isApart(publication, member)) continue;
       if (publication.previousId !== id) return false;
       ({ id } = publication);
     }
@@ -165,26 +185,27 @@ export class FanOut {
   #handNext(member: Member, publications: readonly Publication[], i: number): void {
     const publication = publications[i];
     if (publication?.formats[member.group.shape.format] === undefined) return;
-    if (member.terms.waiting !== undefined || this.#follow(member, publication)) this.#handOne(member, publications, i);
+    const { currentId, waiting } = member.terms;
+    if (waiting !== undefined || this.#follow(member, publication)) this.#handOne(member, publications, i, currentId);
     else this.#tellMissed(member);
   }
 
   /** True if the publication leaves no gap; then the member goes on to its id. */
-  #follow(member: Member, { id, previousId }: Publication): boolean {
+  #follow(member: Member, publication: Publication): boolean {
     const { currentId } = member.terms;
-    if (currentId === undefined) return true;
-    if (previousId !== currentId) return false;
-    member.goOn(id);
+    if (currentId === undefined || isApart(publication, member)) return true;
+    if (publication.previousId !== currentId) return false;
+    member.goOn(publication.id);
     return true;
   }
 
-  #handOne(member: Member, publications: readonly Publication[], i: number): void {
+  #handOne(member: Member, publications: readonly Publication[], i: number, currentId: string | undefined): void {
     const publication = publications[i];
     const { shape } = member.group;
     if (publication === undefined) return;
     if (member.terms.waiting !== undefined) this.#keep(member.terms.waiting, publication);
     else if (shape.joins && publication.formats[shape.format]?.action === 'send')
-      this.#handOwn(member, { from: i, to: i + 1 }, publications);
+      this.#handOwn(member, { from: i, to: i + 1 }, publications, currentId);
     else this.#actOwn(member, actionPart(publication, i, shape));
   }
 
@@ -201,16 +222,16 @@ export class FanOut {
     }
   }
 
-  #handFiltered(member: Member, part: Part, publications: readonly Publication[]): void {
-    if (member.filters.length === 0) this.#hand(member, part);
+  #handFiltered(member: Member, part: Part, publications: readonly Publication[], currentId: string | undefined): void {
+    if (member.filters.length === 0) this.#hand(member, part, currentId);
     else if (part.kind === 'action') this.#actOwn(member, part);
-    else if (this.#passesUnchanged(member, part, publications)) this.#hand(member, part);
-    else this.#handOwn(member, part, publications);
+    else if (this.#passesUnchanged(member, part, publications)) this.#hand(member, part, currentId);
+    else this.#handOwn(member, part, publications, currentId);
   }
 
   #actOwn(member: Member, part: Action): void {
     const publication = this.#filter(part.publication, member);
-    if (publication !== undefined) this.#hand(member, { ...part, publication, items: 1 });
+    if (publication !== undefined) this.#hand(member, { ...part, publication, items: 1 }, undefined);
   }
 
   /** True if the member gets what members without filters get: then the bytes are shared, for a quarter of the time. */
@@ -223,11 +244,18 @@ export class FanOut {
     return true;
   }
 
-  #handOwn(member: Member, { from, to }: Pick<Part, 'from' | 'to'>, publications: readonly Publication[]): void {
+  #handOwn(
+    member: Member,
+    { from, to }: Pick<Part, 'from' | 'to'>,
+    publications: readonly Publication[],
+    currentId: string | undefined,
+  ): void {
     const encode = (publication: Publication): Encoded => this.#encode(this.#filter(publication, member), member.group);
+    let id = currentId;
     for (let next = from; next < to && member.present;) {
       const own = joinBytes(publications, next, to, encode);
-      this.#hand(member, own);
+      if (!this.#hand(member, own, id)) return;
+      id = idBehind(id, publications, own, member.group.shape);
       next = own.to;
     }
   }
@@ -255,4 +283,24 @@ export class FanOut {
       return 'refused';
     }
   }
+}
+
+/** An action without ids, such as a close or a refresh, brings nothing: it is no item of the channel's order. */
+function isApart({ id, previousId, formats }: Publication, { group }: Member): boolean {
+  return id === undefined && previousId === undefined && formats[group.shape.format]?.action !== 'send';
+}
+
+/** The id that counts behind these publications for a member to whom `id` counted before, and who follows them. */
+function idBehind(
+  id: string | undefined,
+  publications: readonly Publication[],
+  { from, to }: Pick<Part, 'from' | 'to'>,
+  { format }: Shape,
+): string | undefined {
+  let behind = id;
+  for (let i = from; i < to && behind !== undefined; i += 1) {
+    const publication = publications[i];
+    if (publication?.formats[format] !== undefined) behind = publication.id;
+  }
+  return behind;
 }

@@ -101,6 +101,11 @@ export class Hub {
     for (const { channel, currentId } of this.#membersOf(subscriber)) if (currentId !== undefined) yield [channel, currentId];
   }
 
+  /** The id of the last item the subscriber has of a channel; undefined where gaps are not looked for. */
+  currentId(subscriber: Subscriber, name: ChannelName): string | undefined {
+    return this.#find(subscriber, name)?.currentId;
+  }
+
   /**
    * Lets publications wait for the subscriber, at most {@link limits.heldItems}, whatever it has joined or joins: a body that
    * may contain them is on its way to it.
@@ -127,9 +132,30 @@ export class Hub {
     }
   }
 
+  /** The same as {@link hold} for one channel alone, at most {@link limits.heldItems} of its own. */
+  holdChannel(subscriber: Subscriber, name: ChannelName): void {
+    const member = this.#find(subscriber, name);
+    if (member?.terms.waiting === undefined) member?.change({ waiting: [] });
+  }
+
+  /** The same as {@link release} for a channel that was held alone. */
+  releaseChannel(subscriber: Subscriber, name: ChannelName): void {
+    const member = this.#find(subscriber, name);
+    const waiting = member?.terms.waiting;
+    member?.change({ waiting: undefined });
+    for (const publication of waiting ?? []) if (member?.present === true) this.#fanOut.deliver(member, publication);
+  }
+
   /** All channels with members in this process. */
   *channels(): Generator<ChannelInfo> {
-    for (const { name, size } of this.#channels.values()) yield { channel: name, subscribers: size };
+    for (const { name, size, dropped } of this.#channels.values())
+      yield { channel: name, subscribers: size, ...(dropped > 0 && { dropped }) };
+  }
+
+  /** A subscriber read too slowly for items of the channel. */
+  countDropped(name: ChannelName, items: number): void {
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) channel.dropped += items;
   }
 
   /** Called by the bus. Without members the publication is gone. */

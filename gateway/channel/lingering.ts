@@ -8,11 +8,13 @@ import { limits } from '../core/limits.ts';
 
 export class Lingering {
   readonly #clock: Clock;
+  readonly #lingerMs: number;
   readonly #forget: (channel: ChannelName) => void;
   readonly #timers = new Map<ChannelName, Timer>();
 
-  constructor(clock: Clock, forget: (channel: ChannelName) => void) {
+  constructor(clock: Clock, lingerMs: number, forget: (channel: ChannelName) => void) {
     this.#clock = clock;
+    this.#lingerMs = lingerMs;
     this.#forget = forget;
   }
 
@@ -26,7 +28,7 @@ export class Lingering {
       this.#forget(channel);
       return;
     }
-    const timer = this.#clock.after(limits.lingerMs, () => {
+    const timer = this.#clock.after(this.#lingerMs, () => {
       this.#timers.delete(channel);
       this.#forget(channel);
     });

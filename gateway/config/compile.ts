@@ -8,12 +8,13 @@ import { channelName, routeId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
-import type { Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
+import type { ForwardedRules, Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
 import { HttpDownstream, type ClientSettings } from '../downstream/client.ts';
+import type { ArrivalTerms } from '../front/arrival.ts';
 import { Router } from '../front/router.ts';
-import { createSigner } from '../wire/grip-signature.ts';
+import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
 import { webSocketOverHttp } from '../wire/websocket-over-http.ts';
 import type { LoadedConfig, LoadedRoute } from './load.ts';
 import type { LoadedPolicy } from './parts.ts';
@@ -29,6 +30,7 @@ export interface CompileContext {
 /** Everything that a reload replaces. */
 export interface World {
   readonly router: Router;
+  readonly arrivals: ArrivalTerms;
   readonly routes: readonly Route[];
   /** For publishers. */
   readonly controlHooks: RouteHooks;
@@ -51,7 +53,8 @@ export async function compile(loaded: LoadedConfig, context: CompileContext): Pr
     const controlHooks = await compiler.controlHooks();
     const routes: Route[] = [];
     for (const route of loaded.routes) routes.push(await compiler.route(route));
-    return { router: new Router(routes, loaded.settings), routes, controlHooks, dispose: () => compiler.dispose() };
+    const router = new Router(routes, loaded.settings);
+    return { router, arrivals: compiler.arrivals(), routes, controlHooks, dispose: () => compiler.dispose() };
   } catch (thrown) {
     await compiler.dispose();
     throw thrown;
@@ -102,6 +105,18 @@ class Compiler {
     ]);
   }
 
+  /** @throws ForegateError for a key that is none */
+  arrivals(): ArrivalTerms {
+    const { grip, forwarded, routeHeader, cdnLoop } = this.#loaded.settings;
+    return {
+      forwarded: this.#forwarded,
+      upstream: grip.upstreamKey === undefined ? undefined : createSignatureCheck(grip.upstreamKey, this.#context.clock),
+      acceptProto: forwarded?.acceptProto ?? false,
+      routeHeader: routeHeader?.toLowerCase(),
+      cdnLoop,
+    };
+  }
+
   async route(loaded: LoadedRoute): Promise<Route> {
     const { settings } = loaded;
     const [first, ...others] = settings.targets.map((target) => this.#target(target, loaded));
@@ -123,6 +138,9 @@ class Compiler {
       notifyAfterFailure: settings.notifyAfterFailure,
       slowClients: settings.slowClients,
       onFault: settings.onFault,
+      cors: settings.cors,
+      jsonp: jsonpTerms(settings.jsonp),
+      eventStream: eventStreamTerms(settings.eventStream),
       reload: settings.reload,
       idleMs: toMs(settings.idle),
       debug: settings.debug,
@@ -152,13 +170,21 @@ class Compiler {
       retry: settings.retry,
       channels: settings.channels.map(channelName),
       timeoutMs: toMs(settings.timeout),
+      publicOnly: settings.publicOnly,
       tls,
     };
   }
 
-  #downstream({ url, connections, idle, retry, timeout }: TargetSettings, tls: TargetTls): HttpDownstream {
-    const connectTimeoutMs = Math.min(connectTimeoutMaxMs, toMs(timeout));
-    const settings: ClientSettings = { origin: httpOrigin(url), connections, idleMs: toMs(idle), connectTimeoutMs, retry, tls };
+  #downstream({ url, connections, idle, retry, timeout, publicOnly }: TargetSettings, tls: TargetTls): HttpDownstream {
+    const settings: ClientSettings = {
+      origin: httpOrigin(url),
+      connections,
+      idleMs: toMs(idle),
+      connectTimeoutMs: Math.min(connectTimeoutMaxMs, toMs(timeout)),
+      retry,
+      publicOnly,
+      tls,
+    };
     const key = JSON.stringify(settings);
     const known = this.#downstreams.get(key);
     const downstream = known ?? new HttpDownstream(settings);
@@ -182,8 +208,8 @@ async function created(
   }
 }
 
-function matchOf({ host, path, transports, tls }: RouteSettings['match']): Match {
-  return { host: host?.toLowerCase(), path, transports, tls };
+function matchOf({ host, path, transports, tls, byId }: RouteSettings['match']): Match {
+  return { host: host?.toLowerCase(), path, transports, tls, byId };
 }
 
 function pathChange(change: RouteSettings['path']): PathChange | undefined {
@@ -197,6 +223,18 @@ function sockJsTerms(settings: RouteSettings['sockjs']): Route['sockjs'] {
   return { path, asPath, clientUrl, cookie };
 }
 
+function jsonpTerms(settings: RouteSettings['jsonp']): Route['jsonp'] {
+  if (settings === undefined) return undefined;
+  const { mode, callback, body, defaultCallback, method } = settings;
+  return { mode, callback, body, defaultCallback, method: method ?? (mode === 'extended' ? 'GET' : 'POST') };
+}
+
+function eventStreamTerms({ retry, heartbeat, unbuffered, lastEventId }: RouteSettings['eventStream']): Route['eventStream'] {
+  if (retry === undefined && heartbeat === undefined && !unbuffered && !lastEventId) return undefined;
+  const ms = (duration: string | undefined): number | undefined => (duration === undefined ? undefined : toMs(duration));
+  return { retryMs: ms(retry), heartbeatMs: ms(heartbeat), unbuffered, lastEventId };
+}
+
 function httpOrigin(url: string): string {
   return url.replace(/^ws/, 'http');
 }
@@ -207,6 +245,15 @@ function targetTls({ tls }: TargetSettings): TargetTls {
   return { ...rest, rejectUnauthorized: verify };
 }
 
-function forwardedTerms({ trustedProxies, stripHeaders }: Settings): Route['forwarded'] {
-  return { trusts: addressList(trustedProxies), strip: stripHeaders.map((name) => name.toLowerCase()) };
+function forwardedTerms({ trustedProxies, stripHeaders, routeHeader, forwarded, cdnLoop }: Settings): Route['forwarded'] {
+  return {
+    trusts: addressList(trustedProxies),
+    strip: [...stripHeaders, ...(routeHeader === undefined ? [] : [routeHeader])].map((name) => name.toLowerCase()),
+    rules: forwarded && forwardedRules(forwarded, trustedProxies.length === 0),
+    cdnLoop: cdnLoop?.id,
+  };
+}
+
+function forwardedRules(rules: NonNullable<Settings['forwarded']>, believesAll: boolean): ForwardedRules {
+  return { believesAll, for: rules.for, forSigned: rules.forSigned, proto: rules.proto, others: rules.others };
 }

@@ -9,7 +9,7 @@ import { toMs } from '../core/duration.ts';
 import { isHeaderName, isHeaderValue, isHopByHop } from '../core/headers.ts';
 import { isChannelName } from '../core/ids.ts';
 import { SettingsSchema } from '../core/settings.ts';
-import { createSigner } from '../wire/grip-signature.ts';
+import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
 import { withDefaults } from './defaults.ts';
 import { isMapping } from './json-schema.ts';
 import { finding, type Finding } from './report.ts';
@@ -25,7 +25,10 @@ export function checkRules(file: Mapping): Finding[] {
     ...checkPorts(file),
     ...checkControl(mapping(file['control'])),
     ...checkGrip(mapping(file['grip'])),
+    ...checkUpstreamKey(mapping(file['grip'])),
+    ...checkRouteHeader(file),
     ...['waitForEarlier', 'rememberIds'].flatMap((key) => checkTimer(mapping(file['publish']), key, ['publish'])),
+    ...checkTimer(mapping(file['holds']), 'linger', ['holds']),
     ...checkSignatures(file),
     ...texts(file['trustedProxies']).flatMap(([proxy, index]) => checkRange(proxy, ['trustedProxies', index])),
     ...texts(file['stripHeaders']).flatMap(([name, index]) => checkStripped(name, ['stripHeaders', index])),
@@ -64,6 +67,8 @@ function checkOptions(options: Mapping, path: Path): Finding[] {
   return [
     ...checkHeaders(mapping(options['headers']), [...path, 'headers']),
     ...checkPositive(options, 'idle', path),
+    ...checkPositive(mapping(options['eventStream']), 'heartbeat', [...path, 'eventStream']),
+    ...checkTimer(mapping(options['eventStream']), 'heartbeat', [...path, 'eventStream']),
     ...(badPrefix ? [finding([...path, 'channelPrefix'], 'must be short and without control characters')] : []),
   ];
 }
@@ -225,6 +230,30 @@ function checkGrip(grip: Mapping): Finding[] {
   if (fitting === undefined) return [finding(['grip', 'key'], noKey)];
   if (algorithm === undefined || algorithm === fitting) return [];
   return [finding(['grip', 'algorithm'], `does not fit the key, which is for ${fitting}`)];
+}
+
+function checkUpstreamKey({ upstreamKey: key }: { readonly upstreamKey?: unknown }): Finding[] {
+  if (typeof key !== 'string' || isUnread(key)) return [];
+  try {
+    createSignatureCheck(key, realClock);
+    return [];
+  } catch {
+    return [finding(['grip', 'upstreamKey'], 'is not a public key (PEM, RSA or P-256) that can be read')];
+  }
+}
+
+/** Without the field nobody could name a route. */
+function checkRouteHeader(file: Mapping): Finding[] {
+  const name = file['routeHeader'];
+  if (typeof name === 'string' && name !== '')
+    return isHeaderName(name) && !isOurs(name.toLowerCase())
+      ? []
+      : [finding(['routeHeader'], `is not the name of a field that a client can use for it: ${JSON.stringify(name)}`)];
+  return list(file['routes']).flatMap((route, index) =>
+    ['also', 'only'].includes(String(mapping(mapping(route)['match'])['byId']))
+      ? [finding(['routes', index, 'match', 'byId'], 'needs "routeHeader", the field in which clients name the id')]
+      : [],
+  );
 }
 
 /** Without a key anywhere an issuer says nothing. */

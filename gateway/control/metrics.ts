@@ -1,6 +1,6 @@
 /** The program's counters and gauges for Prometheus, beside the usual ones of a Node process. */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
-import { counters, type CounterName, type Metrics } from '../core/metrics.ts';
+import { counters, routeCounters, type Metrics } from '../core/metrics.ts';
 
 /** Where the gauges look when somebody asks. */
 export interface GaugeSources {
@@ -18,22 +18,29 @@ export interface MetricsText {
 export function createMetrics(sources: GaugeSources): Metrics & { text(): Promise<MetricsText> } {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const byName = makeCounters(registry);
+  const byName = { ...makeCounters(registry, counters, []), ...makeCounters(registry, routeCounters, ['route']) };
   makeGauges(registry, sources);
   return {
     // A counter without labels costs some nanoseconds: no need to keep numbers of our own.
-    count: (name, by = 1) => byName[name].inc(by),
+    count(name, by = 1, route?) {
+      if (route === undefined) byName[name].inc(by);
+      else byName[name].inc({ route }, by);
+    },
     text: async () => ({ type: registry.contentType, text: await registry.metrics() }),
   };
 }
 
-function makeCounters(registry: Registry): Readonly<Record<CounterName, Counter>> {
-  const made = Object.entries(counters).map(([name, help]) => [
+function makeCounters<Name extends string>(
+  registry: Registry,
+  texts: Readonly<Record<Name, string>>,
+  labelNames: readonly string[],
+): Readonly<Record<Name, Counter>> {
+  const made = Object.entries<string>(texts).map(([name, help]) => [
     name,
-    new Counter({ name: `foregate_${name}_total`, help, registers: [registry] }),
+    new Counter({ name: `foregate_${name}_total`, help, labelNames, registers: [registry] }),
   ]);
   // Object.fromEntries forgets the names it was given.
-  return Object.fromEntries(made) as Record<CounterName, Counter>;
+  return Object.fromEntries(made) as Record<Name, Counter>;
 }
 
 const gaugeTexts = {

@@ -15,11 +15,15 @@ export interface SessionInfo {
   readonly channels: readonly ChannelName[];
   /** ISO 8601. */
   readonly openedAt: string;
+  /** Bytes that the client has not taken, if there are any. */
+  readonly unsentBytes?: number;
 }
 
 export interface ChannelInfo {
   readonly channel: ChannelName;
   readonly subscribers: number;
+  /** Deliveries left out since subscribers read too slowly, if there are any: as long as it has had subscribers. */
+  readonly dropped?: number;
 }
 
 export interface ControlHost {

@@ -54,6 +54,20 @@ export const errors = {
     retry: false,
     text: 'The backend answered with an error.',
   },
+  'recovery-failed': {
+    status: 503,
+    close: 1013,
+    source: 'downstream',
+    retry: false,
+    text: 'What was missed cannot be fetched now.',
+  },
+  'recovery-gone': {
+    status: 410,
+    close: 4410,
+    source: 'downstream',
+    retry: false,
+    text: 'What was missed is not known any more.',
+  },
   'bad-reply': {
     status: 502,
     close: 1011,

@@ -9,6 +9,8 @@ export interface Membership {
   readonly filters: readonly string[];
   /** The id of the last item of the channel that the subscriber has: from there on gaps are noticed. */
   readonly previousId?: string;
+  /** Inside a socket: where what is between is brought from. */
+  readonly next?: string;
 }
 
 /** A frame for the client after silence (`idle`) or at regular times (`interval`). */

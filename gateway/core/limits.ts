@@ -13,8 +13,14 @@ export const limits = {
   queueEvents: 10_000,
   /** One message from a client; a larger one closes the session with 1009 (GRIP: below 200000). */
   messageBytes: 199_999,
-  /** Bytes towards a client that its socket has not taken; above it no next request starts (GRIP: 200000). */
+  /** Bytes towards a client that it has not taken; above it no next request starts (GRIP: 200000). */
   unsentBytes: 200_000,
+  /** Of those, what its socket is handed: what is published beyond it waits in the session, where it can still be left out. */
+  handedBytes: 65_536,
+  /** Writes that wait so, since small ones cost more than their bytes. */
+  backlogWrites: 4096,
+  /** So long a slow client must have lost nothing before the log calls its slow time over: two lines in it at most. */
+  slowQuietMs: 10_000,
   /** Body of one reply of a backend. */
   replyBytes: 1_000_000,
   /** Body of a refused handshake that is passed on to the client. */
@@ -44,8 +50,16 @@ export const limits = {
   lingerMs: 60_000,
   /** Channels that are remembered so; further ones are forgotten at once. */
   lingering: 100_000,
+  /** So long at least it is known when a channel had an item: longer than a backend should take to answer. */
+  lastItemsMs: 60_000,
+  /** Channels of which that is known, about 100 bytes each; over it the oldest are forgotten early. */
+  lastItems: 200_000,
   /** Requests at once that go on with holds; the others wait their turn. */
   linksAtOnce: 64,
+  /** A link inside a socket: what every server takes in a request line. */
+  linkBytes: 4096,
+  /** An id of an item in a subscription, and the last id a client says it has: it goes on in a header field. */
+  lastIdBytes: 1024,
   /** Other origins that links may lead to. */
   linkOrigins: 16,
   /** Connections to one target; further exchanges wait for a free one. */

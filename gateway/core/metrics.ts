@@ -17,10 +17,16 @@ export const counters = {
   policy_errors: 'Times a policy threw.',
 } as const;
 
-export type CounterName = keyof typeof counters;
+/** Likewise, with a label for the route: there are as many as the configuration names, while channels are for clients to name. */
+export const routeCounters = {
+  slow_client_drops: 'Items left out since a client read too slowly, by `route`; by channel in `GET /channels`.',
+} as const;
+
+export type CounterName = keyof typeof counters | keyof typeof routeCounters;
 
 export interface Metrics {
-  count(name: CounterName, by?: number): void;
+  /** `route` for those that have the label. */
+  count(name: CounterName, by?: number, route?: string): void;
 }
 
 export const noMetrics: Metrics = { count: () => {} };

@@ -66,8 +66,11 @@ export interface Subscriber {
   readonly meta: Metadata;
   /** True if it has joined the channel: for `require-sub`. */
   joined(channel: string): boolean;
-  /** One write for everything of a channel that was joined into `bytes`. */
-  write(bytes: Buffer, items: number, channel: ChannelName): void;
+  /**
+   * One write for everything of a channel that was joined into `bytes`. False: it was not taken, though it follows the subscriber's
+   * current id (`follows`), which therefore stays as it was.
+   */
+  write(bytes: Buffer, items: number, channel: ChannelName, follows: boolean): boolean;
   /** Actions that are no bytes: close, refresh, hint; and items of shapes that are not joined. */
   act(publication: Publication): void;
   /** An item was published whose previous id is not the subscriber's current one: it is not delivered. */

@@ -6,6 +6,7 @@ import type { ChannelName, RouteId } from './ids.ts';
 import type { RouteLimits } from './limits.ts';
 import type { RouteHooks } from './policy.ts';
 import type { FaultKind, Profile } from './profile.ts';
+import type { ClientRequest } from './session.ts';
 
 export type Transport = 'websocket' | 'http';
 
@@ -17,6 +18,8 @@ export interface Match {
   readonly transports: readonly Transport[];
   /** Only over TLS, or only without; undefined: both. */
   readonly tls: boolean | undefined;
+  /** Whether a request that names its id gets there, whatever the rest says. */
+  readonly byId: 'never' | 'also' | 'only';
 }
 
 /** How the path changes on its way to the target; the query never does. */
@@ -42,6 +45,8 @@ export interface Target {
   readonly channels: readonly ChannelName[];
   /** Deadline of one request. */
   readonly timeoutMs: number;
+  /** No private, local or other special address is connected to, whatever a name resolves to. */
+  readonly publicOnly: boolean;
   readonly tls: TargetTls;
 }
 
@@ -58,6 +63,12 @@ export interface TargetTls {
 export interface Signer {
   /** A token as fresh as the second. */
   sign(): string;
+}
+
+/** Knows the signatures of gateways in front (GRIP 8.5). */
+export interface SignatureCheck {
+  /** True for a token of theirs that has not expired; whatever else it is is no error. */
+  fits(token: string): boolean;
 }
 
 export interface Route {
@@ -82,15 +93,26 @@ export interface Route {
   readonly pings: 'forward' | 'answer';
   /** DISCONNECT also after a failed exchange. */
   readonly notifyAfterFailure: boolean;
-  /** What a subscriber's full buffer means. */
-  readonly slowClients: 'close' | 'drop';
+  /** What happens to what is published for a client that has not taken as much as it may leave. */
+  readonly slowClients: 'close' | 'drop-newest' | 'drop-oldest' | 'latest';
   readonly onFault: Readonly<Record<FaultKind, 'close' | 'drop' | 'answer'>>;
+  /** Pages of all origins may use the answers. */
+  readonly cors: boolean;
+  /** Calls of script elements; undefined: none. */
+  readonly jsonp: JsonpTerms | undefined;
+  /** What is added to event streams; undefined: nothing. */
+  readonly eventStream: EventStreamTerms | undefined;
   /** What a reload means for open sessions. */
   readonly reload: 'keep' | 'drain';
   /** Nothing in either direction for so long ends a session. */
   readonly idleMs: number;
   /** The shape of refusals and errors in debug mode tells more. */
   readonly debug: boolean;
+}
+
+/** GRIP as far as it is done here: a gateway in front does it itself. */
+export function gripFor(route: Route, { gripInFront }: ClientRequest): Route['grip'] {
+  return gripInFront === true ? undefined : route.grip;
 }
 
 /** Where SockJS clients are let in. */
@@ -104,9 +126,57 @@ export interface SockJsTerms {
   readonly cookie: boolean;
 }
 
+/** Names of query parameters, and what holds without them (GRIP 8.6). */
+export interface JsonpTerms {
+  /** The answer with status and fields, or its body alone. */
+  readonly mode: 'extended' | 'basic';
+  readonly callback: string;
+  /** The parameter with the body, in place of `_body`; such a body is JSON. */
+  readonly body: string | undefined;
+  /** Where the body stands without a callback. */
+  readonly defaultCallback: string | undefined;
+  readonly method: string;
+}
+
+/** Beyond GRIP, for held answers of the type `text/event-stream`. */
+export interface EventStreamTerms {
+  /** Clients are told to wait so long, and some more at random, before they connect again. */
+  readonly retryMs: number | undefined;
+  /** A comment after so long without a byte. */
+  readonly heartbeatMs: number | undefined;
+  /** `X-Accel-Buffering: no` for proxies in front. */
+  readonly unbuffered: boolean;
+  /** Next links are asked for with the id of the last event. */
+  readonly lastEventId: boolean;
+}
+
 export interface ForwardedTerms {
   /** Peers whose forwarding fields are believed: addresses and CIDR ranges. */
   trusts(address: string): boolean;
-  /** Identity fields that a client may not set, in lower case; a trailing `*` stands for any rest. */
+  /** Fields that no client sets for a backend, in lower case; a trailing `*` stands for any rest. */
   readonly strip: readonly string[];
+  /** What `forwarded` says of the fields; undefined: the usual. */
+  readonly rules: ForwardedRules | undefined;
+  /** Appended to `CDN-Loop`. */
+  readonly cdnLoop: string | undefined;
+}
+
+/** How forwarding fields are written where that is not the usual way (GRIP 8.2). */
+export interface ForwardedRules {
+  /** Everybody's fields are believed, not only those of trusted peers. */
+  readonly believesAll: boolean;
+  readonly for: ChainRule | undefined;
+  /** For a gateway in front. */
+  readonly forSigned: ChainRule | undefined;
+  /** Which fields tell of TLS; undefined: the usual. */
+  readonly proto: 'both' | 'x-forwarded-proto' | 'none' | undefined;
+  /** The other fields: written as usual, or passed as they came. */
+  readonly others: 'own' | 'pass';
+}
+
+export interface ChainRule {
+  /** So many entries of the end stay; undefined: all. */
+  readonly keep?: number;
+  /** The peer comes last. */
+  readonly append: boolean;
 }

@@ -145,6 +145,10 @@ const TargetSchema = Type.Object(
       default: '4s',
       description: 'How long an unused connection to the target is kept: less than the target keeps it.',
     }),
+    publicOnly: flag(
+      false,
+      'Connect to public addresses only, whatever the name resolves to: never to the loopback, private networks and the like. Links of its replies lead to public addresses only, too. For targets that are not your own.',
+    ),
     connections: count(limits.targetConnections, 'Connections to this target at once; further requests wait.'),
     tls: Type.Optional(
       Type.Object(
@@ -270,7 +274,7 @@ const routeOptions = {
       queueBytes: count(limits.queueBytes, 'Bytes from one client that wait for the backend; then reading from it pauses.'),
       unsentBytes: count(
         limits.unsentBytes,
-        'Bytes that one client has not taken yet; then no next request starts, and `slowClients` applies.',
+        'Bytes that one client has not taken yet, in its socket and in the queue of its session together; then no next request starts, and `slowClients` applies. A larger item goes alone.',
       ),
       replyBytes: count(limits.replyBytes, 'Body of one reply of the backend.'),
       refusalBytes: count(limits.refusalBytes, 'Body of a refused handshake that is passed on.'),
@@ -284,9 +288,10 @@ const routeOptions = {
     description: 'Pings of clients go to the backend, or are answered here.',
   }),
   notifyAfterFailure: flag(false, 'Tell the backend that the session is gone also when its own failure ended it.'),
-  slowClients: Type.Enum(['close', 'drop'], {
+  slowClients: Type.Enum(['close', 'drop-newest', 'drop-oldest', 'latest'], {
     default: 'close',
-    description: 'When a client does not take what is published: `close` the session (1013) or `drop` the item.',
+    description:
+      'When a client does not take what is published: `close` the session (1013), or leave items out: the new one (`drop-newest`), those that have waited longest (`drop-oldest`), or, of what waits, all but the newest of each channel (`latest`). Where a subscription has ids, what was left out is fetched by its link.',
   }),
   onFault: Type.Object(
     {
@@ -301,6 +306,63 @@ const routeOptions = {
       description:
         'What a refusal by the gateway means in an open session: `close` it, `drop` the message, or `answer` with a frame.',
     },
+  ),
+  cors: flag(
+    false,
+    'Add the CORS fields that the backend leaves out, so that pages of every origin can use the answers, with the cookies of their users. Preflight requests still go to the backend.',
+  ),
+  jsonp: Type.Optional(
+    Type.Object(
+      {
+        mode: Type.Enum(['extended', 'basic'], {
+          default: 'extended',
+          description: "What the page's function gets: an object with `code`, `reason`, `headers` and `body`, or the body alone.",
+        }),
+        callback: Type.String({ minLength: 1, default: 'callback', description: 'The parameter that names the function.' }),
+        body: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description: 'The parameter with a body, which is then JSON; left out: `_body`, of any type.',
+          }),
+        ),
+        defaultCallback: Type.Optional(
+          Type.String({
+            pattern: '^[A-Za-z_$][A-Za-z0-9_$]*(\\.[A-Za-z_$][A-Za-z0-9_$]*)*$',
+            examples: ['handle'],
+            description: 'The function, where only the parameter of `body` is there.',
+          }),
+        ),
+        method: Type.Optional(
+          Type.Enum(['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'], {
+            [derivedMark]: '`GET`, or `POST` with `mode: basic`',
+            description: 'The method where no `_method` is given.',
+          }),
+        ),
+      },
+      {
+        description:
+          'Take GET requests with a callback as JSONP: `_method`, `_headers` (a JSON object) and `_body` describe the request, and the answer is a script. Every page can call it with the cookies of its users.',
+      },
+    ),
+  ),
+  eventStream: Type.Object(
+    {
+      retry: Type.Optional(
+        Duration({
+          description:
+            'Clients are told (`retry:`) to wait so long before they connect again, and at random up to half as long again, so that not all come at once.',
+        }),
+      ),
+      heartbeat: Type.Optional(
+        Duration({ description: 'A comment is sent after so long without a byte, where the backend asks for no keep-alive.' }),
+      ),
+      unbuffered: flag(false, 'Add `X-Accel-Buffering: no`: proxies in front that know it pass every byte on at once.'),
+      lastEventId: flag(
+        false,
+        'Ask for next links with `Last-Event-ID`: the id of the last event that the client was sent, or the one it came with.',
+      ),
+    },
+    { default: {}, description: 'What is added to held answers of the type `text/event-stream`; nothing unless set.' },
   ),
   reload: Type.Enum(['keep', 'drain'], {
     default: 'keep',
@@ -341,9 +403,14 @@ const routeIdentity = {
       tls: Type.Optional(
         Type.Boolean({
           description:
-            'Only requests that came to Foregate over TLS (`true`), or not over TLS (`false`); left out: both. What proxies in front say does not count.',
+            'Only requests that came to Foregate over TLS (`true`), or not over TLS (`false`); left out: both. What proxies in front say counts with `forwarded.acceptProto` only.',
         }),
       ),
+      byId: Type.Enum(['never', 'also', 'only'], {
+        default: 'never',
+        description:
+          'Requests that name the id of the route in `routeHeader` get there whatever else `match` says: `also`, or as the `only` ones.',
+      }),
     },
     { default: {}, description: 'Which requests belong to the route.' },
   ),
@@ -357,6 +424,62 @@ const RouteSchema = Type.Object({
   }),
   ...routeOptions,
 });
+
+const forwardedFor = (description: string) =>
+  Type.Optional(
+    Type.Object(
+      {
+        keep: Type.Optional(
+          Type.Integer({ minimum: 0, description: 'So many addresses at the end of what came are kept; left out: all.' }),
+        ),
+        append: flag(true, 'The address of the peer is put at the end.'),
+      },
+      { description },
+    ),
+  );
+
+const ForwardedSchema = Type.Object(
+  {
+    for: forwardedFor(
+      '`X-Forwarded-For`. Left out: the chain of `trustedProxies` goes on, that of everybody else begins with the peer.',
+    ),
+    forSigned: forwardedFor('The same for a gateway in front (`grip.upstreamKey`). Left out: its chain goes on.'),
+    proto: Type.Optional(
+      Type.Enum(['both', 'x-forwarded-proto', 'none'], {
+        description:
+          'What tells the backend of TLS: `X-Forwarded-Proto` and `X-Forwarded-Protocol`, the first, or nothing; with `https` or `wss`, and only where the request came over TLS. Fields that came are removed. Left out: `X-Forwarded-Proto` is always written, with `http` or `https`.',
+      }),
+    ),
+    acceptProto: flag(
+      false,
+      'A request counts as one over TLS, for `match.tls` and for the backend, if `X-Forwarded-Proto` or `X-Forwarded-Protocol` says `https` or `wss`.',
+    ),
+    others: Type.Enum(['own', 'pass'], {
+      default: 'own',
+      description:
+        '`X-Forwarded-Host`, `X-Forwarded-Port`, `Forwarded`, `X-Real-IP` and their like: `own` ones are written, or those that came `pass` and none is written.',
+    }),
+  },
+  {
+    description:
+      'Rules for what proxies in front say, as Pushpin has them. With this setting **everybody** is believed, so that clients can lie about where they come from, unless `trustedProxies` says who is: then what others say is left out.',
+  },
+);
+
+const CdnLoopSchema = Type.Object(
+  {
+    id: Type.String({
+      pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~:\\[\\]-]+$",
+      examples: ['edge.example.com'],
+      description: 'Name of this gateway, or of all that stand beside it; better one of your own domain.',
+    }),
+    passes: count(
+      1,
+      'A request that carries the name so often already is refused. More than 1 where gateways in a row share it.',
+    ),
+  },
+  { description: '`CDN-Loop` (RFC 8586): the name is put into every request, and one that goes round in circles gets 508.' },
+);
 
 export const SettingsSchema = Type.Object(
   {
@@ -374,6 +497,12 @@ export const SettingsSchema = Type.Object(
         algorithm: Type.Optional(
           Type.Enum(['HS256', 'ES256', 'RS256'], { description: 'Algorithm of `Grip-Sig`. Left out: by the type of the key.' }),
         ),
+        upstreamKey: Type.Optional(
+          Secret({
+            description:
+              'Key of gateways in front: text, `base64:...`, or a public key (PEM). A request whose `Grip-Sig` fits it comes from one: `Grip-*` fields pass in both directions, also events of WebSocket-over-HTTP, and nothing is held or joined here, since that gateway does it.',
+          }),
+        ),
       },
       { default: {}, description: 'How backends can tell that a request came through here.' },
     ),
@@ -381,6 +510,16 @@ export const SettingsSchema = Type.Object(
       default: [],
       description: 'Proxies in front whose `X-Forwarded-*` and `Forwarded` fields are believed: addresses or CIDR ranges.',
     }),
+    forwarded: Type.Optional(ForwardedSchema),
+    cdnLoop: Type.Optional(CdnLoopSchema),
+    routeHeader: Type.Optional(
+      Type.String({
+        minLength: 1,
+        examples: ['Pushpin-Route'],
+        description:
+          'Field in which a client names the id of its route, if the route allows it with `match.byId`. Everybody may choose so, and what else `match` says does not count then. The field does not go on, and any other id gets `noRouteStatus`.',
+      }),
+    ),
     stripHeaders: Type.Array(Type.String({ description: 'A name; a `*` at its end stands for any rest.' }), {
       default: identityHeaders,
       description:
@@ -403,6 +542,20 @@ export const SettingsSchema = Type.Object(
         }),
       },
       { default: {}, description: 'Order and repetition of published items. A reload does not change it.' },
+    ),
+    holds: Type.Object(
+      {
+        recheck: flag(
+          true,
+          'Ask the backend again for a held request if an item of a channel was published after the request and before it was subscribed, so that nothing is missed in between.',
+        ),
+        linger: Duration({
+          default: `${limits.lingerMs / 1000}s`,
+          description:
+            'How long the ids of a channel are remembered after its last subscriber has left: a client that polls comes back. At most 24d.',
+        }),
+      },
+      { default: {}, description: 'Held requests: long-polls and streams. A reload does not change it.' },
     ),
     limits: Type.Object(
       {

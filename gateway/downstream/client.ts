@@ -9,6 +9,7 @@ import { ForegateError } from '../core/errors.ts';
 import type { Downstream, Reply, RequestDraft } from '../core/exchange.ts';
 import { limits } from '../core/limits.ts';
 import type { TargetTls } from '../core/route.ts';
+import { publicSocket, reachOf } from './public-only.ts';
 import { ReturnWatch } from './return-watch.ts';
 
 export interface ClientSettings {
@@ -21,6 +22,8 @@ export interface ClientSettings {
   readonly connectTimeoutMs: number;
   /** A reused connection that closed without a byte is worth a second try. */
   readonly retry: 'once' | 'never';
+  /** No private, local or other special address is connected to. */
+  readonly publicOnly: boolean;
   readonly tls: TargetTls;
 }
 
@@ -49,7 +52,7 @@ export class HttpDownstream implements Downstream {
 
   constructor(settings: ClientSettings) {
     this.#settings = settings;
-    this.#watch = new ReturnWatch(settings.origin, settings.connectTimeoutMs);
+    this.#watch = new ReturnWatch(settings.origin, settings.connectTimeoutMs, reachOf(settings.publicOnly));
   }
 
   send(draft: RequestDraft, terms: Terms): Promise<Reply> {
@@ -141,7 +144,8 @@ class Lane implements Dispatcher.DispatchHandler {
     this.#serverName = serverName(settings);
     // TLS has no names for addresses: there the address itself is checked.
     const servername = isIP(this.#serverName) === 0 ? this.#serverName : '';
-    const connect = buildConnector({ ...settings.tls, timeout: settings.connectTimeoutMs, allowH2: false });
+    const { publicOnly, connectTimeoutMs: timeout } = settings;
+    const connect = buildConnector({ ...settings.tls, ...reachOf(publicOnly), timeout, allowH2: false });
     this.#client = new Client(settings.origin, {
       pipelining: 1,
       headersTimeout: 0, // The deadline is ours: undici's timers are coarse.
@@ -150,7 +154,8 @@ class Lane implements Dispatcher.DispatchHandler {
       keepAliveMaxTimeout: settings.idleMs,
       connect: (options, callback) => {
         this.#connected = false;
-        connect({ ...options, servername }, (error, socket) => {
+        const httpSocket = publicOnly && options.protocol === 'https:' ? publicSocket(placeOf(options)) : undefined;
+        connect({ ...options, servername, ...(httpSocket && { httpSocket }) }, (error, socket) => {
           if (error !== null) return callback(error, null);
           this.#connected = true;
           this.#connection = 'new';
@@ -269,6 +274,10 @@ class Lane implements Dispatcher.DispatchHandler {
     call.resolve(outcome);
     this.#release(this, true);
   }
+}
+
+function placeOf({ hostname, port }: buildConnector.Options): { host: string; port: string } {
+  return { host: hostname, port: port || '443' };
 }
 
 function failure(error: Error, connection: 'none' | 'new' | 'reused', begun: boolean): ForegateError {

@@ -1,9 +1,10 @@
 /**
  * Who the client is, told to the backend: one `X-Forwarded-*` set (GRIP 8.2) and the rule which of such fields a client may
- * send itself. A peer that the route trusts is a proxy of ours: what it says is kept and its chain goes on. Anybody else
- * starts a new chain.
+ * send itself. Usually a peer that the route trusts is a proxy of ours: what it says is kept and its chain goes on, while anybody
+ * else starts a new chain. The setting `forwarded` has other rules.
  */
-import { headerValues, type HeaderDraft, type HeaderList } from '../core/headers.ts';
+import { headerValues, withoutHeaders, type HeaderDraft, type HeaderList } from '../core/headers.ts';
+import type { ChainRule, ForwardedRules, ForwardedTerms } from '../core/route.ts';
 import type { ClientRequest } from '../core/session.ts';
 
 /** Fields by which proxies tell where a request came from. `lowerName` has `-` for `_`. */
@@ -19,13 +20,63 @@ const addressFields: ReadonlySet<string> = new Set([
   'true-client-ip',
 ]);
 
+/** True for a proxy or gateway of ours. */
+export function isTrusted({ fromGateway, address }: ClientRequest, { trusts }: ForwardedTerms): boolean {
+  return fromGateway === true || trusts(address);
+}
+
+/** True if `X-Forwarded-Proto` or `X-Forwarded-Protocol` says so. */
+export function saysTls(headers: HeaderList): boolean {
+  return [...headerValues(headers, 'x-forwarded-proto'), ...headerValues(headers, 'x-forwarded-protocol')].some(
+    (scheme) => scheme === 'https' || scheme === 'wss',
+  );
+}
+
+export interface Told {
+  /** The client's own `Host`, or undefined if it sent none. */
+  readonly host: string | undefined;
+  /** Forwarding fields of a peer that is believed, as they came; empty for everybody else. */
+  readonly said: HeaderList;
+  readonly trusted: boolean;
+  /** The scheme of a request over TLS. */
+  readonly scheme: 'https' | 'wss';
+}
+
+/** The forwarding fields of a request downstream. */
+export function forwardingFields(request: ClientRequest, told: Told, rules: ForwardedRules | undefined): HeaderDraft {
+  return rules === undefined ? usualFields(request, told.host, told.said) : ruledFields(request, told, rules);
+}
+
+function ruledFields(request: ClientRequest, { host, said, trusted, scheme }: Told, rules: ForwardedRules): HeaderDraft {
+  const rule = (request.fromGateway === true ? rules.forSigned : rules.for) ?? (trusted ? goesOn : startsAfresh);
+  const came = headerValues(said, 'x-forwarded-for');
+  const others = rules.others === 'pass' ? said : usualFields(request, host, trusted ? said : []);
+  const fields = chainField(ruledChain(rule, came, request.address));
+  const { proto } = rules;
+  fields.push(...withoutHeaders(others, (name) => isFor(name) || (proto !== undefined && isProto(name))));
+  if (request.secure && (proto === 'both' || proto === 'x-forwarded-proto')) fields.push('X-Forwarded-Proto', scheme);
+  if (request.secure && proto === 'both') fields.push('X-Forwarded-Protocol', scheme);
+  return fields;
+}
+
+const goesOn: ChainRule = { append: true };
+const startsAfresh: ChainRule = { keep: 0, append: true };
+
+function ruledChain({ keep, append }: ChainRule, came: readonly string[], address: string): string {
+  const entries = came.flatMap((value) => value.split(',')).flatMap((entry) => entry.trim() || []);
+  const kept = keep === undefined ? entries : entries.slice(Math.max(0, entries.length - keep));
+  return (append ? [...kept, address] : kept).join(', ');
+}
+
+function chainField(value: string): HeaderDraft {
+  return value === '' ? [] : ['X-Forwarded-For', value];
+}
+
 /**
- * The forwarding fields of a request downstream. The scheme is `https` or `http`, for WebSockets too: gateways and frameworks
- * do not know `wss`.
- * @param host the client's own `Host`, or undefined if it sent none
- * @param said forwarding fields of a trusted peer, as they came; empty for everybody else
+ * Without rules. The scheme is `https` or `http`, for WebSockets too: gateways and frameworks do not know `wss`.
+ * @param said fields of a trusted peer
  */
-export function forwardingFields(request: ClientRequest, host: string | undefined, said: HeaderList): HeaderDraft {
+function usualFields(request: ClientRequest, host: string | undefined, said: HeaderList): HeaderDraft {
   if (said.length === 0) return ownFields(request, host);
   const kept = said.filter((_, i) => !isChain(said[i - (i % 2)] ?? ''));
   const names = new Set(kept.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
@@ -49,8 +100,17 @@ function ownFields(request: ClientRequest, host: string | undefined): HeaderDraf
 
 /** Lists that grow with every proxy; written again as one field. */
 function isChain(name: string): boolean {
-  const lower = name.toLowerCase().replaceAll('_', '-');
-  return lower === 'x-forwarded-for' || lower === 'forwarded';
+  const lower = name.toLowerCase();
+  return isFor(lower) || lower === 'forwarded';
+}
+
+function isFor(lowerName: string): boolean {
+  return lowerName.replaceAll('_', '-') === 'x-forwarded-for';
+}
+
+function isProto(lowerName: string): boolean {
+  const name = lowerName.replaceAll('_', '-');
+  return name === 'x-forwarded-proto' || name === 'x-forwarded-protocol';
 }
 
 function chain(before: readonly string[], last: string): string {

@@ -12,11 +12,11 @@ import { isHeaderValue, type HeaderList } from '../core/headers.ts';
 import type { Log } from '../core/log.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
-import type { Route, Target } from '../core/route.ts';
+import { gripFor, type Route, type Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
 import { framingOf, hasBody, isPath, pump, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
 import { isInstruct } from '../wire/grip-headers.ts';
-import { buildPlainHead, cleanReplyHeaders, hostOf } from './request-head.ts';
+import { buildPlainHead, cleanReplyHeaders, gatewayReplyHeaders, hostOf } from './request-head.ts';
 import type { Gate } from './target-agent.ts';
 
 /** One plain request, after the front has made its session and run `hooks.connect`. */
@@ -43,6 +43,8 @@ export interface GripReply {
   readonly draft: RequestDraft;
   /** A copy of the request's body; undefined where it was larger than {@link limits.instructBytes}. */
   readonly requestBody: Buffer | undefined;
+  /** The client can take an answer as a whole only, none that goes on. */
+  readonly whole?: boolean;
 }
 
 /** What all passages share. */
@@ -67,6 +69,8 @@ export class Passage {
   readonly #plain: PlainRequest;
   readonly #road: Road;
   readonly #framing: Framing;
+  /** As far as it is done here. */
+  readonly #grip: Route['grip'];
   readonly #tried: string[] = [];
   #place: Place | undefined;
   #draft: RequestDraft | undefined;
@@ -85,6 +89,7 @@ export class Passage {
     this.#plain = plain;
     this.#road = road;
     this.#framing = framingOf(plain.request);
+    this.#grip = gripFor(plain.route, plain.session.request);
   }
 
   start(): void {
@@ -110,8 +115,7 @@ export class Passage {
       this.#fail('policy-failed');
       return;
     }
-    if (this.#plain.route.grip !== undefined && hasBody(this.#framing))
-      this.#plain.request.on('data', (part: Buffer) => this.#copy(part));
+    if (this.#grip !== undefined && hasBody(this.#framing)) this.#plain.request.on('data', (part: Buffer) => this.#copy(part));
     // Such as a switch of protocols that nobody asked for: the connection is gone without a reply or an error.
     upstream.once('close', () => {
       if (this.#upstream === upstream && !this.#reply && !this.#isAnswered()) this.#fail('downstream-lost');
@@ -187,13 +191,13 @@ export class Passage {
   }
 
   #enter(draft: RequestDraft): void {
-    const { grip, hooks } = this.#plain.route;
+    const { hooks } = this.#plain.route;
     if (!isPath(draft.path)) {
       this.#fail('policy-failed');
       return;
     }
     if (hooks.request.length > 0) removeFraming(draft);
-    const signer = grip?.signer;
+    const signer = this.#grip?.signer;
     if (signer) draft.headers.push('Grip-Sig', signer.sign());
     this.#draft = draft;
     const place = this.#road.placeOf(this.#target);
@@ -221,18 +225,19 @@ export class Passage {
   }
 
   #relay(reply: IncomingMessage): void {
-    const { response, answerHeaders } = this.#plain;
+    const { response, answerHeaders, session } = this.#plain;
     const status = reply.statusCode ?? 0;
     if (status < 200) {
       this.#fail('bad-reply');
       return;
     }
-    if (this.#plain.route.grip !== undefined && isInstruct(reply.rawHeaders)) {
+    if (this.#grip !== undefined && isInstruct(reply.rawHeaders)) {
       this.#handOver(reply);
       return;
     }
     this.#isRelayed = true;
-    const headers = cleanReplyHeaders(reply.rawHeaders);
+    const clean = session.request.gripInFront === true ? gatewayReplyHeaders : cleanReplyHeaders;
+    const headers = clean(reply.rawHeaders);
     for (const part of answerHeaders) headers.push(part);
     response.sendDate = false;
     response.writeHead(status, isHeaderValue(reply.statusMessage ?? '') ? reply.statusMessage : STATUS_CODES[status], headers);

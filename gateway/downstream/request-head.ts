@@ -6,10 +6,19 @@
  * Runs for every connect and every plain request: one pass, names looked up in a set and one pattern made once per target.
  */
 import type { RequestHead } from '../core/exchange.ts';
-import { header, isHeaderValue, isHopByHop, withoutHeaders, type HeaderDraft, type HeaderList } from '../core/headers.ts';
+import {
+  header,
+  headerValues,
+  isHeaderValue,
+  isHopByHop,
+  withoutHeaders,
+  type HeaderDraft,
+  type HeaderList,
+} from '../core/headers.ts';
 import type { PathChange, Route, Target } from '../core/route.ts';
 import type { ClientRequest, ConsumedCredential } from '../core/session.ts';
-import { forwardingFields, isForwardingField } from './forwarded.ts';
+import { offersGrip } from '../wire/grip-socket.ts';
+import { forwardingFields, isForwardingField, isTrusted } from './forwarded.ts';
 
 /** What this gateway does for a backend that speaks GRIP, in the words of `Grip-Feature` (GRIP 8.3). */
 export const gripFeatures = 'filter:skip-self, filter:skip-users, filter:require-sub, filter:build-id, filter:var-subst';
@@ -25,7 +34,8 @@ export function buildHead(
   target: Target,
   consumed: readonly ConsumedCredential[],
 ): RequestHead {
-  const { path, headers } = build(request, rulesOf(route, target).session, consumed);
+  const kind = request.gripInFront === true ? 'gateway-session' : 'session';
+  const { path, headers } = build(request, rulesOf(route, target, kind), consumed);
   return { path, headers: headers.slice() }; // It is kept as long as the session: without the room an array that grew has to spare.
 }
 
@@ -36,18 +46,27 @@ export function buildPlainHead(
   target: Target,
   consumed: readonly ConsumedCredential[],
 ): RequestHead {
-  return build(request, rulesOf(route, target).plain, consumed);
+  return build(request, rulesOf(route, target, request.gripInFront === true ? 'gateway-plain' : 'plain'), consumed);
 }
 
 /** What of a reply goes to a client: no fields of this hop, nothing meant for Foregate, no value that would break the head. */
 export function cleanReplyHeaders(headers: HeaderList): HeaderDraft {
+  return passedHeaders(headers, isForGateway);
+}
+
+/** The same for a gateway in front, which is who the backend speaks to (GRIP 8.5). */
+export function gatewayReplyHeaders(headers: HeaderList): HeaderDraft {
+  return passedHeaders(headers, () => false);
+}
+
+function passedHeaders(headers: HeaderList, drop: (lowerName: string) => boolean): HeaderDraft {
   const named = connectionNames(headers);
   const kept: HeaderDraft = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] ?? '';
     const value = headers[i + 1] ?? '';
     const lower = normalName(name);
-    if (isHopByHop(lower) || isForGateway(lower) || named?.has(lower) || !isHeaderValue(value)) continue;
+    if (isHopByHop(lower) || drop(lower) || named?.has(lower) || !isHeaderValue(value)) continue;
     kept.push(name, value);
   }
   return kept;
@@ -60,6 +79,11 @@ export function hostOf(origin: string): string {
 
 interface HeadRules {
   readonly route: Route;
+  /** Of a request over TLS. */
+  readonly scheme: 'https' | 'wss';
+  /** A gateway in front may speak GRIP over its socket with the backend. */
+  readonly passesGrip: boolean;
+  readonly cdnLoop: string | undefined;
   /** Instead of the client's own. */
   readonly host: string | undefined;
   /** Where the client named none. */
@@ -71,24 +95,31 @@ interface HeadRules {
   readonly added: HeaderList;
 }
 
-interface TargetRules {
-  readonly session: HeadRules;
-  readonly plain: HeadRules;
-}
+const makers = {
+  session: sessionRules,
+  plain: plainRules,
+  'gateway-session': gatewaySessionRules,
+  'gateway-plain': gatewayPlainRules,
+} as const satisfies Record<string, (route: Route, target: Target) => HeadRules>;
+
+type TargetRules = { -readonly [Kind in keyof typeof makers]?: HeadRules };
 
 const compiled = new WeakMap<Route, WeakMap<Target, TargetRules>>();
 
-function rulesOf(route: Route, target: Target): TargetRules {
+function rulesOf(route: Route, target: Target, kind: keyof TargetRules): HeadRules {
   let targets = compiled.get(route);
   if (!targets) compiled.set(route, (targets = new WeakMap()));
   let rules = targets.get(target);
-  if (!rules) targets.set(target, (rules = { session: sessionRules(route, target), plain: plainRules(route, target) }));
-  return rules;
+  if (!rules) targets.set(target, (rules = {}));
+  return (rules[kind] ??= makers[kind](route, target));
 }
 
-/** Of this hop, or the gateway's own to say. */
-const ownNames = ['host', 'expect', 'connection-id', 'sec-websocket-extensions', 'keep-alive-interval'];
-const ownPrefixes = ['meta-', 'set-meta-', 'grip-', 'content-bytes-'];
+/** Of this hop. */
+const hopNames = ['host', 'expect'];
+/** The gateway's own to say in a session. */
+const sessionNames = ['connection-id', 'sec-websocket-extensions', 'keep-alive-interval'];
+const sessionPrefixes = ['meta-', 'set-meta-', 'content-bytes-'];
+const own: Dropped = { names: [...hopNames, ...sessionNames], prefixes: [...sessionPrefixes, 'grip-'] };
 /** About the body of one request, which a dialect makes itself. */
 const bodyNames = ['accept', 'accept-encoding', 'content-encoding', 'content-type', 'content-length'];
 
@@ -97,7 +128,19 @@ function sessionRules(route: Route, target: Target): HeadRules {
   if (route.grip) added.push('Sec-WebSocket-Extensions', 'grip');
   // Gateways ask for gzip themselves where nothing is said, and some of their filters then compress event bodies.
   if (target.dialect) added.push('Accept-Encoding', 'identity');
-  return compile(route, target, bodyNames, added);
+  return { ...compile(route, target, withNames(own, bodyNames), added), scheme: 'wss' };
+}
+
+/** Its events are carried as those of any client, and what it says of GRIP goes on (GRIP 8.5). */
+function gatewaySessionRules(route: Route, target: Target): HeadRules {
+  const dropped = { names: [...own.names, ...bodyNames], prefixes: sessionPrefixes };
+  const added = [...routeFields(route), ...(target.dialect ? ['Accept-Encoding', 'identity'] : [])];
+  return { ...compile(route, target, dropped, added), scheme: 'wss', passesGrip: route.grip !== undefined };
+}
+
+/** Nothing of what a gateway in front says to the backend is for this one. */
+function gatewayPlainRules(route: Route, target: Target): HeadRules {
+  return compile(route, target, { names: hopNames, prefixes: [] }, routeFields(route));
 }
 
 /**
@@ -106,13 +149,9 @@ function sessionRules(route: Route, target: Target): HeadRules {
  * the wish goes through with its `Content-Encoding`, since its bytes do, too.
  */
 function plainRules(route: Route, target: Target): HeadRules {
-  if (!route.grip) return compile(route, target, [], routeFields(route));
-  return compile(
-    route,
-    target,
-    ['accept-encoding'],
-    [...routeFields(route), ...gripFields(route), 'Accept-Encoding', 'identity'],
-  );
+  if (!route.grip) return compile(route, target, own, routeFields(route));
+  const added = [...routeFields(route), ...gripFields(route), 'Accept-Encoding', 'identity'];
+  return compile(route, target, withNames(own, ['accept-encoding']), added);
 }
 
 /** Fields without value are only taken out. */
@@ -124,20 +163,46 @@ function gripFields(route: Route): HeaderDraft {
   return route.grip ? ['Grip-Feature', gripFeatures] : [];
 }
 
-function compile(route: Route, target: Target, names: readonly string[], added: HeaderList): HeadRules {
-  const identity = [...route.forwarded.strip, ...target.profile.identityHeaders].map(normalName);
-  const prefixes = [...ownPrefixes, ...identity.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))];
+/** Fields of the client that do not go on. */
+interface Dropped {
+  readonly names: readonly string[];
+  readonly prefixes: readonly string[];
+}
+
+function withNames({ names, prefixes }: Dropped, more: readonly string[]): Dropped {
+  return { names: [...names, ...more], prefixes };
+}
+
+function compile(route: Route, target: Target, given: Dropped, added: HeaderList): HeadRules {
+  const { strip, cdnLoop } = route.forwarded;
+  const identity = [...strip, ...target.profile.identityHeaders].map(normalName);
+  const prefixes = [...given.prefixes, ...identity.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))];
   const setNames = namesOf(route.headers);
   const unforwarded = setNames.filter(isForwardingField);
   return {
     route,
+    scheme: 'https',
+    passesGrip: false,
+    // A route that sets the field itself has the last word.
+    cdnLoop: setNames.includes('cdn-loop') ? undefined : cdnLoop,
     host: header(route.headers, 'host') ?? target.host,
     targetHost: hostOf(target.origin),
-    dropped: new Set([...ownNames, ...names, ...identity, ...namesOf(added), ...setNames]),
-    droppedPrefix: new RegExp(`^(?:${prefixes.map((prefix) => prefix.replaceAll(/[^a-z0-9-]/g, '\\$&')).join('|')})`),
+    dropped: new Set([
+      ...given.names,
+      ...identity,
+      ...namesOf(added),
+      ...setNames,
+      ...(cdnLoop === undefined ? [] : ['cdn-loop']),
+    ]),
+    droppedPrefix: beginsWith(prefixes),
     unforwarded: unforwarded.length === 0 ? undefined : new Set(unforwarded),
     added,
   };
+}
+
+function beginsWith(prefixes: readonly string[]): RegExp {
+  if (prefixes.length === 0) return /(?!)/;
+  return new RegExp(`^(?:${prefixes.map((prefix) => prefix.replaceAll(/[^a-z0-9-]/g, '\\$&')).join('|')})`);
 }
 
 function namesOf(headers: HeaderList): string[] {
@@ -146,12 +211,20 @@ function namesOf(headers: HeaderList): string[] {
 
 function build(request: ClientRequest, rules: HeadRules, consumed: readonly ConsumedCredential[]): RequestHead {
   const clientHost = header(request.headers, 'host')?.toLowerCase() || undefined;
-  const headers: HeaderDraft = ['Host', rules.host ?? validHost(clientHost) ?? rules.targetHost];
-  const said = pickHeaders(request, rules, consumed, headers);
-  const { unforwarded } = rules;
-  const told = forwardingFields(request, validHost(clientHost), said);
+  const host = validHost(clientHost);
+  const headers: HeaderDraft = ['Host', rules.host ?? host ?? rules.targetHost];
+  const { unforwarded, scheme, route } = rules;
+  const trusted = isTrusted(request, route.forwarded);
+  const said = pickHeaders({ request, rules, consumed, trusted }, headers);
+  const told = forwardingFields(request, { host, said, trusted, scheme }, route.forwarded.rules);
   headers.push(...(unforwarded ? withoutHeaders(told, (name) => unforwarded.has(name)) : told), ...rules.added);
+  if (rules.passesGrip && offersGrip(request.headers)) headers.push('Sec-WebSocket-Extensions', 'grip');
+  if (rules.cdnLoop !== undefined) headers.push('CDN-Loop', loopField(request.headers, rules.cdnLoop));
   return { path: pathOf(request, rules.route, consumed), headers };
+}
+
+function loopField(headers: HeaderList, id: string): string {
+  return [...headerValues(headers, 'cdn-loop').filter((value) => value !== '' && isHeaderValue(value)), id].join(', ');
 }
 
 function pathOf({ path }: ClientRequest, route: Route, consumed: readonly ConsumedCredential[]): string {
@@ -163,19 +236,26 @@ function pathOf({ path }: ClientRequest, route: Route, consumed: readonly Consum
 function changedPath(path: string, change: PathChange, matched: string): string {
   const end = path.indexOf('?');
   const bare = end < 0 ? path : path.slice(0, end);
-  const changed = 'remove' in change ? bare.slice(change.remove) : change.replace + bare.slice(matched.length);
+  const changed = 'remove' in change ? bare.slice(change.remove) : replacedPath(bare, change.replace, matched);
   return `${changed.startsWith('/') ? '' : '/'}${changed}${end < 0 ? '' : path.slice(end)}`;
 }
 
-/** Copies the client's fields that go on to `headers`; returns the forwarding fields of a trusted peer. */
-function pickHeaders(
-  request: ClientRequest,
-  rules: HeadRules,
-  consumed: readonly ConsumedCredential[],
-  headers: HeaderDraft,
-): HeaderDraft {
+/** A route that was chosen by its id may get any path. */
+function replacedPath(path: string, replacement: string, matched: string): string {
+  return path.startsWith(matched) ? replacement + path.slice(matched.length) : path;
+}
+
+interface Picking {
+  readonly request: ClientRequest;
+  readonly rules: HeadRules;
+  readonly consumed: readonly ConsumedCredential[];
+  readonly trusted: boolean;
+}
+
+/** Copies the client's fields that go on to `headers`; returns the forwarding fields of a peer that is believed. */
+function pickHeaders({ request, rules, consumed, trusted }: Picking, headers: HeaderDraft): HeaderDraft {
   const said: HeaderDraft = [];
-  const trusted = rules.route.forwarded.trusts(request.address);
+  const believed = trusted || rules.route.forwarded.rules?.believesAll === true;
   const named = connectionNames(request.headers);
   for (let i = 0; i + 1 < request.headers.length; i += 2) {
     const name = request.headers[i] ?? '';
@@ -185,7 +265,7 @@ function pickHeaders(
     const value = consumed.length === 0 ? sent : withoutCredentials(lower, sent, consumed);
     if (value === undefined || !isHeaderValue(value)) continue;
     if (isForwardingField(lower)) {
-      if (trusted) said.push(name, value);
+      if (believed) said.push(name, value);
     } else if (!named?.has(lower) && (lower !== 'x-request-id' || trusted || isSaneId(value))) {
       headers.push(name, value);
     }

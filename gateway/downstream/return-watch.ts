@@ -3,6 +3,7 @@
  * made, by the watch or by a request, wakes everybody.
  */
 import net from 'node:net';
+import type { Reach } from './public-only.ts';
 
 const tryEveryMs = 500;
 
@@ -13,10 +14,10 @@ export class ReturnWatch {
   #next: NodeJS.Timeout | undefined;
   #probe: net.Socket | undefined;
 
-  constructor(origin: string, timeoutMs: number) {
+  constructor(origin: string, timeoutMs: number, reach: Reach) {
     const url = new URL(origin);
     const port = Number(url.port) || (url.protocol === 'https:' || url.protocol === 'wss:' ? 443 : 80);
-    this.#address = { host: url.hostname.replace(/^\[|\]$/g, ''), port };
+    this.#address = { host: url.hostname.replace(/^\[|\]$/g, ''), port, ...reach };
     this.#timeoutMs = timeoutMs;
   }
 

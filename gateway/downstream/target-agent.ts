@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { limits } from '../core/limits.ts';
 import type { Target } from '../core/route.ts';
+import { publicSocket, reachOf } from './public-only.ts';
 
 export interface AgentTerms {
   /** How long an unused connection is kept; shorter than what the gateway behind allows. */
@@ -18,9 +19,11 @@ export interface AgentTerms {
 
 /** An agent for `node:http` or `node:https`. How many requests run at once is the caller's business: {@link Gate}. */
 export function createTargetAgent(target: Target, terms: AgentTerms): HttpAgent {
-  const options: AgentOptions = { keepAlive: true, timeout: terms.idleMs, maxFreeSockets: limits.targetConnections };
+  const { publicOnly } = target;
+  const reach = reachOf(publicOnly);
+  const options: AgentOptions = { keepAlive: true, timeout: terms.idleMs, maxFreeSockets: limits.targetConnections, ...reach };
   if (!target.origin.startsWith('https:')) return new PlainAgent(options, terms);
-  return new TlsAgent({ ...options, ...target.tls }, terms);
+  return new TlsAgent({ ...options, ...target.tls }, { ...terms, publicOnly });
 }
 
 /** Lets so many run at once; others wait in order of arrival, up to `limits.targetWaiting`. */
@@ -70,16 +73,17 @@ class PlainAgent extends HttpAgent {
 }
 
 class TlsAgent extends HttpsAgent {
-  readonly #terms: AgentTerms;
+  readonly #terms: AgentTerms & { readonly publicOnly: boolean };
 
-  constructor(options: AgentOptions, terms: AgentTerms) {
+  constructor(options: AgentOptions, terms: AgentTerms & { readonly publicOnly: boolean }) {
     super(options);
     this.#terms = terms;
   }
 
   override createConnection(options: object, created?: Created): undefined {
+    const wanted = this.#terms.publicOnly ? { ...options, socket: publicSocket(options) } : options;
     // See above; here it is a `tls.TLSSocket`.
-    whenConnected(super.createConnection(options) as Socket, 'secureConnect', this.#terms, created);
+    whenConnected(super.createConnection(wanted) as Socket, 'secureConnect', this.#terms, created);
   }
 }
 

@@ -4,15 +4,18 @@
  * `grip` is read here, and close frames are reported instead of answered.
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import { isIP, type createConnection } from 'node:net';
+import { connect, type ConnectionOptions } from 'node:tls';
 import { WebSocket, type RawData } from 'ws';
 import { ForegateError, type ErrorCode } from '../core/errors.ts';
 import type { Reply, RequestHead } from '../core/exchange.ts';
 import { header, headerValues, isHopByHop, type HeaderList } from '../core/headers.ts';
 import { limits } from '../core/limits.ts';
+import { publicSocket, reachOf } from './public-only.ts';
 import type { Target } from '../core/route.ts';
 
 export interface BackendTerms {
-  readonly target: Pick<Target, 'origin' | 'tls'>;
+  readonly target: Pick<Target, 'origin' | 'publicOnly' | 'tls'>;
   /** The session's head, with `Grip-Sig` where the route signs. */
   readonly head: RequestHead;
   /** Bytes of one message; a larger one ends the connection with 1009. */
@@ -108,6 +111,8 @@ class Handshake {
     // Not all of these are in the declared type; `ws` and `tls.connect`, which gets them too, know them.
     const options = {
       ...target.tls,
+      ...reachOf(target.publicOnly),
+      ...(target.publicOnly && /^(?:https|wss):/.test(target.origin) && { createConnection: connectPublic }),
       maxPayload,
       autoPong: false,
       perMessageDeflate: false,
@@ -212,6 +217,12 @@ class Handshake {
     this.#socket?.terminate();
   }
 }
+
+/** As `ws` itself makes a connection with TLS. */
+const connectPublic = ((options: ConnectionOptions) => {
+  const { host = '', servername = isIP(host) === 0 ? host : '' } = options;
+  return connect({ ...options, servername, socket: publicSocket(options) });
+}) as typeof createConnection; // One of its forms is enough for `ws`, though its types want all.
 
 /** @throws Error for a path or a field that would make two requests of one. */
 function writeHead(request: ClientRequest, head: RequestHead): void {

@@ -1,75 +1,64 @@
-/** A client whose handshake is open: it becomes the socket of a session, or is told that it does not. */
+/**
+ * What is found out about a request before its route: whether a gateway in front sent it (GRIP 8.5), whether it came over TLS
+ * (GRIP 8.2), which route it names (GRIP 7.1), and whether it has been here before (RFC 8586).
+ */
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import type { ClientSocket } from '../core/client-socket.ts';
-import type { Reply } from '../core/exchange.ts';
-import type { Waiting } from '../session/opening.ts';
-import { SockJsWebSocket, type SockJsParts } from '../session/sockjs-websocket.ts';
-import type { WebSocketSession } from '../session/websocket-session.ts';
-import { sockJsFrames } from '../wire/sockjs-frames.ts';
-import { EarlyClient } from './early-client.ts';
-import type { Answer, HandshakeServer } from './handshake.ts';
-import { answerHandshake } from './refusal.ts';
+import { TLSSocket } from 'node:tls';
+import { normalAddress } from '../core/address-list.ts';
+import { header, headerValues, type HeaderList } from '../core/headers.ts';
+import { limits } from '../core/limits.ts';
+import type { ForwardedTerms, SignatureCheck } from '../core/route.ts';
+import type { ClientRequest } from '../core/session.ts';
+import { isTrusted, saysTls } from '../downstream/forwarded.ts';
 
-export interface Arrival extends Waiting {
-  /** From now on what the client does is told to the session. Undefined: it left in the meantime. */
-  accept(session: WebSocketSession, answer: Answer): ClientSocket | undefined;
-  /** Once, and not after `accept`. */
-  refuse(reply: Reply): void;
+/** What the settings say of arriving requests; changes with a reload. */
+export interface ArrivalTerms {
+  readonly forwarded: ForwardedTerms;
+  /** Of gateways in front; undefined: there are none. */
+  readonly upstream: SignatureCheck | undefined;
+  /** What peers that are believed say of TLS counts. */
+  readonly acceptProto: boolean;
+  /** The field that names a route, in lower case. */
+  readonly routeHeader: string | undefined;
+  readonly cdnLoop: { readonly id: string; readonly passes: number } | undefined;
 }
 
-interface Handshake {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  readonly head: Buffer;
-  readonly server: HandshakeServer;
-  /** The client speaks SockJS in its frames; undefined: it does not. */
-  readonly sockJs: SockJsParts | undefined;
+export function arrivingRequest(
+  { method = 'GET', url = '/', rawHeaders, socket }: IncomingMessage,
+  terms: ArrivalTerms,
+): ClientRequest {
+  const request: ClientRequest = {
+    method,
+    path: url,
+    headers: rawHeaders,
+    address: normalAddress(socket.remoteAddress ?? ''),
+    secure: socket instanceof TLSSocket,
+  };
+  const known = comesFromGateway(rawHeaders, terms.upstream) ? { ...request, fromGateway: true, gripInFront: true } : request;
+  return terms.acceptProto && !known.secure && cameOverTls(known, terms.forwarded) ? { ...known, secure: true } : known;
 }
 
-/** With a WebSocket handshake. */
-export class WebSocketArrival implements Arrival {
-  readonly #handshake: Handshake;
-  readonly #early: EarlyClient;
+/** The id of the route that the request names. */
+export function namedRoute(headers: HeaderList, { routeHeader }: ArrivalTerms): string | undefined {
+  return routeHeader === undefined ? undefined : header(headers, routeHeader) || undefined;
+}
 
-  constructor(handshake: Handshake) {
-    this.#handshake = handshake;
-    this.#early = new EarlyClient(handshake.socket, handshake.head);
-  }
+/** True for a request that has been here as often as it may. */
+export function goesInCircles(headers: HeaderList, { cdnLoop }: ArrivalTerms): boolean {
+  if (cdnLoop === undefined) return false;
+  const id = cdnLoop.id.toLowerCase();
+  const passed = headerValues(headers, 'cdn-loop').flatMap((value) => value.split(','));
+  return passed.filter((one) => one.split(';', 1)[0]?.trim().toLowerCase() === id).length >= cdnLoop.passes;
+}
 
-  get left(): boolean {
-    return this.#early.left;
-  }
+/** Two signatures are one too many: a backend might read the other. */
+function comesFromGateway(headers: HeaderList, check: SignatureCheck | undefined): boolean {
+  if (check === undefined) return false;
+  const [token = '', ...more] = headerValues(headers, 'grip-sig');
+  return token !== '' && more.length === 0 && token.length <= limits.credentialBytes && check.fits(token);
+}
 
-  remains(ms: number): Promise<void> {
-    return this.#early.remains(ms);
-  }
-
-  accept(session: WebSocketSession, answer: Answer): ClientSocket | undefined {
-    const { request, socket, server, sockJs } = this.#handshake;
-    const client = this.#early.left ? undefined : server.accept(request, socket, this.#early.release(), answer);
-    if (client === undefined) {
-      socket.end(); // It may have closed its own sending side only.
-      return undefined;
-    }
-    if (sockJs === undefined) {
-      client.listener = session;
-      return client;
-    }
-    session.shape = sockJsFrames;
-    const framed = new SockJsWebSocket(client, session, sockJs);
-    client.listener = framed;
-    return framed;
-  }
-
-  refuse(reply: Reply): void {
-    const { socket } = this.#handshake;
-    if (this.#early.left) {
-      socket.end(); // It may have closed its own sending side only.
-      return;
-    }
-    this.#early.dismiss();
-    this.#early.release();
-    answerHandshake(socket, reply);
-  }
+function cameOverTls(request: ClientRequest, forwarded: ForwardedTerms): boolean {
+  const believed = forwarded.rules?.believesAll === true || isTrusted(request, forwarded);
+  return believed && saysTls(request.headers);
 }

@@ -3,13 +3,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
-import type { HeaderDraft } from '../core/headers.ts';
-import type { Route } from '../core/route.ts';
+import type { HeaderDraft, HeaderList } from '../core/headers.ts';
+import type { Accept } from '../core/instruction.ts';
+import type { Route, Transport } from '../core/route.ts';
 import type { ClientRequest, Denial, SessionView } from '../core/session.ts';
-import { normalAddress } from '../core/address-list.ts';
 import type { PassThrough } from '../downstream/pass-through.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { permitted } from '../session/exchange.ts';
@@ -20,8 +19,12 @@ import { Pump } from '../session/pump.ts';
 import { Relay } from '../session/relay.ts';
 import { RequestSession } from '../session/request-session.ts';
 import { WebSocketSession } from '../session/websocket-session.ts';
-import { WebSocketArrival, type Arrival } from './arrival.ts';
+import { formatExtension, offersGrip } from '../wire/grip-socket.ts';
+import { arrivingRequest, goesInCircles, namedRoute, type ArrivalTerms } from './arrival.ts';
+import { allowCrossOrigin } from './cross-origin.ts';
 import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.ts';
+import { jsonpRequest } from './jsonp.ts';
+import { WebSocketHandshake, type OpenHandshake, type Upgrade } from './open-handshake.ts';
 import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
 import type { Router } from './router.ts';
 import { sharedHeaders } from './shared-headers.ts';
@@ -33,6 +36,7 @@ export interface FrontParts {
   readonly passThrough: PassThrough;
   /** Changes with a reload; sessions keep the route they have. */
   readonly router: () => Router;
+  readonly arrivals: () => ArrivalTerms;
   readonly limits: { readonly sessions: number; readonly headerFields: number };
   /** False while draining: nothing new is let in. */
   readonly accepts: () => boolean;
@@ -47,47 +51,66 @@ export class Front {
   constructor(parts: FrontParts) {
     this.#parts = parts;
     const { clock, metrics } = parts.sessions;
-    const connect = (request: ClientRequest, route: Route, arrival: Arrival): void => void this.#connect(request, route, arrival);
-    this.#sockJs = new SockJs({ clock, metrics, full: () => this.#full(), request: clientRequest, connect });
+    this.#sockJs = new SockJs({
+      clock,
+      metrics,
+      full: () => this.#full(),
+      connect: (client, route, handshake) => void this.#connect(client, route, handshake),
+    });
   }
 
   /** A request without an upgrade. */
   readonly request = (request: IncomingMessage, response: ServerResponse): void => {
-    const route = this.#routeFor(request, 'http');
+    const client = arrivingRequest(request, this.#parts.arrivals());
+    const route = this.#routeFor(client, request.headers.host, 'http');
     if (!('id' in route)) {
       answerRequest(response, route);
       return;
     }
-    if (route.sockjs !== undefined && this.#sockJs.handle(request, response, route, route.sockjs)) return;
-    void this.#pass(request, response, route);
+    const { sockjs: terms } = route;
+    if (terms !== undefined && this.#sockJs.handle({ request, response, client, route, terms })) return;
+    if (route.cors) allowCrossOrigin(request, response);
+    const { jsonp, limits } = route;
+    const meant = jsonp === undefined ? request : jsonpRequest(request, response, jsonp, limits.replyBytes);
+    if ('status' in meant) {
+      answerRequest(response, meant);
+      return;
+    }
+    const refuse = (denial: Denial): void => answerRequest(response, denialReply(denial));
+    const whole = meant !== request;
+    const session = new RequestSession(route, whole ? asMeant(client, meant) : client, this.#parts.sessions.clock.now(), refuse);
+    void this.#pass(meant, response, session, whole);
   };
 
   /** A WebSocket handshake. */
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const route = this.#routeFor(request, 'websocket');
+    const client = arrivingRequest(request, this.#parts.arrivals());
+    const route = this.#routeFor(client, request.headers.host, 'websocket');
     const refusal = 'id' in route ? (handshakeFlaw(request) ?? this.#full()) : route;
     if (refusal !== undefined) answerHandshake(socket, refusal);
-    else if ('id' in route) this.#shake(request, socket, head, route);
+    else if ('id' in route) this.#shake(client, route, { request, socket, head });
   };
 
   /** On a route for SockJS clients the path says how they want it. */
-  #shake(request: IncomingMessage, socket: Duplex, head: Buffer, route: Route): void {
-    const asked = clientRequest(request);
-    const place = route.sockjs === undefined ? asked : webSocketPlace(asked.path, route.sockjs);
+  #shake(client: ClientRequest, route: Route, upgrade: Upgrade): void {
+    const place = route.sockjs === undefined ? { framed: false, path: client.path } : webSocketPlace(client.path, route.sockjs);
     if (place === undefined) {
-      answerHandshake(socket, textReply(404, 'Not found.', []));
+      answerHandshake(upgrade.socket, textReply(404, 'Not found.', []));
       return;
     }
-    const sockJs = 'framed' in place && place.framed ? this.#parts.sessions : undefined;
-    const arrival = new WebSocketArrival({ request, socket, head, server: this.#handshakeServer(route), sockJs });
-    void this.#connect({ ...asked, path: place.path }, route, arrival);
+    const { framed, path } = place;
+    const server = this.#handshakeServer(route);
+    const handshake = new WebSocketHandshake({ ...upgrade, server, sockJs: framed ? this.#parts.sessions : undefined });
+    void this.#connect(framed ? { ...client, path, gripInFront: false } : { ...client, path }, route, handshake);
   }
 
-  #routeFor(request: IncomingMessage, transport: 'http' | 'websocket'): Route | Reply {
-    if (request.rawHeaders.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
-    if (!request.url?.startsWith('/')) return textReply(400, 'The request target must be a path.', []);
+  #routeFor({ headers, path, secure }: ClientRequest, host: string | undefined, transport: Transport): Route | Reply {
+    if (headers.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
+    if (!path.startsWith('/')) return textReply(400, 'The request target must be a path.', []);
+    const arrivals = this.#parts.arrivals();
+    if (goesInCircles(headers, arrivals)) return textReply(508, 'The request has been here before (CDN-Loop).', []);
     const router = this.#parts.router();
-    const route = router.find({ host: request.headers.host, path: request.url, transport, secure: isSecure(request) });
+    const route = router.find({ host, path, transport, secure, routeId: namedRoute(headers, arrivals) });
     return route ?? textReply(router.noRouteStatus, 'Route not found', []);
   }
 
@@ -97,10 +120,8 @@ export class Front {
     return registry.size < this.#parts.limits.sessions ? undefined : textReply(503, 'Too many sessions.', ['Retry-After', '5']);
   }
 
-  async #pass(request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> {
-    const { clock } = this.#parts.sessions;
-    const refuse = (denial: Denial): void => answerRequest(response, denialReply(denial));
-    const session = new RequestSession(route, clientRequest(request), clock.now(), refuse);
+  async #pass(request: IncomingMessage, response: ServerResponse, session: RequestSession, whole: boolean): Promise<void> {
+    const { route } = session;
     if (route.hooks.disconnect.length > 0) response.once('close', () => leave(session, route));
     const answerHeaders: HeaderDraft = [];
     const denial = await permitted(route.hooks.connect, session, answerHeaders);
@@ -112,8 +133,8 @@ export class Front {
         route,
         session,
         answerHeaders,
-        refuse,
-        takeOver: (reply) => this.#hold(session, response, answerHeaders, reply),
+        refuse: (refused) => answerRequest(response, denialReply(refused)),
+        takeOver: (reply) => this.#hold(session, response, answerHeaders, { ...reply, whole }),
       });
   }
 
@@ -128,29 +149,29 @@ export class Front {
     void hold.start();
   }
 
-  async #connect(request: ClientRequest, route: Route, arrival: Arrival): Promise<void> {
+  async #connect(client: ClientRequest, route: Route, handshake: OpenHandshake): Promise<void> {
     const { sessions } = this.#parts;
-    const session = new WebSocketSession(sessions, route, { ...request, headers: sharedHeaders(request.headers) });
+    const session = new WebSocketSession(sessions, route, { ...client, headers: sharedHeaders(client.headers) });
     sessions.registry.add(session);
     const answerHeaders: HeaderDraft = [];
-    session.refuse = (denial) => arrival.refuse(denialReply(denial, answerHeaders));
-    const opening = await this.#open(session, answerHeaders, arrival);
+    session.refuse = (denial) => handshake.refuse(denialReply(denial, answerHeaders));
+    const opening = await this.#open(session, answerHeaders, handshake);
     session.refuse = undefined;
     if (opening.kind === 'accepted') {
-      await this.#accept(session, opening, arrival, answerHeaders);
+      await this.#accept(session, opening, handshake, answerHeaders);
       return;
     }
     session.refusedAtOpening();
-    arrival.refuse(opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders));
+    handshake.refuse(opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders));
   }
 
   /** Through the policies to the backend; every failure becomes an answer. */
-  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, arrival: Arrival): Promise<Opening> {
+  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, handshake: OpenHandshake): Promise<Opening> {
     const { route } = session;
     try {
       const denial = await permitted(route.hooks.connect, session, answerHeaders);
       if (denial !== undefined) return denial;
-      const opening = await openUpstream(session, arrival);
+      const opening = await openUpstream(session, handshake);
       const flaw = opening.kind === 'refused' && opening.reply.body.length > route.limits.refusalBytes;
       return flaw ? { kind: 'refused', reply: errorReply('reply-too-large', undefined) } : opening;
     } catch (thrown) {
@@ -163,13 +184,14 @@ export class Front {
   async #accept(
     session: WebSocketSession,
     opening: Extract<Opening, { kind: 'accepted' }>,
-    arrival: Arrival,
+    handshake: OpenHandshake,
     answerHeaders: HeaderDraft,
   ): Promise<void> {
     const { accept, steps, backend } = opening;
     const upstream = backend === undefined ? new Pump(session) : new Relay(session, backend);
     const subprotocol = chosenSubprotocol(session.request.headers, accept, session.consumed);
-    const socket = arrival.accept(session, { headers: [...answerHeaders, ...accept.headers], subprotocol });
+    const headers = [...answerHeaders, ...accept.headers, ...gripAnswer(session, accept)];
+    const socket = handshake.accept(session, { headers, subprotocol });
     await session.accepted(socket, upstream, { accept, steps });
   }
 
@@ -183,20 +205,17 @@ export class Front {
   }
 }
 
+/** A gateway in front that offered GRIP is told that the backend took it: it is the one to read its messages (GRIP 8.5). */
+function gripAnswer({ request }: WebSocketSession, { grip }: Accept): HeaderList {
+  if (request.gripInFront !== true || grip === undefined || !offersGrip(request.headers)) return [];
+  return ['Sec-WebSocket-Extensions', formatExtension(grip)];
+}
+
+/** A request that another describes comes from the same client. */
+function asMeant(client: ClientRequest, { method = 'GET', url = '/', rawHeaders }: IncomingMessage): ClientRequest {
+  return { ...client, method, path: url, headers: rawHeaders };
+}
+
 function leave(session: SessionView, route: Route): void {
   for (const end of route.hooks.disconnect) end(session);
-}
-
-function clientRequest(request: IncomingMessage): ClientRequest {
-  return {
-    method: request.method ?? 'GET',
-    path: request.url ?? '/',
-    headers: request.rawHeaders,
-    address: normalAddress(request.socket.remoteAddress ?? ''),
-    secure: isSecure(request),
-  };
-}
-
-function isSecure({ socket }: IncomingMessage): boolean {
-  return socket instanceof TLSSocket;
 }

@@ -1,4 +1,7 @@
-/** Finds the route of a request: by host, path prefix, transport and TLS. The more exact host wins, then the longer path, then TLS. */
+/**
+ * Finds the route of a request: by host, path prefix, transport and TLS, where the more exact host wins, then the longer path, then
+ * TLS; or by the id that the request names.
+ */
 import type { Route, Transport } from '../core/route.ts';
 
 export interface RouterSettings {
@@ -17,24 +20,30 @@ export interface Asked {
   readonly transport: Transport;
   /** Whether it came over TLS. */
   readonly secure: boolean;
+  /** The id of the route it wants: nothing else counts then. */
+  readonly routeId?: string | undefined;
 }
 
 export class Router {
   readonly noRouteStatus: number;
   /** In the order in which they are tried. */
   readonly #routes: readonly Route[];
+  readonly #byId: ReadonlyMap<string, Route>;
   /** Exact hosts that never use routes without host. */
   readonly #exclusive: ReadonlySet<string>;
 
   constructor(routes: readonly Route[], { exclusiveHosts, noRouteStatus }: RouterSettings) {
     this.noRouteStatus = noRouteStatus;
-    this.#routes = routes.toSorted(
+    const open = routes.filter(({ match }) => match.byId !== 'only');
+    this.#byId = new Map(routes.flatMap((route) => (route.match.byId === 'never' ? [] : [[route.id, route]])));
+    this.#routes = open.toSorted(
       (a, b) => hostRank(b) - hostRank(a) || b.match.path.length - a.match.path.length || tlsRank(b) - tlsRank(a),
     );
-    this.#exclusive = new Set(exclusiveHosts ? routes.flatMap(({ match }) => match.host ?? []) : []);
+    this.#exclusive = new Set(exclusiveHosts ? open.flatMap(({ match }) => match.host ?? []) : []);
   }
 
-  find({ host, path, transport, secure }: Asked): Route | undefined {
+  find({ host, path, transport, secure, routeId }: Asked): Route | undefined {
+    if (routeId !== undefined) return this.#byId.get(routeId);
     const name = hostName(host);
     const end = path.indexOf('?');
     const bare = end < 0 ? path : path.slice(0, end);

@@ -11,8 +11,8 @@ import { SockJsPolling } from '../session/sockjs-polling.ts';
 import type { SockJsParts } from '../session/sockjs-websocket.ts';
 import type { WebSocketSession } from '../session/websocket-session.ts';
 import { sockJsElements } from '../wire/sockjs-frames.ts';
-import type { Arrival } from './arrival.ts';
 import type { Answer } from './handshake.ts';
+import type { OpenHandshake } from './open-handshake.ts';
 import { answerRequest } from './refusal.ts';
 import { crossOriginReply, withoutCrossOrigin } from './sockjs-answers.ts';
 import { proofOf, type Asking } from './sockjs-caller.ts';
@@ -69,8 +69,8 @@ export function isCallerOf({ caller }: SockJsSession, request: Asking): boolean 
   return caller === undefined || proofOf(request, caller.consumed) === caller.proof;
 }
 
-/** A client whose first request for frames is its handshake. */
-export class PollArrival implements Arrival {
+/** Of a client that polls: its first request for frames. */
+export class PollHandshake implements OpenHandshake {
   readonly #session: SockJsSession;
   readonly #poll: Poll;
   readonly #request: IncomingMessage;

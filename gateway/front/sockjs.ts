@@ -9,8 +9,8 @@ import type { Route, SockJsTerms } from '../core/route.ts';
 import type { ClientRequest } from '../core/session.ts';
 import { Poll, type PollForm } from '../session/sockjs-poll.ts';
 import type { SockJsParts } from '../session/sockjs-websocket.ts';
-import { isCallback } from '../wire/sockjs-frames.ts';
-import type { Arrival } from './arrival.ts';
+import { isCallback } from '../wire/script-callback.ts';
+import type { OpenHandshake } from './open-handshake.ts';
 import { answerRequest } from './refusal.ts';
 import {
   answerEmpty,
@@ -27,20 +27,20 @@ import {
 import { readSend, sentPayload } from './sockjs-body.ts';
 import { withOrigin } from './sockjs-caller.ts';
 import { sessionPath, sockJsPlace, type SockJsPlace } from './sockjs-place.ts';
-import { isCallerOf, PollArrival, SockJsSessions, type SockJsSession } from './sockjs-sessions.ts';
+import { isCallerOf, PollHandshake, SockJsSessions, type SockJsSession } from './sockjs-sessions.ts';
 import { callbackForm, sockJsTransports, type SockJsTransport } from './sockjs-transports.ts';
 
 interface SockJsFront extends SockJsParts {
   /** Why no further session may begin. */
   readonly full: () => Reply | undefined;
-  readonly request: (request: IncomingMessage) => ClientRequest;
-  readonly connect: (request: ClientRequest, route: Route, arrival: Arrival) => void;
+  readonly connect: (client: ClientRequest, route: Route, handshake: OpenHandshake) => void;
 }
 
 /** One request to an endpoint. */
 interface Asked {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly client: ClientRequest;
   readonly route: Route;
   readonly terms: SockJsTerms;
 }
@@ -55,10 +55,10 @@ export class SockJs {
   }
 
   /** False: the path is none of SockJS. */
-  handle(request: IncomingMessage, response: ServerResponse, route: Route, terms: SockJsTerms): boolean {
-    const place = sockJsPlace(request.url ?? '', terms.path);
+  handle(asked: Asked): boolean {
+    const { request, response, terms } = asked;
+    const place = sockJsPlace(asked.client.path, terms.path);
     if (place === undefined) return false;
-    const asked = { request, response, route, terms };
     const transport = place.kind === 'session' ? sockJsTransports.get(place.transport) : undefined;
     const isUnknown = place.kind === 'unknown' || (place.kind === 'session' && transport === undefined);
     const method = transport?.method ?? 'GET';
@@ -94,30 +94,30 @@ export class SockJs {
 
   /** The first to ask opens the session. */
   #poll(asked: Asked, id: string, form: PollForm): void {
-    const { request, response, route, terms } = asked;
+    const { request, response, client, route, terms } = asked;
     const poll = new Poll(response, form, sessionHeaders(request, terms));
     const session = this.#sessions.find(route.id, id);
     if (session === undefined) this.#open(asked, id, poll);
-    else if (isCallerOf(session, this.#front.request(request))) session.polling.asked(poll);
+    else if (isCallerOf(session, client)) session.polling.asked(poll);
     else answerNotFound(request, response);
   }
 
-  #open({ request, response, route, terms }: Asked, id: string, poll: Poll): void {
+  #open({ request, response, client, route, terms }: Asked, id: string, poll: Poll): void {
     const full = this.#front.full();
     if (full !== undefined) {
       answerRequest(response, crossOriginReply(request, full));
       return;
     }
-    const { method, path, headers, ...client } = this.#front.request(request);
-    const handshake = { ...client, method: 'GET', path: sessionPath(path, terms), headers: withOrigin(method, headers) };
-    const arrival = new PollArrival(this.#sessions.add(route.id, id), poll, request, response);
-    this.#front.connect(handshake, route, arrival);
+    const { method, path, headers, ...known } = client;
+    const opening = { ...known, method: 'GET', path: sessionPath(path, terms), headers: withOrigin(method, headers) };
+    const handshake = new PollHandshake(this.#sessions.add(route.id, id), poll, request, response);
+    this.#front.connect({ ...opening, gripInFront: false }, route, handshake);
   }
 
   async #send(asked: Asked, id: string, form: boolean): Promise<void> {
-    const { request, response, route } = asked;
+    const { request, response, client, route } = asked;
     const session = this.#sessions.find(route.id, id);
-    if (!session?.polling.open || !isCallerOf(session, this.#front.request(request))) {
+    if (!session?.polling.open || !isCallerOf(session, client)) {
       answerNotFound(request, response);
       return;
     }

@@ -41,11 +41,12 @@ export class ClientWebSocket extends WebSocket implements ClientSocket {
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength;
+    const socket = this.#socket;
+    return socket.writable ? socket.writableLength : 0;
   }
 
-  sendMessages(messages: readonly Message[]): void {
-    if (messages.length > 0) this.writeFrames(encodeFrames(messages));
+  encode(messages: readonly Message[]): Buffer {
+    return encodeFrames(messages);
   }
 
   writeFrames(frames: Buffer): void {

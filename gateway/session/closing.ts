@@ -135,9 +135,9 @@ export class Closing {
   }
 
   /** Foregate ends the session; the backend is told. */
-  end(closeCode: number, reason: string): void {
+  end(closeCode: number, reason: string, withFrame = this.#host.closeFrames): void {
     if (this.#phase !== 'open') return;
-    this.#close('foregate', closeCode, reason);
+    this.#close('foregate', closeCode, reason, withFrame);
     if (!this.#detached) this.#host.upstream?.lost();
   }
 
@@ -167,12 +167,12 @@ export class Closing {
   }
 
   /** A close frame to the client, or none where the route wants it so; nothing is written after it. */
-  #close(closer: Closer, code: number, reason: string): void {
+  #close(closer: Closer, code: number, reason: string, withFrame = closer !== 'foregate' || this.#host.closeFrames): void {
     this.#phase = 'closing';
     this.#closer = closer;
     this.#host.quiet();
-    if (closer === 'foregate' && !this.#host.closeFrames) this.#host.socket?.drop();
-    else this.#host.socket?.startClose(code, closeReason(reason));
+    if (withFrame) this.#host.socket?.startClose(code, closeReason(reason));
+    else this.#host.socket?.drop();
     // Its answer has to be read, whatever waited for room.
     this.#host.socket?.resume();
   }

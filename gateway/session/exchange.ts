@@ -7,7 +7,7 @@ import type { Batch, Decoded, Reply, RequestDraft, RequestHead } from '../core/e
 import { runHooks, type Hook, type Verdict } from '../core/policy.ts';
 import type { Fault } from '../core/profile.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
-import type { Route, Target } from '../core/route.ts';
+import { gripFor, type Route, type Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
 
 /** What an exchange needs of its session. */
@@ -50,9 +50,10 @@ export function denialOf(outcome: Exclude<Outcome, { kind: 'decoded' }>, route: 
 }
 
 /** The session's head goes before the dialect's own fields; the signature is as fresh as the second. */
-export function dress(own: Pick<RequestDraft, 'method' | 'headers' | 'body'>, { head, route }: Caller): RequestDraft {
+export function dress(own: Pick<RequestDraft, 'method' | 'headers' | 'body'>, { head, route, request }: Caller): RequestDraft {
   const headers = head.headers.concat(own.headers);
-  if (route.grip?.signer !== undefined) headers.push('Grip-Sig', route.grip.signer.sign());
+  const signer = gripFor(route, request)?.signer;
+  if (signer !== undefined) headers.push('Grip-Sig', signer.sign());
   return { method: own.method, path: head.path, headers, body: own.body };
 }
 

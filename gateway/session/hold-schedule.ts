@@ -1,5 +1,5 @@
 /**
- * When a hold asks its backend (GRIP 4.5, 4.6): after its link's time, at once, or a pace after the request before, and never twice
+ * When a hold, or a channel inside a socket, asks its backend (GRIP 4.5, 4.6): after its link's time, at once, or a pace after the request before, and never twice
  * at the same time.
  */
 import type { Clock, Timer } from '../core/clock.ts';

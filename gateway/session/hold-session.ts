@@ -9,6 +9,7 @@ import { ForegateError, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { Hold, Instruct } from '../core/hold.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
+import type { Membership } from '../core/instruction.ts';
 import type { Publication, Subscriber } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
 import { noMetadata, type Denial, type Metadata, type SessionView } from '../core/session.ts';
@@ -17,6 +18,8 @@ import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
 import { readInstructDocument } from '../wire/grip-instruct.ts';
 import { responseOf, responseShape } from '../wire/response-shape.ts';
+import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
+import { eventStream, type EventStream } from './event-stream.ts';
 import { readGripReply } from './grip-reply.ts';
 import { HoldRequests } from './hold-requests.ts';
 import { HoldSchedule } from './hold-schedule.ts';
@@ -26,7 +29,7 @@ import { StreamKeepAliveTimer } from './stream-keep-alive.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { subscribe, type Joining } from './subscribe.ts';
 
-export class HoldSession implements Joining, Registered, Subscriber {
+export class HoldSession implements Joining, Registered, Subscriber, BacklogHost {
   readonly route: Route;
   activeAt: number;
   meta: Metadata = noMetadata;
@@ -41,9 +44,16 @@ export class HoldSession implements Joining, Registered, Subscriber {
   #hold: Hold | undefined;
   /** Of a stream. */
   #writer: StreamWriter | undefined;
+  #events: EventStream | undefined;
+  /** Made when the client of a stream is slow for the first time. */
+  #backlog: Backlog | undefined;
+  /** Items were missed while the client had not taken earlier ones. */
+  #behind = false;
   readonly #keepAlive: StreamKeepAliveTimer;
   readonly #requests: HoldRequests;
   readonly #schedule: HoldSchedule;
+  /** When the request was made whose reply is in force. */
+  #askedAt: number;
   #over = false;
 
   constructor(
@@ -62,6 +72,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#first = first;
     this.#target = first.target;
     this.activeAt = parts.clock.now();
+    this.#askedAt = view.openedAt;
     this.#requests = new HoldRequests(parts, this, first);
     this.#schedule = new HoldSchedule(parts.clock, () => this.ask());
     this.#keepAlive = new StreamKeepAliveTimer(parts.clock, (data) => this.#sendKeepAlive(data));
@@ -89,6 +100,10 @@ export class HoldSession implements Joining, Registered, Subscriber {
     return this.#writer?.shape ?? responseShape;
   }
 
+  get linkFields() {
+    return this.#events?.linkFields ?? [];
+  }
+
   joined(channel: string): boolean {
     const name = this.route.channelPrefix + channel;
     return isChannelName(name) && this.#parts.hub.joined(this, name);
@@ -96,6 +111,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   info(): SessionInfo {
     const [path = ''] = this.view.request.path.split('?', 1);
+    const { unsentBytes } = this;
     return {
       id: this.id,
       route: this.route.id,
@@ -105,6 +121,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
       channels: this.#parts.hub.channelsOf(this),
       openedAt: new Date(this.view.openedAt).toISOString(),
       ...(this.view.identity && { subject: this.view.identity.subject }),
+      ...(unsentBytes > 0 && { unsentBytes }),
     };
   }
 
@@ -125,18 +142,19 @@ export class HoldSession implements Joining, Registered, Subscriber {
 
   // What is published.
 
-  write(frames: Buffer, items: number, channel: ChannelName): void {
+  write(frames: Buffer, items: number, channel: ChannelName, follows: boolean): boolean {
     const writer = this.#writer;
-    if (writer === undefined || this.#over) return;
-    const unsent = writer.unsentBytes;
-    if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
-      this.#overflow(items);
-      return;
+    if (writer === undefined || this.#over) return true;
+    if (this.#backlog === undefined && !isSlow(writer.unsentBytes, frames.length, this.route)) {
+      writer.writeFrames(frames);
+      this.published();
+    } else {
+      this.#backlog ??= new Backlog(this, writer, this.#parts);
+      if (!this.#backlog.publish(frames, items, channel, follows)) return false;
     }
-    this.activeAt = this.#parts.clock.now();
-    writer.write(frames);
-    this.#keepAlive.sent();
+    this.#events?.sent(frames);
     this.#schedule.heard(channel);
+    return true;
   }
 
   act(publication: Publication): void {
@@ -147,8 +165,41 @@ export class HoldSession implements Joining, Registered, Subscriber {
     else if (response?.action === 'hint') this.ask();
   }
 
+  /** What a slow client has missed is fetched when it has taken what there is: more would only be missed again. */
   missed(): void {
-    this.#schedule.askInTime();
+    if (this.#behind) return;
+    const backlog = this.unsentBytes === 0 ? undefined : this.#backlog;
+    if (backlog === undefined) {
+      this.#schedule.askInTime();
+      return;
+    }
+    this.#behind = true;
+    backlog.drained(() => {
+      this.#behind = false;
+      if (!this.#over) this.#schedule.askInTime();
+    });
+  }
+
+  // The backlog's host.
+
+  get unsentBytes(): number {
+    return (this.#writer?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
+  }
+
+  published(): void {
+    this.activeAt = this.#parts.clock.now();
+    this.#keepAlive.sent();
+  }
+
+  /** The body is not complete, and must not look so. */
+  tooSlow(): void {
+    this.#parts.log.info('session.ended', {
+      session: this.id,
+      route: this.route.id,
+      code: 'slow-client',
+      address: this.view.request.address,
+    });
+    this.#writer?.cut();
   }
 
   // From the control API, policies and the program's own end.
@@ -157,8 +208,13 @@ export class HoldSession implements Joining, Registered, Subscriber {
   ask(): void {
     const next = this.#hold?.next;
     if (this.#over || (this.#writer !== undefined && next === undefined) || !this.#schedule.begins()) return;
+    this.#askedAt = this.#parts.clock.now();
     if (this.#writer === undefined) void this.#again();
     else if (next !== undefined) void this.#followLink(next.uri);
+  }
+
+  recover(): void {
+    this.ask();
   }
 
   end(denial: Denial): void {
@@ -184,6 +240,8 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#schedule.cancel();
     const { mode, next, gone } = instruct.hold;
     const goesOn = mode !== 'none' || next !== undefined;
+    if (goesOn && mode !== 'response' && this.#first.whole === true)
+      throw new ForegateError('bad-reply', 'A JSONP request cannot be held as a stream.');
     this.#requests.gone = goesOn ? gone : undefined;
     if (mode === 'response') await this.#holdResponse(this.#instruct);
     else if (goesOn) await this.#openStream(this.#instruct, body, rest);
@@ -194,23 +252,25 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#hold = hold;
     this.meta = hold.meta;
     this.#schedule.endAfter(hold.timeoutMs, () => this.#answerOwn());
-    await this.#joinChannels(hold);
+    const joined = await this.#joinChannels(hold);
     if (this.#over) return;
     this.#schedule.ended();
     this.#parts.hub.release(this);
-    if (this.#hasMissed()) this.#schedule.askInTime();
+    if (this.#hasMissed(joined)) this.#schedule.askInTime();
   }
 
   async #openStream({ head, hold }: Instruct, body: Buffer, rest: IncomingMessage | undefined): Promise<void> {
     const content = firstContent(hold, body);
     const writer = new StreamWriter(this.#response);
     this.#writer = writer;
-    if (!writer.start(head)) {
+    this.#events = eventStream(this.route.eventStream, head, this.view.request.headers);
+    if (!writer.start({ ...head, headers: [...head.headers, ...(this.#events?.fields ?? [])] })) {
       rest?.destroy();
       this.#endStream();
       return;
     }
-    writer.writeContent(content);
+    if (this.#events !== undefined) writer.writeFrames(writer.frame(this.#events.opening));
+    this.#writeBody(writer, content);
     if (rest !== undefined) await this.#streamRest(rest, writer);
     if (!this.#over) await this.#go(hold);
   }
@@ -219,9 +279,14 @@ export class HoldSession implements Joining, Registered, Subscriber {
   async #streamRest(rest: IncomingMessage, writer: StreamWriter): Promise<void> {
     for await (const part of rest) {
       if (this.#over) return;
-      writer.writeContent(Buffer.from(part));
-      await writer.drained();
+      this.#writeBody(writer, Buffer.from(part));
+      await writer.room();
     }
+  }
+
+  #writeBody(writer: StreamWriter, content: Buffer): void {
+    writer.writeFrames(writer.frame(content));
+    this.#events?.sent(content);
   }
 
   /** The stream goes on under these instructions: those of its reply, then those of each link. */
@@ -238,28 +303,32 @@ export class HoldSession implements Joining, Registered, Subscriber {
       this.#endWith(new ForegateError('bad-reply', `channel '${name}' specifies prev-id, but no next link found`));
       return;
     }
-    this.#keepAlive.set(hold.keepAlive);
-    await this.#joinChannels(hold);
+    this.#keepAlive.set(hold.keepAlive ?? this.#events?.keepAlive);
+    const joined = await this.#joinChannels(hold);
     if (this.#over) return;
     this.#schedule.ended();
     this.#parts.hub.release(this);
     if (hold.mode === 'none') this.ask();
-    else if (this.#hasMissed()) this.#schedule.askInTime();
+    else if (this.#hasMissed(joined)) this.missed();
     else if (hold.next !== undefined) this.#schedule.askAfterSilence(hold.next.timeoutMs, () => this.#parts.hub.channelsOf(this));
   }
 
-  /** Joined channels that are not named any more are left. */
-  async #joinChannels(hold: Hold): Promise<void> {
+  /** Joined channels that are not named any more are left. Returns those that it joined now. */
+  async #joinChannels(hold: Hold): Promise<readonly Membership[]> {
     const named = new Set(hold.channels.map(({ channel }) => channel));
     for (const channel of this.#parts.hub.channelsOf(this)) {
       if (!named.has(channel) && !this.#target.channels.includes(channel)) this.#parts.hub.leave(this, channel);
     }
-    for (const channel of this.#target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
-    for (const membership of hold.channels) await subscribe(this, membership, this.#parts);
+    const wanted: Membership[] = [...this.#target.channels.map((channel) => ({ channel, filters: [] })), ...hold.channels];
+    const joined = wanted.filter(({ channel }) => !this.#parts.hub.joined(this, channel));
+    for (const membership of wanted) await subscribe(this, membership, this.#parts);
+    return joined;
   }
 
-  /** An item was published that the body does not contain. */
-  #hasMissed(): boolean {
+  /** An item was published that the body does not contain, or perhaps does not: while it was made nobody was subscribed yet. */
+  #hasMissed(joined: readonly Membership[]): boolean {
+    const { missedSince } = this.#parts;
+    if (joined.some(({ channel, previousId }) => missedSince(channel, this.#askedAt, previousId))) return true;
     for (const [channel, id] of this.#parts.hub.currentIds(this)) {
       const last = this.#parts.lastId(channel);
       if (last !== undefined && last !== id) return true;
@@ -308,8 +377,10 @@ export class HoldSession implements Joining, Registered, Subscriber {
     try {
       const { hold } = readInstruct(reply, this.route.channelPrefix);
       if (hold.mode === 'response') throw new ForegateError('bad-reply', 'A link must not be answered with a response hold.');
-      this.#writer?.writeContent(firstContent(hold, reply.body));
-      await this.#writer?.drained();
+      const content = firstContent(hold, reply.body);
+      this.#send(content);
+      this.#events?.sent(content);
+      await this.#room();
       await this.#go(hold);
     } catch (thrown) {
       this.#endWith(toForegateError(thrown));
@@ -342,6 +413,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
   }
 
   #endStream(): void {
+    this.#backlog?.flush();
     this.#writer?.end();
     this.#finish();
   }
@@ -349,28 +421,30 @@ export class HoldSession implements Joining, Registered, Subscriber {
   /** The backend's instructions cannot be followed. What the client has got stays valid. */
   #endWith(error: ForegateError): void {
     this.#parts.log.warn('hold.failed', { session: this.id, route: this.route.id, code: error.code, error });
-    if (this.route.debug) this.#writer?.writeContent(Buffer.from(`\n\n${error.message}\n`));
+    if (this.route.debug) this.#send(Buffer.from(`\n\n${error.message}\n`));
     this.#endStream();
   }
 
   /** A client that reads nothing gets none: they would pile up. */
   #sendKeepAlive(data: Buffer): void {
-    const unsent = this.#writer?.unsentBytes ?? 0;
+    const unsent = this.unsentBytes;
     if (unsent > 0 && unsent + data.length > this.route.limits.unsentBytes) return;
     if (unsent === 0) this.activeAt = this.#parts.clock.now();
-    this.#writer?.writeContent(data);
+    this.#send(data);
   }
 
-  #overflow(items: number): void {
-    this.#parts.metrics.count('deliveries_dropped', items);
-    if (this.route.slowClients !== 'close') return;
-    this.#parts.log.info('session.ended', {
-      session: this.id,
-      route: this.route.id,
-      code: 'slow-client',
-      address: this.view.request.address,
-    });
-    this.#writer?.cut();
+  /** What is not published: behind all that waits, and never left out. */
+  #send(content: Buffer): void {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    if (this.#backlog?.waits === true) this.#backlog.keep(writer.frame(content));
+    else writer.writeFrames(writer.frame(content));
+  }
+
+  async #room(): Promise<void> {
+    const backlog = this.#backlog;
+    if (backlog?.waits === true) await new Promise<void>((resolve) => backlog.drained(resolve));
+    else await this.#writer?.room();
   }
 
   #fail(error: ForegateError): void {
@@ -390,6 +464,7 @@ export class HoldSession implements Joining, Registered, Subscriber {
     this.#schedule.cancel();
     this.#keepAlive.set(undefined);
     this.#parts.hub.drop(this);
+    this.#backlog?.end();
     void this.#leave();
   }
 

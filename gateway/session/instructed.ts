@@ -17,6 +17,7 @@ export interface InstructedHost {
   /** The silence towards the backend has lasted long enough. */
   silent(): void;
   send(message: Message): void;
+  keepAlive(message: Message): void;
 }
 
 export class Instructed {
@@ -81,7 +82,11 @@ export class Instructed {
   }
 
   #ownTimers(): SessionTimers {
-    this.#timers ??= new SessionTimers({ ask: () => this.#host.silent(), send: (message) => this.#host.send(message) });
+    this.#timers ??= new SessionTimers({
+      ask: () => this.#host.silent(),
+      send: (message) => this.#host.send(message),
+      keepAlive: (message) => this.#host.keepAlive(message),
+    });
     return this.#timers;
   }
 }

@@ -54,7 +54,9 @@ export class Links {
 
   #downstream(target: Target, origin: string | undefined): Downstream {
     if (origin === undefined) return target.downstream;
-    let downstream = this.#foreign.get(origin);
+    const { publicOnly } = target;
+    const place = publicOnly ? `public ${origin}` : origin;
+    let downstream = this.#foreign.get(place);
     if (downstream === undefined) {
       if (this.#foreign.size >= limits.linkOrigins) throw new ForegateError('overloaded', 'Links lead to too many places.');
       downstream = new HttpDownstream({
@@ -63,9 +65,10 @@ export class Links {
         idleMs: 4000,
         connectTimeoutMs: 5000,
         retry: 'once',
+        publicOnly,
         tls: {},
       });
-      this.#foreign.set(origin, downstream);
+      this.#foreign.set(place, downstream);
     }
     return downstream;
   }

@@ -5,11 +5,14 @@
 import { errors, ForegateError, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { Accept, Step } from '../core/instruction.ts';
+import { deny } from '../core/policy.ts';
 import type { Target } from '../core/route.ts';
 import type { Denial } from '../core/session.ts';
 import { buildHead } from '../downstream/request-head.ts';
 import type { BackendSocket } from '../downstream/websocket-client.ts';
+import { clientLastIds } from './client-last-ids.ts';
 import { exchange, sendOnce, type Outcome } from './exchange.ts';
+import { lastFields, type LastIds } from './link-requests.ts';
 import { openRelay } from './relay.ts';
 import type { WebSocketSession } from './websocket-session.ts';
 
@@ -31,19 +34,40 @@ export interface Waiting {
 
 /** @throws ForegateError when no target could be reached, the reply is none, or the client left before it was asked again */
 export async function openUpstream(session: WebSocketSession, client: Waiting): Promise<Opening> {
+  const lastIds = takeLastIds(session);
+  if (lastIds === 'invalid') return badLastIds;
   let failure = new ForegateError('downstream-unreachable');
   for (const target of session.route.targets) {
     session.target = target;
     session.head = buildHead(session.request, session.route, target, session.consumed);
     await target.profile.prepare(session.head, session);
+    const { head } = session;
+    if (lastIds !== undefined) session.head = { ...head, headers: [...head.headers, ...lastFields(lastIds)] };
     try {
       return await openAt(session, target, client);
     } catch (thrown) {
       failure = toForegateError(thrown);
       if (!errors[failure.code].retry) break;
+    } finally {
+      session.head = head; // The ids are told with OPEN alone.
     }
   }
   throw failure;
+}
+
+const badLastIds = deny(
+  'bad-request',
+  'Foregate-Last is not valid: it lists channels as <channel>; last-id=<id>, not more than one may subscribe to.',
+);
+
+/** What the client has of channels, by their names without the route's prefix. */
+function takeLastIds(session: WebSocketSession): LastIds | 'invalid' | undefined {
+  const { route, request } = session;
+  const said = route.grip === undefined ? undefined : clientLastIds(request, route);
+  if (said === undefined || said === 'invalid') return said;
+  session.consumed.push(...said.consumed);
+  session.comesBackWith(said.ids);
+  return [...said.ids].map(([channel, id]) => [channel.slice(route.channelPrefix.length), id]);
 }
 
 async function openAt(session: WebSocketSession, target: Target, client: Waiting): Promise<Opening> {

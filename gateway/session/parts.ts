@@ -20,13 +20,15 @@ export interface SessionParts {
   readonly clock: Clock;
   /** How events after the opening are sent. */
   readonly send: Send;
+  readonly links: Links;
+  /** The id of the last item of a channel that was delivered in order. */
+  readonly lastId: (channel: ChannelName) => string | undefined;
 }
 
 /** What held requests need besides. */
 export interface HoldParts extends SessionParts {
-  readonly links: Links;
-  /** The id of the last item of a channel that was delivered in order. */
-  readonly lastId: (channel: ChannelName) => string | undefined;
+  /** True if an item of the channel came at that time or later, and it is not the one with this id. */
+  readonly missedSince: (channel: ChannelName, sinceMs: number, previousId: string | undefined) => boolean;
   /** Writes a whole answer to the client. */
   readonly answer: (response: ServerResponse, reply: Reply) => void;
   readonly denialReply: (denial: Denial) => Reply;

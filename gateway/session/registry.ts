@@ -17,6 +17,8 @@ export interface Registered {
   info(): SessionInfo;
   /** A request to the backend at once. */
   ask(): void;
+  /** Something may have been missed: whatever can fetch it does. */
+  recover(): void;
   end(denial: Denial): void;
   /** Ends the TCP connection without a word. */
   drop(): void;

@@ -13,6 +13,7 @@ import type { SockJsParts } from './sockjs-websocket.ts';
 
 /** Small pieces cost more than their bytes: so many are joined. */
 const piecesMax = 256;
+const nothing = Buffer.alloc(0);
 
 /** `opening`: the first poll waits for the backend's answer. `ended`: all there is to say is the last frame. */
 type Phase = 'opening' | 'open' | 'closing' | 'ended';
@@ -96,20 +97,25 @@ export class SockJsPolling implements ClientSocket {
   // The session's socket.
 
   get unsentBytes(): number {
-    return this.#waitingBytes + (this.#poll?.unsentBytes ?? 0);
+    return this.#phase === 'ended' ? 0 : this.#waitingBytes + (this.#poll?.unsentBytes ?? 0);
   }
 
-  sendMessages(messages: readonly Message[]): void {
+  /** Elements. Pings are answered here: to a client that polls there is nothing like them. */
+  encode(messages: readonly Message[]): Buffer {
+    const elements: Buffer[] = [];
     for (const message of messages) {
       if (message.kind === 'ping') this.#listener?.received({ kind: 'pong', data: message.data });
-      else if (message.kind !== 'pong') this.#add(element(message));
+      else if (message.kind !== 'pong') elements.push(this.#element(message));
     }
-    this.#serve();
+    return elements.length === 1 && elements[0] !== undefined ? elements[0] : Buffer.concat(elements);
   }
 
-  /** Elements, as their shape made them. */
+  /** Elements, as they or their shape made them. */
   writeFrames(elements: Buffer): void {
-    this.#add(elements);
+    if (this.#phase !== 'open') return;
+    this.#waiting.push(elements);
+    this.#waitingBytes += elements.length;
+    if (this.#waiting.length > piecesMax) this.#waiting = [Buffer.concat(this.#waiting)];
     this.#serve();
   }
 
@@ -142,14 +148,10 @@ export class SockJsPolling implements ClientSocket {
     this.#settle();
   }
 
-  #add(elements: Buffer | undefined): void {
-    if (elements === undefined) {
-      this.#parts.metrics.count('deliveries_dropped');
-    } else if (this.#phase === 'open') {
-      this.#waiting.push(elements);
-      this.#waitingBytes += elements.length;
-      if (this.#waiting.length > piecesMax) this.#waiting = [Buffer.concat(this.#waiting)];
-    }
+  #element(message: Message): Buffer {
+    const made = element(message);
+    if (made === undefined) this.#parts.metrics.count('deliveries_dropped');
+    return made ?? nothing;
   }
 
   /** Writes what waits, as far as the answer takes it: the messages first, then the end. */
@@ -192,7 +194,7 @@ export class SockJsPolling implements ClientSocket {
   }
 
   readonly #beat = (): void => {
-    this.#poll?.write(heartbeatFrame, this.#settle);
+    if (this.#poll?.unsentBytes === 0) this.#poll.write(heartbeatFrame, this.#settle);
     this.#rest();
   };
 
@@ -232,7 +234,7 @@ export class SockJsPolling implements ClientSocket {
 
   /** Everything was taken, or nobody is there to take it. */
   readonly #settle = (): void => {
-    if (this.#drained.length === 0 || (this.unsentBytes > 0 && this.#phase !== 'ended')) return;
+    if (this.#drained.length === 0 || this.unsentBytes > 0) return;
     for (const then of this.#drained.splice(0)) then();
   };
 }

@@ -36,10 +36,10 @@ export class SockJsWebSocket implements ClientSocket, SocketListener {
     return this.#socket.unsentBytes;
   }
 
-  sendMessages(messages: readonly Message[]): void {
+  encode(messages: readonly Message[]): Buffer {
     const framed = messages.flatMap((message) => webSocketMessage(message) ?? []);
     if (framed.length < messages.length) this.#parts.metrics.count('deliveries_dropped', messages.length - framed.length);
-    this.#socket.sendMessages(framed);
+    return encodeFrames(framed);
   }
 
   writeFrames(frames: Buffer): void {
@@ -100,8 +100,9 @@ export class SockJsWebSocket implements ClientSocket, SocketListener {
     else this.#listener.violated(payload.kind === 'flood' ? 1009 : 1007);
   }
 
+  /** A client that has something to read hears nothing new by it, and one that reads nothing would pile them up. */
   readonly #beat = (): void => {
-    this.#socket.writeFrames(heartbeat);
+    if (this.#socket.unsentBytes === 0) this.#socket.writeFrames(heartbeat);
     this.#heartbeat = this.#parts.clock.after(limits.sockJsHeartbeatMs, this.#beat);
   };
 }

@@ -25,9 +25,10 @@ export class StreamWriter {
     if (response.socket === null) response.once('socket', () => process.nextTick(() => this.#writeEarly()));
   }
 
-  /** Bytes that the client has not taken. */
+  /** Bytes that the client has not taken; none once it cannot take any. */
   get unsentBytes(): number {
-    return this.#earlyBytes + (this.#socket?.writableLength ?? 0);
+    const socket = this.#socket;
+    return this.#earlyBytes + (socket?.writable === true ? socket.writableLength : 0);
   }
 
   /** Writes the head. False: with this method or status there is no body, and all that is left is to end. */
@@ -42,8 +43,8 @@ export class StreamWriter {
     return !bodiless && this.#response.req.method !== 'HEAD';
   }
 
-  /** Frames that a shape has made. */
-  write(frames: Buffer): void {
+  /** Frames that a shape, or {@link frame}, has made. */
+  writeFrames(frames: Buffer): void {
     const socket = this.#socket;
     if (frames.length === 0 || this.#response.writableEnded) return;
     if (socket === undefined || this.#early.length > 0) {
@@ -54,12 +55,20 @@ export class StreamWriter {
     }
   }
 
-  writeContent(content: Buffer): void {
-    this.write(this.#chunked ? chunk(content) : content);
+  frame(content: Buffer): Buffer {
+    return this.#chunked ? chunk(content) : content;
   }
 
-  /** Resolves when the client has taken what was written, or is gone. */
-  async drained(): Promise<void> {
+  /** Calls once, when the client has taken everything that was written, or is gone. */
+  drained(then: () => void): void {
+    const socket = this.#socket;
+    if (this.#early.length > 0) void this.#turn().then(then);
+    else if (socket?.writable === true) socket.write(nothing, () => then());
+    else then();
+  }
+
+  /** Resolves when the socket wants more, or the client is gone. */
+  async room(): Promise<void> {
     if (this.#early.length > 0) await this.#turn();
     const socket = this.#socket;
     if (socket === undefined || !socket.writableNeedDrain) return;
@@ -87,7 +96,7 @@ export class StreamWriter {
     const frames = Buffer.concat(this.#early);
     this.#early = [];
     this.#earlyBytes = 0;
-    this.write(frames);
+    this.writeFrames(frames);
     this.#response.emit(turnEvent);
   }
 
@@ -102,6 +111,8 @@ export class StreamWriter {
     return this.#response.socket ?? undefined;
   }
 }
+
+const nothing = Buffer.alloc(0);
 
 /** Of our own, at the response. */
 const turnEvent = Symbol('turn');

@@ -5,6 +5,8 @@ import type { KeepAlive } from '../core/instruction.ts';
 export interface TimersHost {
   ask(): void;
   send(message: Message): void;
+  /** The same, unless the client has left as much as it may: silence is not what it suffers from. */
+  keepAlive(message: Message): void;
 }
 
 export class SessionTimers {
@@ -76,7 +78,7 @@ export class SessionTimers {
     if (keepAlive === undefined) return;
     const timer = setTimeout(
       () => {
-        this.#host.send(keepAlive.message);
+        this.#host.keepAlive(keepAlive.message);
         if (this.#frame === timer) this.#armFrame();
       },
       Math.max(keepAlive.timeoutMs - Math.random() * 1000, 1),

@@ -7,13 +7,13 @@ import type { SessionInfo } from '../core/control-host.ts';
 import { errors, type ForegateError } from '../core/errors.ts';
 import type { ClientEvent, Close, Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
-import { isChannelName, newSessionId } from '../core/ids.ts';
+import { isChannelName, newSessionId, type ChannelName } from '../core/ids.ts';
 import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
 import type { Publication, Shape } from '../core/publication.ts';
-import type { Route, Target } from '../core/route.ts';
+import { gripFor, type Route, type Target } from '../core/route.ts';
 import {
   noMetadata,
   type ClientRequest,
@@ -24,6 +24,7 @@ import {
 } from '../core/session.ts';
 import { messageShape } from '../wire/message-shape.ts';
 import { applySteps, type StepHost } from './apply.ts';
+import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
 import type { SocketListener } from './client-websocket.ts';
 import { Closing, type ClosingHost } from './closing.ts';
 import { denialOf, exchange, type Caller, type Outcome } from './exchange.ts';
@@ -32,12 +33,13 @@ import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
 import type { SessionParts } from './parts.ts';
 import type { PumpHost } from './pump.ts';
+import { Recovery, type RecoveryHost } from './recovery.ts';
 import type { Registered } from './registry.ts';
-import { subscribe, type Joining } from './subscribe.ts';
+import { subscribe } from './subscribe.ts';
 import type { Upstream } from './upstream.ts';
 
 export class WebSocketSession
-  implements Caller, Joining, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost
+  implements Caller, RecoveryHost, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost, BacklogHost
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
@@ -63,6 +65,12 @@ export class WebSocketSession
   readonly #closing = new Closing(this);
   #consumed: ConsumedCredential[] | undefined;
   #instructed: Instructed | undefined;
+  /** Made for ids: most sessions have none. */
+  #recovery: Recovery | undefined;
+  /** Made when the client is slow for the first time. */
+  #backlog: Backlog | undefined;
+  /** It is not read since it does not take our answers. */
+  #choked = false;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -114,6 +122,7 @@ export class WebSocketSession
 
   info(): SessionInfo {
     const [path = ''] = this.request.path.split('?', 1);
+    const { unsentBytes } = this;
     return {
       id: this.id,
       route: this.route.id,
@@ -123,10 +132,16 @@ export class WebSocketSession
       channels: this.#parts.hub.channelsOf(this),
       openedAt: new Date(this.openedAt).toISOString(),
       ...(this.identity && { subject: this.identity.subject }),
+      ...(unsentBytes > 0 && { unsentBytes }),
     };
   }
 
   // The answer to the handshake.
+
+  /** The client was here before, and has these ids of channels. */
+  comesBackWith(lastIds: ReadonlyMap<ChannelName, string>): void {
+    this.#recovery = new Recovery(this.#parts, this, lastIds);
+  }
 
   /** The backend accepted. Without a socket the client left before it could be told. */
   async accepted(
@@ -137,7 +152,7 @@ export class WebSocketSession
     this.socket = socket;
     this.upstream = upstream;
     this.#consumed = undefined; // It has done its work.
-    this.grip = this.route.grip === undefined ? undefined : accept.grip;
+    this.grip = gripFor(this.route, this.request) === undefined ? undefined : accept.grip;
     this.#closing.opened();
     if (socket === undefined) this.gone();
     else await this.#welcome();
@@ -156,7 +171,7 @@ export class WebSocketSession
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_received');
     if (message.kind === 'ping' && this.route.pings === 'answer') {
-      this.send({ kind: 'pong', data: message.data });
+      this.#answer({ kind: 'pong', data: message.data });
       return;
     }
     const { message: hooks } = this.route.hooks;
@@ -199,7 +214,7 @@ export class WebSocketSession
       return;
     }
     this.#parts.metrics.count('messages_dropped');
-    if (action === 'answer') this.send(faultFrame(denial));
+    if (action === 'answer') this.#answer(faultFrame(denial));
   }
 
   pause(): void {
@@ -276,9 +291,9 @@ export class WebSocketSession
   }
 
   room(): Promise<void> | undefined {
-    const { socket } = this;
-    if (socket === undefined || !this.#closing.live || socket.unsentBytes < this.route.limits.unsentBytes) return undefined;
-    return new Promise((resolve) => socket.drained(resolve));
+    const taker = this.#backlog ?? this.socket;
+    if (taker === undefined || !this.#full) return undefined;
+    return new Promise((resolve) => taker.drained(resolve));
   }
 
   // The steps' host: what a backend asks for.
@@ -291,14 +306,17 @@ export class WebSocketSession
     if (!this.#closing.live) return;
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
-    this.socket?.sendMessages(messages);
+    this.#write(messages);
     this.#instructed?.sent();
   }
 
   subscribe(membership: Membership): MaybePromise<void> {
-    if (membership.filters.length <= limits.filters) return subscribe(this, membership, this.#parts);
-    this.#closing.fail('bad-reply', 'The backend gave too many filters.');
-    return undefined;
+    if (membership.filters.length > limits.filters) {
+      this.#closing.fail('bad-reply', 'The backend gave too many filters.');
+      return undefined;
+    }
+    if (membership.previousId !== undefined) this.#recovery ??= new Recovery(this.#parts, this, []);
+    return this.#recovery === undefined ? subscribe(this, membership, this.#parts) : this.#recovery.subscribe(membership);
   }
 
   instruct(instruction: Exclude<Instruction, { kind: 'subscribe' }>): void {
@@ -306,7 +324,7 @@ export class WebSocketSession
     if (!this.#closing.live && instruction.kind !== 'set-state') return;
     switch (instruction.kind) {
       case 'unsubscribe':
-        if (!this.target.channels.includes(instruction.channel)) this.#parts.hub.leave(this, instruction.channel);
+        if (!this.target.channels.includes(instruction.channel)) this.#leave(instruction.channel);
         break;
       case 'detach':
         this.#intake?.clear();
@@ -324,22 +342,22 @@ export class WebSocketSession
   }
 
   droppedByBackend(): void {
+    this.#backlog?.flush();
     this.#closing.backendDrops();
   }
 
   // The hub's subscriber: what is published.
 
-  write(frames: Buffer, items: number): void {
+  write(frames: Buffer, items: number, channel: ChannelName, follows: boolean): boolean {
     const { socket } = this;
-    if (socket === undefined || !this.#closing.open) return;
-    const unsent = socket.unsentBytes;
-    if (unsent > 0 && unsent + frames.length > this.route.limits.unsentBytes) {
-      this.#overflow(items);
-      return;
+    if (socket === undefined || !this.#closing.open) return true;
+    if (this.#backlog === undefined && !isSlow(socket.unsentBytes, frames.length, this.route)) {
+      socket.writeFrames(frames);
+      this.published();
+      return true;
     }
-    this.activeAt = this.#parts.clock.now();
-    socket.writeFrames(frames);
-    this.#instructed?.sent();
+    this.#backlog ??= new Backlog(this, socket, this.#parts);
+    return this.#backlog.publish(frames, items, channel, follows);
   }
 
   act({ formats: { message } }: Publication): void {
@@ -347,8 +365,24 @@ export class WebSocketSession
     if (message?.action === 'close') this.#closing.publisherCloses(message.code, message.reason);
   }
 
-  /** A subscription inside a socket has no previous id. */
-  missed(): void {}
+  missed(channel: ChannelName): void {
+    this.#recovery?.missed(channel);
+  }
+
+  // The backlog's host.
+
+  get unsentBytes(): number {
+    return (this.socket?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
+  }
+
+  published(): void {
+    this.activeAt = this.#parts.clock.now();
+    this.#instructed?.sent();
+  }
+
+  tooSlow(): void {
+    this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
+  }
 
   // The closing's host.
 
@@ -362,16 +396,20 @@ export class WebSocketSession
 
   forwardClose(close: Close): void {
     this.#parts.hub.drop(this);
+    this.#backlog?.flush();
     this.#take(close, undefined);
   }
 
   quiet(): void {
     this.#parts.hub.drop(this);
+    this.#recovery?.cancel();
+    this.#backlog?.flush();
     this.#intake?.clear();
     this.#instructed?.cancelTimers();
   }
 
   left(): void {
+    this.#backlog?.end();
     for (const end of this.route.hooks.disconnect) end(this);
   }
 
@@ -386,6 +424,10 @@ export class WebSocketSession
     if (this.#closing.open && !this.#closing.detached) this.upstream?.ask();
   }
 
+  recover(): void {
+    this.#recovery?.askAll();
+  }
+
   /** The backend's own interval has passed; after the client's close it is the only cause for a request. */
   silent(): void {
     if (this.#closing.byClient || !this.#closing.detached) this.upstream?.ask();
@@ -395,11 +437,18 @@ export class WebSocketSession
     this.sendMessages([message]);
   }
 
+  /** A client that reads nothing gets none: they would pile up, and it would never be idle. */
+  keepAlive(message: Message): void {
+    if (!this.#full) this.send(message);
+  }
+
   end(denial: Denial): void {
     if (this.#closing.opening) this.refuse?.(denial);
-    if (!this.#closing.open) return;
-    this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code: denial.code, detail: denial.detail });
-    this.#closing.end(errors[denial.code].close, denial.detail);
+    this.#end(denial, this.route.closeFrames);
+  }
+
+  endInWords(denial: Denial): void {
+    this.#end(denial, true);
   }
 
   drop(): void {
@@ -408,7 +457,27 @@ export class WebSocketSession
 
   async #welcome(): Promise<void> {
     this.#parts.metrics.count('sessions_opened');
-    for (const channel of this.target.channels) await this.subscribe({ channel, filters: [] });
+    if (this.request.gripInFront === true) return; // Channels are its own business.
+    for (const channel of this.target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
+  }
+
+  #end({ code, detail }: Denial, withFrame: boolean): void {
+    if (!this.#closing.open) return;
+    this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code, detail });
+    this.#closing.end(errors[code].close, detail, withFrame);
+  }
+
+  /** Behind what waits. */
+  #write(messages: readonly Message[]): void {
+    const frames = this.socket?.encode(messages);
+    if (frames === undefined || frames.length === 0) return;
+    if (this.#backlog?.waits === true) this.#backlog.keep(frames);
+    else this.socket?.writeFrames(frames);
+  }
+
+  #leave(channel: ChannelName): void {
+    this.#parts.hub.leave(this, channel);
+    this.#recovery?.leave(channel);
   }
 
   /** Most verdicts are there at once; then no order has to be kept. */
@@ -421,9 +490,20 @@ export class WebSocketSession
     this.#intake.take(event, verdict);
   }
 
-  /** The client reads more slowly than is published. */
-  #overflow(items: number): void {
-    this.#parts.metrics.count('deliveries_dropped', items);
-    if (this.route.slowClients === 'close') this.end({ kind: 'deny', code: 'slow-client', detail: errors['slow-client'].text });
+  get #full(): boolean {
+    return this.#closing.live && this.unsentBytes >= this.route.limits.unsentBytes;
+  }
+
+  /** Foregate's own answer. A client that sends and does not take what it is answered is not read: answers would pile up. */
+  #answer(message: Message): void {
+    this.send(message);
+    const room = this.#choked ? undefined : this.room();
+    if (room === undefined) return;
+    this.#choked = true;
+    this.pause();
+    void room.then(() => {
+      this.#choked = false;
+      this.resume();
+    });
   }
 }

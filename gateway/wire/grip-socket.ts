@@ -2,9 +2,11 @@
  * GRIP inside a WebSocket: the extension that turns it on, and what one message of the backend means then (GRIP 3.1-3.3).
  */
 import type { Message } from '../core/event.ts';
+import { headerValues, type HeaderList } from '../core/headers.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
-import type { GripSocket, Instruction, KeepAlive } from '../core/instruction.ts';
+import type { GripSocket, Instruction, KeepAlive, Membership } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
+import { isLastId, isLinkUri } from './last-ids.ts';
 import { isSendable } from './websocket-frame.ts';
 
 const control = Buffer.from('c:');
@@ -20,6 +22,16 @@ export function gripExtension(field: string | undefined): GripSocket | undefined
   const grip = readExtension(field);
   if (known.size < knownMax) known.set(field, grip);
   return grip;
+}
+
+/** True for a handshake that offers GRIP, as those of gateways do. */
+export function offersGrip(headers: HeaderList): boolean {
+  return readExtension(headerValues(headers, 'sec-websocket-extensions').join(',')) !== undefined;
+}
+
+/** What {@link gripExtension} reads. */
+export function formatExtension({ prefix }: GripSocket): string {
+  return `grip; message-prefix="${prefix.toString().replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
 function readExtension(field: string): GripSocket | undefined {
@@ -93,7 +105,15 @@ function subscribe(fields: Fields, channelPrefix: string): Instruction | undefin
   const filters = fields['filters'] ?? [];
   if (channel === undefined || !Array.isArray(filters) || !filters.every((filter) => typeof filter === 'string'))
     return undefined;
-  return { kind: 'subscribe', channel, filters };
+  const recovery = recoveryOf(fields);
+  return recovery && { kind: 'subscribe', channel, filters, ...recovery };
+}
+
+/** Foregate's own: from which id on gaps are noticed, and which link brings what is between. Undefined for what cannot be used. */
+function recoveryOf({ 'prev-id': previousId, next }: Fields): Pick<Membership, 'previousId' | 'next'> | undefined {
+  if (previousId !== undefined && !isLastId(previousId)) return undefined;
+  if (next !== undefined && !isLinkUri(next)) return undefined;
+  return { ...(previousId !== undefined && { previousId }), ...(next !== undefined && { next }) };
 }
 
 function setMeta(fields: Fields): Instruction | undefined {

@@ -95,11 +95,6 @@ export function callbackCall(callback: string, frame: string): string {
   return `/**/${callback}(${JSON.stringify(frame)});\r\n`;
 }
 
-/** Dotted identifiers and nothing else: anything more would be a script of somebody else's. */
-export function isCallback(text: string): boolean {
-  return text.length <= 128 && /^[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*$/.test(text);
-}
-
 function quote(text: string): string {
   const quoted = JSON.stringify(text);
   return fragile.test(quoted) ? quoted.replaceAll(fragileAll, escaped) : quoted;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { limits } from '../../gateway/core/limits.ts';
-import { action, chained, item, news, PlainShape, plainShape, Recorder, sport, TestHub, turns } from './recorder.ts';
+import { action, chained, closeItem, item, news, PlainShape, plainShape, Recorder, sport, TestHub, turns } from './recorder.ts';
 
 function fill(hub: TestHub, count: number, previousId: string, make = () => new Recorder()): Recorder[] {
   return Array.from({ length: count }, () => {
@@ -46,6 +46,17 @@ describe('current ids', () => {
     await turns();
     assert.deepEqual(ann.given, ['-;20;x;']);
     assert.deepEqual([...hub.currentIds(ann)], []);
+  });
+
+  it('are not touched by actions without ids, which take effect; with ids they are items like others', async () => {
+    const hub = new TestHub();
+    const [ann] = fill(hub, 1, '7');
+    assert.ok(ann !== undefined);
+    for (const publication of [closeItem, chained('8', '7'), closeItem, { ...closeItem, id: '10', previousId: '9' }])
+      hub.receive(publication);
+    await turns();
+    assert.deepEqual(ann.given, ['<close>', '8;', '<close>', '<missed in news>']);
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '8']]);
   });
 
   it('are not begun by items: who joined without one is told of no gap', async () => {
@@ -119,6 +130,60 @@ describe('current ids', () => {
     hub.receive({ ...chained('8', '7', { channel: sport }), formats: item('%I').formats });
     await turns();
     assert.deepEqual(ann.given, ['2-7;3-7;', '3-8;']);
+  });
+
+  it('stay where they were when the subscriber has no room, which is told that it missed the item', async () => {
+    const hub = new TestHub();
+    let full = true;
+    const [ann] = fill(hub, 1, '7', () => new Recorder({ refuses: () => full }));
+    assert.ok(ann !== undefined);
+    hub.receive(chained('8', '7'));
+    hub.receive(chained('9', '8'));
+    await turns();
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '7']]);
+    full = false;
+    hub.receive(chained('10', '9'));
+    await turns();
+    assert.deepEqual(ann.given, ['<refused>', '<missed in news>', '<missed in news>']);
+    hub.receive(chained('8', '7'));
+    await turns();
+    assert.deepEqual(ann.given.slice(3), ['8;']);
+    assert.equal(hub.counted.deliveries_dropped, undefined);
+  });
+
+  it('stay where they were before an item that would have ended them', async () => {
+    const hub = new TestHub();
+    const [ann] = fill(hub, 1, '7', () => new Recorder({ refuses: () => true }));
+    assert.ok(ann !== undefined);
+    hub.receive(chained(undefined, '7'));
+    await turns();
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '7']]);
+  });
+
+  it('go as far as the subscriber had room, where filters make several writes of one', async () => {
+    const hub = new TestHub();
+    const large = 'x'.repeat(limits.joinedBytes);
+    const ann = new Recorder({ meta: { id_format: large }, refuses: (text) => text.endsWith('3;') });
+    void hub.join(ann, news, ['build-id'], '0');
+    for (let i = 1; i <= 4; i += 1) hub.receive({ ...chained(`${i}`, `${i - 1}`), formats: item(`%I${i}`).formats });
+    await turns(3);
+    assert.deepEqual(
+      ann.given.map((text) => text.replace(large, '')),
+      ['1;', '2;', '<refused>', '<missed in news>'],
+    );
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '2']]);
+  });
+
+  it('stay where they were when what has waited finds no room', async () => {
+    const hub = new TestHub();
+    const [ann] = fill(hub, 1, '7', () => new Recorder({ refuses: (text) => text === '9;' }));
+    assert.ok(ann !== undefined);
+    hub.hold(ann);
+    for (const publication of [chained('8', '7'), chained('9', '8'), chained('10', '9')]) hub.receive(publication);
+    await turns();
+    hub.release(ann);
+    assert.deepEqual(ann.given, ['8;', '<refused>', '<missed in news>']);
+    assert.deepEqual([...hub.currentIds(ann)], [[news, '8']]);
   });
 
   it('do not keep the same bytes from being shared', async () => {
@@ -259,6 +324,41 @@ describe('a held subscriber', () => {
     await turns();
     assert.deepEqual(ann.given, ['a;', '<hint>', 'b;', 'c;']);
     assert.deepEqual(hub.counted, { deliveries: 8 });
+  });
+
+  it('may be held in one channel alone: others flow, and what does not follow by then is dropped', async () => {
+    const hub = new TestHub();
+    const ann = new Recorder();
+    void hub.join(ann, news, [], '7');
+    void hub.join(ann, sport, []);
+    hub.holdChannel(ann, news);
+    hub.holdChannel(ann, news);
+    for (const publication of [chained('8', '7'), chained('9', '8'), item('s', { channel: sport })]) hub.receive(publication);
+    await turns();
+    assert.deepEqual(ann.given, ['s;']);
+    void hub.join(ann, news, [], '8');
+    hub.releaseChannel(ann, news);
+    hub.releaseChannel(ann, news);
+    assert.deepEqual(ann.given, ['s;', '9;']);
+    hub.receive(chained('10', '9'));
+    await turns();
+    assert.deepEqual(ann.given, ['s;', '9;', '10;']);
+  });
+
+  it('gets nothing that waited in a channel it has left meanwhile, or leaves at what it gets', async () => {
+    const hub = new TestHub();
+    const [left, leaving] = [new Recorder(), new Recorder({ inside: (self) => hub.drop(self) })];
+    for (const subscriber of [left, leaving]) {
+      void hub.join(subscriber, news, []);
+      hub.holdChannel(subscriber, news);
+    }
+    for (const content of ['a', 'b']) hub.receive(item(content));
+    await turns();
+    hub.leave(left, news);
+    void hub.join(left, news, []);
+    for (const subscriber of [left, leaving]) hub.releaseChannel(subscriber, news);
+    hub.holdChannel(leaving, news);
+    assert.deepEqual([left.given, leaving.given], [[], ['a;']]);
   });
 
   it('may join while it is held', async () => {

@@ -14,7 +14,7 @@ describe('lingering', () => {
   beforeEach(() => {
     clock = new ManualClock();
     forgotten = [];
-    lingering = new Lingering(clock, (channel) => forgotten.push(channel));
+    lingering = new Lingering(clock, limits.lingerMs, (channel) => forgotten.push(channel));
   });
 
   it('forgets a channel a minute after its last subscriber has left', () => {

@@ -43,6 +43,8 @@ interface Behaviour {
   readonly joined?: readonly string[];
   /** Runs inside each write, action and miss. */
   readonly inside?: (self: Recorder) => void;
+  /** Whether it takes no such write now, if it may be fetched later. */
+  readonly refuses?: (text: string) => boolean;
 }
 
 export class Recorder implements Subscriber {
@@ -57,12 +59,14 @@ export class Recorder implements Subscriber {
   items = 0;
   readonly #joined: readonly string[];
   readonly #inside: ((self: Recorder) => void) | undefined;
+  readonly #refuses: (text: string) => boolean;
 
-  constructor({ shape = plainShape, meta, joined = [], inside }: Behaviour = {}) {
+  constructor({ shape = plainShape, meta, joined = [], inside, refuses }: Behaviour = {}) {
     this.shape = shape;
     this.meta = meta === undefined ? noMetadata : new Map(Object.entries(meta));
     this.#joined = joined;
     this.#inside = inside;
+    this.#refuses = refuses ?? (() => false);
   }
 
   /** Everything it was written, joined. */
@@ -74,12 +78,17 @@ export class Recorder implements Subscriber {
     return this.#joined.includes(channel);
   }
 
-  write(bytes: Buffer, items: number, channel: ChannelName): void {
+  write(bytes: Buffer, items: number, channel: ChannelName, follows: boolean): boolean {
+    if (follows && this.#refuses(bytes.toString())) {
+      this.given.push('<refused>');
+      return false;
+    }
     this.channels.push(channel);
     this.given.push(bytes.toString());
     this.buffers.push(bytes);
     this.items += items;
     this.#inside?.(this);
+    return true;
   }
 
   act(publication: Publication): void {

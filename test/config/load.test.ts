@@ -34,7 +34,7 @@ describe('a configuration', () => {
     deepEqual(settings.log, { level: 'info', format: 'json' });
     ok(settings.stripHeaders.includes('X-Consumer-*'));
     const [route] = settings.routes;
-    deepEqual(route?.match, { path: '/', transports: ['websocket', 'http'] });
+    deepEqual(route?.match, { path: '/', transports: ['websocket', 'http'], byId: 'never' });
     equal(route?.limits.messageBytes, limits.messageBytes);
     equal(route?.onFault['too-large'], 'close');
     deepEqual(route?.targets, [
@@ -42,6 +42,7 @@ describe('a configuration', () => {
         url: 'http://127.0.0.1:8080',
         dialect: 'websocket-over-http',
         oneEventPerRequest: false,
+        publicOnly: false,
         channels: [],
         retry: 'once',
         timeout: '30s',

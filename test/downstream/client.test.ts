@@ -29,6 +29,7 @@ interface Caller {
 
 function clientOf(origin: string, settings: Partial<ClientSettings> = {}): Caller {
   const downstream = new HttpDownstream({
+    publicOnly: false,
     origin,
     connections: 4,
     idleMs: 2000,

@@ -3,10 +3,12 @@ import { addressList } from '../../gateway/core/address-list.ts';
 import type { HeaderList } from '../../gateway/core/headers.ts';
 import type { ClientRequest } from '../../gateway/core/session.ts';
 import { buildHead } from '../../gateway/downstream/request-head.ts';
-import { lines, testRequest, testRoute, testTarget } from './routes.ts';
+import { lines, testRequest, testRoute, testTarget, usualForwarding } from './routes.ts';
 
 function forwarded(headers: HeaderList, changes: Partial<ClientRequest> = {}): string[] {
-  const route = testRoute({ forwarded: { trusts: addressList(['10.0.0.0/8', '::1']), strip: ['x-forwarded-client-cert'] } });
+  const route = testRoute({
+    forwarded: { ...usualForwarding, trusts: addressList(['10.0.0.0/8', '::1']), strip: ['x-forwarded-client-cert'] },
+  });
   const head = buildHead(testRequest(['Host', 'api.example', ...headers], changes), route, testTarget(), []);
   return lines(head.headers).filter((line) => /^(x.forwarded|forwarded|x-real)/i.test(line));
 }

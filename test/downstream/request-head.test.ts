@@ -4,7 +4,7 @@ import type { Dialect } from '../../gateway/core/dialect.ts';
 import type { Route, Target } from '../../gateway/core/route.ts';
 import type { ClientRequest, ConsumedCredential } from '../../gateway/core/session.ts';
 import { buildHead, buildPlainHead, cleanReplyHeaders, gripFeatures, hostOf } from '../../gateway/downstream/request-head.ts';
-import { lines, plainProfile, testRequest, testRoute, testTarget } from './routes.ts';
+import { lines, plainProfile, testRequest, testRoute, testTarget, usualForwarding } from './routes.ts';
 
 const grip = { signer: undefined };
 
@@ -152,7 +152,10 @@ describe('the head that all requests of a session share', () => {
         'X-Consumers',
         '7',
       ],
-      { route: { forwarded: { trusts: () => true, strip: ['x-consumer-*', 'x-userinfo'] } }, target: { profile } },
+      {
+        route: { forwarded: { ...usualForwarding, trusts: () => true, strip: ['x-consumer-*', 'x-userinfo'] } },
+        target: { profile },
+      },
     );
     assert.deepEqual(
       lines(headers).filter((line) => /^x-(kong|cons|user)/i.test(line)),

@@ -26,7 +26,7 @@ async function closedPort(): Promise<number> {
 }
 
 function watchOf(port: number): ReturnWatch {
-  const watch = new ReturnWatch(`http://127.0.0.1:${port}`, 1000);
+  const watch = new ReturnWatch(`http://127.0.0.1:${port}`, 1000, {});
   closers.push(() => watch.close());
   return watch;
 }

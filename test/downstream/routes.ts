@@ -14,6 +14,9 @@ export const plainProfile: Profile = {
   fault: () => ({ kind: 'upstream', code: 'downstream-fault', detail: '' }),
 };
 
+/** Nobody is trusted, nothing is stripped. */
+export const usualForwarding: Route['forwarded'] = { trusts: () => false, strip: [], rules: undefined, cdnLoop: undefined };
+
 export function testTarget(changes: Partial<Target> = {}): Target {
   return {
     origin: 'http://backend.internal:8000',
@@ -25,6 +28,7 @@ export function testTarget(changes: Partial<Target> = {}): Target {
     retry: 'once',
     channels: [],
     timeoutMs: 5000,
+    publicOnly: false,
     tls: {},
     ...changes,
   };
@@ -34,7 +38,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
   const { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions } = limits;
   return {
     id: routeId('test'),
-    match: { host: undefined, path: '/', transports: ['http', 'websocket'], tls: undefined },
+    match: { host: undefined, path: '/', transports: ['http', 'websocket'], tls: undefined, byId: 'never' },
     targets: [testTarget()],
     hooks: noHooks,
     limits: { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions },
@@ -43,12 +47,15 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     headers: [],
     path: undefined,
     sockjs: undefined,
-    forwarded: { trusts: () => false, strip: [] },
+    forwarded: usualForwarding,
     closeFrames: true,
     pings: 'forward',
     notifyAfterFailure: false,
     slowClients: 'close',
     onFault: { unauthenticated: 'close', forbidden: 'close', throttled: 'close', 'too-large': 'close', upstream: 'close' },
+    cors: false,
+    jsonp: undefined,
+    eventStream: undefined,
     reload: 'keep',
     idleMs: 60_000,
     debug: false,

@@ -70,7 +70,12 @@ async function wsBackend(onSocket: (socket: WebSocket) => void): Promise<string>
 }
 
 function termsFor(origin: string, headers: HeaderList = ['Host', 'api.example'], path = '/'): BackendTerms {
-  return { target: { origin, tls: {} }, head: { path, headers: [...headers] }, maxPayload: 1000, timeoutMs: 2000 };
+  return {
+    target: { origin, publicOnly: false, tls: {} },
+    head: { path, headers: [...headers] },
+    maxPayload: 1000,
+    timeoutMs: 2000,
+  };
 }
 
 async function open(terms: BackendTerms): Promise<OpenBackend> {
@@ -264,7 +269,10 @@ describe('the handshake with a WebSocket backend', () => {
     server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head, () => undefined));
     const origin = `https://127.0.0.1:${await listen(server)}`;
     await assert.rejects(connectBackend(termsFor(origin)), failsWith('downstream-unreachable'));
-    await open({ ...termsFor(origin), target: { origin, tls: { ca: serverCertificate, servername: 'localhost' } } });
+    await open({
+      ...termsFor(origin),
+      target: { origin, publicOnly: false, tls: { ca: serverCertificate, servername: 'localhost' } },
+    });
   });
 });
 

@@ -8,7 +8,7 @@ import { testRoute } from '../downstream/routes.ts';
 function route(id: string, match: Partial<Match> = {}) {
   return testRoute({
     id: routeId(id),
-    match: { host: undefined, path: '/', transports: ['websocket', 'http'], tls: undefined, ...match },
+    match: { host: undefined, path: '/', transports: ['websocket', 'http'], tls: undefined, byId: 'never', ...match },
   });
 }
 

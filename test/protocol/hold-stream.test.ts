@@ -323,7 +323,7 @@ describe('many and slow clients of streams', () => {
     for (const socket of sockets) assert.equal((await socket.take(9, 5000)).toString(), '4\r\nnext\r\n');
   });
 
-  for (const slowClients of ['close', 'drop'] as const) {
+  for (const slowClients of ['close', 'drop-newest', 'drop-oldest', 'latest'] as const) {
     it(`one that reads nothing is bounded: ${slowClients}`, async function () {
       this.timeout(20_000);
       const stage = await setHoldStage({

@@ -351,10 +351,10 @@ describe('clients that do not read', () => {
     assert.equal(good.closing, undefined);
   });
 
-  it('lose items, but never a part of one, where the route says drop', async () => {
+  it('lose items, but never a part of one, where the route says drop-newest', async () => {
     const stage = await setStage({
       answer: (request) => (isOpening(request) ? joined : nothing),
-      route: { slowClients: 'drop' },
+      route: { slowClients: 'drop-newest' },
     });
     const [slow, good] = [await stage.openRaw(), await stage.open()];
     slow.socket.pause();

@@ -119,3 +119,71 @@ describe('noRouteStatus', () => {
     assert.equal((await ask(`${url}/b`, 'h')).status, 404);
   });
 });
+
+describe('routeHeader', () => {
+  const settings = async (): Promise<object> => ({
+    routeHeader: 'X-Route',
+    noRouteStatus: 502,
+    exclusiveHosts: true,
+    routes: [
+      { id: 'any', match: { byId: 'also' }, target: await named('any') },
+      { id: 'closed', match: { path: '/closed' }, target: await named('closed') },
+      { id: 'hidden', match: { byId: 'only', host: 'own.example' }, target: await named('hidden') },
+      {
+        id: 'other',
+        match: { host: 'other.example', path: '/in', transports: ['websocket'], tls: true, byId: 'also' },
+        target: await named('other'),
+      },
+    ],
+  });
+
+  it('leads to the route of that id, whatever match says', async () => {
+    const [url = ''] = await start(await settings());
+    for (const id of ['hidden', 'other', 'any']) assert.equal((await ask(url, 'x', { 'X-Route': id })).body, id);
+    assert.equal((await ask(url, 'other.example', { 'x-route': 'hidden' })).body, 'hidden');
+  });
+
+  it('leads nowhere with an id that is none', async () => {
+    const [url = ''] = await start(await settings());
+    for (const id of ['none', 'ANY', '__proto__', 'closed'])
+      assert.deepEqual(await ask(url, 'x', { 'X-Route': id }), { status: 502, body: 'Route not found\n' }, id);
+    assert.equal((await refusedClient(url.replace('http', 'ws'), { headers: { 'X-Route': 'none' } })).status, 502);
+  });
+
+  it('is the only way to a route that has no other, whose host is no host of its own', async () => {
+    const [url = ''] = await start(await settings());
+    assert.equal((await ask(url, 'own.example')).body, 'any');
+    assert.equal((await ask(url, 'own.example', { 'X-Route': '' })).body, 'any');
+  });
+
+  it('does not go on', async () => {
+    const backend = await startBackend();
+    onClear(() => backend.stop());
+    const [url = ''] = await start({
+      routeHeader: 'X-Route',
+      routes: [{ id: 'a', match: { byId: 'only' }, target: backend.origin }],
+    });
+    const client = await openClient(url.replace('http', 'ws'), { headers: { 'X-Route': 'a', X_Route: 'a' } });
+    client.send('x');
+    assert.equal(await client.nextText(), 'x');
+    backend.answer = () => ({ body: 'plain' });
+    assert.equal((await ask(url, 'x', { 'X-Route': 'a' })).body, 'plain');
+    for (const { rawHeaders } of backend.requests) assert.ok(!rawHeaders.some((name) => /route/i.test(name)));
+  });
+
+  it('leaves a path that does not begin as the route says', async () => {
+    const backend = await startBackend(({ path }) => ({ body: path }));
+    onClear(() => backend.stop());
+    const route = { id: 'a', match: { path: '/old', byId: 'also' }, path: { replace: '/new' }, target: backend.origin };
+    const [url = ''] = await start({ routeHeader: 'X-Route', routes: [route] });
+    assert.equal((await ask(`${url}/old/x?y`, 'h', { 'X-Route': 'a' })).body, '/new/x?y');
+    assert.equal((await ask(`${url}/x?y`, 'h', { 'X-Route': 'a' })).body, '/x?y');
+  });
+
+  it('is an ordinary field unless it is set', async () => {
+    const backend = await startBackend(({ headers }) => ({ body: String(headers['pushpin-route']) }));
+    onClear(() => backend.stop());
+    const [url = ''] = await start({ routes: [{ id: 'a', target: backend.origin }] });
+    assert.equal((await ask(url, 'x', { 'Pushpin-Route': 'none' })).body, 'none');
+  });
+});

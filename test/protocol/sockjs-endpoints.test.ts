@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import jsonwebtoken from 'jsonwebtoken';
 import { reply, text } from '../support/backend.ts';
 import { refusedClient } from '../support/client.ts';
 import {
@@ -70,6 +71,18 @@ async function opened(stage: Stage, id = 'one', terms: AskTerms = {}): Promise<v
 
 async function frame(stage: Stage, id = 'one', terms: AskTerms = {}): Promise<string> {
   return (await ask(stage, `/sock/000/${id}/xhr`, terms)).body;
+}
+
+const subscribeNews = text('c:{"type":"subscribe","channel":"news"}');
+
+/** The messages of a frame of a poll. */
+function elements(body: string): string[] {
+  assert.match(body, /^a\[.*\]\n$/);
+  return JSON.parse(body.slice(1)) as string[];
+}
+
+async function connections({ controlUrl }: Stage): Promise<unknown> {
+  return (await fetch(`${controlUrl}/connections`)).json();
 }
 
 const send = (stage: Stage, body: string | Buffer, id = 'one', headers: Readonly<Record<string, string>> = {}): Promise<Got> =>
@@ -220,7 +233,7 @@ describe('SockJS by polling', () => {
   it('waits until there is something', async () => {
     const stage = await setStage({
       route,
-      answer: afterOpen(() => reply([]), acceptedWithGrip([text('c:{"type":"subscribe","channel":"news"}')])),
+      answer: afterOpen(() => reply([]), acceptedWithGrip([subscribeNews])),
     });
     await opened(stage);
     const waiting = start(stage, '/sock/000/one/xhr');
@@ -395,14 +408,30 @@ describe('SockJS by polling', () => {
     for (const { answer } of waiting) assert.equal((await answer).status, 204);
   });
 
-  it('holds no more for a client than may wait for it', async () => {
-    const answer = afterOpen(() => reply([]), acceptedWithGrip([text('c:{"type":"subscribe","channel":"news"}')]));
-    const dropping = await setStage({ route: { ...route, limits: { unsentBytes: 100 }, slowClients: 'drop' }, answer });
-    await opened(dropping);
-    await eventually(async () => (await dropping.members('news')) === 1);
-    for (let i = 0; i < 5; i += 1) await dropping.say('news', `${i}${'x'.repeat(39)}`);
-    assert.equal(JSON.parse((await frame(dropping)).slice(1)).length, 2);
-    await clearStage();
+  for (const [slowClients, kept] of [
+    ['drop-newest', '0123'],
+    ['drop-oldest', '0134'],
+    ['latest', '014'],
+  ] as const) {
+    it(`holds no more for a client than may wait for it: ${slowClients}`, async () => {
+      const answer = afterOpen(() => reply([text('m:end')]), acceptedWithGrip([subscribeNews]));
+      const stage = await setStage({ route: { ...route, limits: { unsentBytes: 100 }, slowClients }, answer });
+      await opened(stage);
+      await eventually(async () => (await stage.members('news')) === 1);
+      // As elements they are 23 bytes: the client is handed two, two more may wait.
+      for (let i = 0; i < 5; i += 1) await stage.say('news', `${i}${'x'.repeat(19)}`);
+      const [{ unsentBytes }] = (await connections(stage)) as [{ unsentBytes: number }];
+      assert.equal(unsentBytes, kept.length * 23);
+      assert.equal((await send(stage, '["x"]')).status, 204);
+      const all = elements(await frame(stage));
+      assert.equal(all.length, 2);
+      while (all.at(-1) !== 'end') all.push(...elements(await frame(stage)));
+      assert.equal(all.map(([number]) => number).join(''), `${kept}e`);
+    });
+  }
+
+  it('ends a client for which too much waits, where the route says so', async () => {
+    const answer = afterOpen(() => reply([]), acceptedWithGrip([subscribeNews]));
     const closing = await setStage({ route: { ...route, limits: { unsentBytes: 100 } }, answer });
     await opened(closing);
     await eventually(async () => (await closing.members('news')) === 1);
@@ -488,7 +517,7 @@ describe('SockJS by a callback', () => {
       '?c=1a',
       '?c=%2f**%2f',
       '?c=a&c=b',
-      `?c=${'a'.repeat(129)}`,
+      `?c=${'a'.repeat(256)}`,
       '?c=%F0%9F%98%80',
       '?c=%ff',
     ])
@@ -699,5 +728,71 @@ describe('SockJS and policies', () => {
     }
     assert.equal((await get(stage, '/sock/0/good/jsonp?c=x', { Referer: 'https://app.example/page' })).status, 200);
     assert.equal((await ask(stage, '/sock/0/xhr/xhr', { headers: { Origin: 'https://evil.example' } })).status, 403);
+  });
+});
+
+describe('SockJS beside other things', () => {
+  afterEach(clearStage);
+
+  it('says once who may read its answers, where the route says it of all', async () => {
+    const stage = await setStage({ route: { ...route, cors: true } });
+    const headers = { Origin: 'https://app.example' };
+    const told = (got: Got): unknown[] =>
+      ['access-control-allow-origin', 'vary', 'access-control-max-age', 'access-control-expose-headers'].map(
+        (name) => got.headers[name],
+      );
+    for (const got of [
+      await get(stage, '/sock/info', headers),
+      await ask(stage, '/sock/000/one/xhr', { headers }),
+      await send(stage, '["a"]', 'one', headers),
+      await send(stage, '["a"]', 'nobody', headers),
+    ])
+      assert.deepEqual(told(got), ['https://app.example', 'Origin', undefined, undefined], got.body);
+    const preflight = await ask(stage, '/sock/000/one/xhr', { method: 'OPTIONS', headers });
+    assert.equal(preflight.headers['access-control-allow-methods'], 'OPTIONS, POST');
+    assert.equal((await get(stage, '/elsewhere', headers)).headers['access-control-max-age'], '3600');
+  });
+
+  it('is called back as SockJS has it, where the route has JSONP as well', async () => {
+    const stage = await setStage({ route: { ...route, jsonp: { callback: 'c' } } });
+    const { status, body } = await get(stage, '/sock/000/one/jsonp?c=cb');
+    assert.deepEqual([status, body], [200, '/**/cb("o");\r\n']);
+    assert.match((await get(stage, '/elsewhere?c=cb')).body, /^\/\*\*\/cb\(/);
+  });
+
+  it('is found by the id that a request names', async () => {
+    const match = { host: 'nowhere.example', byId: 'also' };
+    const stage = await setStage({ route: { ...route, match }, settings: { routeHeader: 'X-Route' } });
+    const headers = { 'X-Route': 'test' };
+    await opened(stage, 'one', { headers });
+    assert.equal((await send(stage, '["a"]', 'one', headers)).status, 204);
+    assert.equal((await send(stage, '["a"]')).status, 404);
+    assert.equal(await frame(stage, 'one', { headers }), 'a["a"]\n');
+    const client = await stage.open('/sock/000/two/websocket', { headers });
+    assert.equal(await client.nextText(), 'o');
+  });
+
+  it('speaks GRIP here, also behind a gateway, which is believed all the same', async () => {
+    const key = 'the key of the gateway in front';
+    const stage = await setStage({
+      route,
+      settings: { grip: { issuer: 'inner', key: 'own', upstreamKey: key } },
+      answer: afterOpen(() => reply([]), acceptedWithGrip([subscribeNews])),
+    });
+    const signature = jsonwebtoken.sign({ iss: 'outer', exp: Math.floor(Date.now() / 1000) + 3600 }, key);
+    const headers = { 'Grip-Sig': signature, 'X-Forwarded-For': '1.1.1.1', 'Sec-WebSocket-Extensions': 'grip' };
+    await opened(stage, 'one', { headers });
+    const client = await stage.open('/sock/000/two/websocket', { headers, perMessageDeflate: false });
+    assert.equal(await client.nextText(), 'o');
+    await eventually(async () => (await stage.members('news')) === 2);
+    await stage.say('news', 'hello');
+    assert.equal(await frame(stage, 'one', { headers }), 'a["hello"]\n');
+    assert.equal(await client.nextText(), 'a["hello"]');
+    for (const request of stage.backend.requests) {
+      assert.equal(request.headers['x-forwarded-for'], '1.1.1.1, 127.0.0.1');
+      assert.equal(Object(jsonwebtoken.decode(String(request.headers['grip-sig'])))['iss'], 'inner');
+    }
+    await stage.openRaw({ path: '/sock/websocket', headers: [`Grip-Sig: ${signature}`] });
+    assert.equal(stage.backend.requests.at(-1)?.headers['grip-sig'], signature);
   });
 });

@@ -27,6 +27,7 @@ function add(changes: Partial<Registered> = {}): Registered & { readonly ended: 
     ended,
     info,
     ask: () => undefined,
+    recover: () => undefined,
     drop: () => undefined,
     end: (denial: Denial) => void ended.push(denial),
     ...changes,

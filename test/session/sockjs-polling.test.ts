@@ -101,10 +101,12 @@ describe('a SockJS session that asks', () => {
 
   it('hears them in a stream, too', async () => {
     const { clock, polling, first } = await setPolling(streaming);
-    clock.advance(25_000);
-    clock.advance(25_000);
-    await eventually(() => first.body() === '-\no\nh\nh\n');
-    polling.sendMessages([{ kind: 'text', data: Buffer.from('x') }]);
+    for (const heard of ['h\n', 'h\nh\n']) {
+      await eventually(() => polling.unsentBytes === 0);
+      clock.advance(25_000);
+      await eventually(() => first.body() === `-\no\n${heard}`);
+    }
+    polling.writeFrames(polling.encode([{ kind: 'text', data: Buffer.from('x') }]));
     clock.advance(24_999);
     await eventually(() => first.body() === '-\no\nh\nh\na["x"]\n');
   });
@@ -132,7 +134,7 @@ describe('a SockJS session that asks', () => {
     slow.reads(false);
     polling.asked(slow.poll);
     const large = 'x'.repeat(20_000_000);
-    polling.sendMessages([{ kind: 'text', data: Buffer.from(large) }]);
+    polling.writeFrames(polling.encode([{ kind: 'text', data: Buffer.from(large) }]));
     assert.ok(polling.unsentBytes > 1_000_000);
     clock.advance(60_000);
     assert.deepEqual([polling.open, listener.calls], [true, []]);
@@ -174,11 +176,12 @@ describe('a SockJS session that asks', () => {
 
   it('answers pings itself, and counts what it cannot carry', async () => {
     const { polling, listener, counted } = await setPolling();
-    polling.sendMessages([
+    const elements = polling.encode([
       { kind: 'ping', data: Buffer.from('p') },
       { kind: 'pong', data: Buffer.from('q') },
       { kind: 'binary', data: Buffer.from([0xff]) },
     ]);
+    assert.equal(elements.length, 0);
     assert.deepEqual(listener.calls, ['pong p']);
     assert.deepEqual(counted, ['deliveries_dropped 1']);
   });
@@ -219,14 +222,19 @@ describe('a SockJS session that asks', () => {
 });
 
 describe('a SockJS session over WebSocket', () => {
-  it('hears a heartbeat every 25 seconds, and none when it is gone', () => {
+  it('hears a heartbeat every 25 seconds, and none while it has not taken what there is, or is gone', () => {
     const clock = new ManualClock();
     const written: string[] = [];
-    const socket = { writeFrames: (frames: Buffer) => void written.push(frames.toString('latin1', 2)) };
+    const socket = { unsentBytes: 0, writeFrames: (frames: Buffer) => void written.push(frames.toString('latin1', 2)) };
     const listener = new Listener();
     const framed = new SockJsWebSocket(socket as unknown as ClientWebSocket, listener, { clock, metrics: noMetrics });
     clock.advance(50_000);
     assert.deepEqual(written, ['o', 'h', 'h']);
+    socket.unsentBytes = 1;
+    clock.advance(50_000);
+    socket.unsentBytes = 0;
+    clock.advance(25_000);
+    assert.deepEqual(written, ['o', 'h', 'h', 'h']);
     framed.gone();
     assert.deepEqual([clock.pending, listener.calls], [0, ['gone']]);
   });

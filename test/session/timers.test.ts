@@ -7,13 +7,11 @@ const message = (data: string): Message => ({ kind: 'text', data: Buffer.from(da
 
 function made() {
   const happened: string[] = [];
-  const timers: SessionTimers = new SessionTimers({
-    ask: () => void happened.push('ask'),
-    send: (sent) => {
-      happened.push(sent.data.toString());
-      timers.sent();
-    },
-  });
+  const send = (sent: Message): void => {
+    happened.push(sent.data.toString());
+    timers.sent();
+  };
+  const timers: SessionTimers = new SessionTimers({ ask: () => void happened.push('ask'), send, keepAlive: send });
   return { timers, happened };
 }
 

@@ -7,6 +7,7 @@ import type { Reply, RequestDraft } from '../../gateway/core/exchange.ts';
 import { channelName } from '../../gateway/core/ids.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noMetrics } from '../../gateway/core/metrics.ts';
+import { Links } from '../../gateway/session/links.ts';
 import type { SessionParts } from '../../gateway/session/parts.ts';
 import { Pump } from '../../gateway/session/pump.ts';
 import { SessionRegistry } from '../../gateway/session/registry.ts';
@@ -24,12 +25,12 @@ afterEach(() => {
 /** A client that takes everything and notes what happens to it. */
 class TestSocket implements ClientSocket {
   readonly calls: string[] = [];
-  readonly unsentBytes = 0;
-  sendMessages(messages: readonly { data: Buffer }[]): void {
-    for (const { data } of messages) this.calls.push(data.toString());
+  unsentBytes = 0;
+  encode(messages: readonly { data: Buffer }[]): Buffer {
+    return Buffer.concat(messages.map(({ data }) => data));
   }
   writeFrames(frames: Buffer): void {
-    this.calls.push(`${frames.length} bytes`);
+    this.calls.push(frames.toString());
   }
   startClose(code: number | undefined): void {
     this.calls.push(`close ${String(code)}`);
@@ -75,6 +76,19 @@ describe('a session', () => {
     assert.equal(session.asks, false);
     session.instruct({ kind: 'ask-every', intervalMs: 20_000 });
     assert.equal(session.asks, false);
+  });
+
+  it('gives a client that reads nothing no keep-alives', async () => {
+    const { session, socket } = await opened();
+    socket.unsentBytes = session.route.limits.unsentBytes;
+    const message = { kind: 'text', data: Buffer.from('tick') } as const;
+    session.instruct({ kind: 'keep-alive', keepAlive: { message, mode: 'interval', timeoutMs: 5 } });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(socket.calls, []);
+    socket.unsentBytes -= 1;
+    while (socket.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(socket.calls[0], 'tick');
+    session.gone();
   });
 
   it('still takes state for a client that is gone', async () => {
@@ -153,5 +167,6 @@ function partsWith(send: SessionParts['send']): SessionParts {
   const hub = new Hub({ want: () => undefined, log: silentLog, metrics: noMetrics });
   const registry = new SessionRegistry(() => Date.now());
   registries.push(registry);
-  return { hub, registry, metrics: noMetrics, log: silentLog, clock: realClock, send };
+  const links = new Links();
+  return { hub, registry, metrics: noMetrics, log: silentLog, clock: realClock, send, links, lastId: () => undefined };
 }

@@ -85,6 +85,12 @@ describe('control messages (GRIP 3.3)', () => {
       { kind: 'subscribe', channel: 'a', filters: [] },
     ],
     [
+      { type: 'subscribe', channel: 'a', 'prev-id': '7', next: '/items/?after=7' },
+      { kind: 'subscribe', channel: 'a', filters: [], previousId: '7', next: '/items/?after=7' },
+    ],
+    [{ type: 'subscribe', channel: 'a', 'prev-id': null }, undefined],
+    [{ type: 'subscribe', channel: 'a', next: ['/x'] }, undefined],
+    [
       { type: 'unsubscribe', channel: 'a' },
       { kind: 'unsubscribe', channel: 'a' },
     ],

@@ -57,8 +57,20 @@ describe('pushpin.conf', () => {
     ['runner', 'client_buffer_size=16000', { clientBufferBytes: 16_000 }],
     ['runner', 'client_maxconn=10', { clientMaxconn: 10 }],
     ['proxy', 'routesfile=/etc/other', { routesFile: '/etc/other' }],
+    ['proxy', 'auto_cross_origin=true', { autoCrossOrigin: true }],
     ['proxy', 'debug=1', { debug: true }],
     ['proxy', 'debug=FALSE', { debug: false }],
+    ['proxy', 'accept_x_forwarded_protocol=true', { acceptXForwardedProtocol: true }],
+    ['proxy', 'set_x_forwarded_protocol=proto-only', { setXForwardedProtocol: 'x-forwarded-proto' }],
+    ['proxy', 'set_x_forwarded_protocol=true', { setXForwardedProtocol: 'both' }],
+    ['proxy', 'set_x_forwarded_protocol=false', { setXForwardedProtocol: 'none' }],
+    ['proxy', 'x_forwarded_for=', { xForwardedFor: { keep: undefined, append: false } }],
+    ['proxy', 'x_forwarded_for=truncate:0, append', { xForwardedFor: { keep: 0, append: true } }],
+    ['proxy', 'x_forwarded_for=append,truncate:2', { xForwardedFor: { keep: 2, append: true } }],
+    ['proxy', 'x_forwarded_for_trusted=append', { xForwardedForTrusted: { keep: undefined, append: true } }],
+    ['proxy', 'accept_pushpin_route=true', { acceptPushpinRoute: true }],
+    ['proxy', 'cdn_loop=edge', { cdnLoop: 'edge' }],
+    ['proxy', 'upstream_key=file:a', { upstreamKey: 'file:a' }],
     ['proxy', 'sig_iss=me', { sigIss: 'me' }],
     ['proxy', 'sig_key="a;b,c"', { sigKey: 'a;b,c' }],
     ['proxy', 'sig_key=', { sigKey: '' }],
@@ -83,30 +95,23 @@ describe('pushpin.conf', () => {
     });
   }
 
-  /** Not taken over, but routes are read in their light. */
-  const heeded: readonly (readonly [line: string, conf: Partial<PushpinConf>])[] = [
-    ['auto_cross_origin=true', { autoCrossOrigin: true }],
-    ['accept_x_forwarded_protocol=true', { acceptXForwardedProtocol: true }],
-    ['accept_pushpin_route=true', { acceptPushpinRoute: true }],
-  ];
-
-  for (const [line, changed] of heeded) {
-    it(`heeds proxy/${line}, and tells that it cannot be taken over`, () => {
-      const { conf, findings } = read(`[proxy]\n${line}`);
-      assert.deepEqual(conf, { ...defaults, ...changed });
-      assert.deepEqual(
-        findings.map((finding) => [finding.line, finding.verdict]),
-        [[2, 'refused']],
-      );
-    });
-  }
-
   it('is told where the value of a refused option is what Foregate does anyway', () => {
-    const harmless = ['x_forwarded_for="truncate:0,append"', 'set_x_forwarded_protocol=proto-only', 'auto_cross_origin=False'];
-    for (const line of harmless) {
-      const [finding] = read(`[proxy]\n${line}`).findings;
-      assert.deepEqual([finding?.verdict, finding?.text], ['ignored', 'With this value nothing is missing.'], line);
-    }
+    const [finding] = read('[handler]\nshare_all=False').findings;
+    assert.deepEqual([finding?.verdict, finding?.text], ['ignored', 'With this value nothing is missing.']);
+  });
+
+  it('is told of rules for X-Forwarded-For that are none', () => {
+    const { conf, findings } = read('[proxy]\nx_forwarded_for=truncate:-1,bogus,append');
+    assert.deepEqual(conf.xForwardedFor, { keep: undefined, append: true });
+    assert.deepEqual(
+      findings.map(({ line, verdict, text }) => [line, verdict, text.split(': ')[1]]),
+      [
+        [2, 'refused', '"truncate:-1".'],
+        [2, 'refused', '"bogus".'],
+      ],
+    );
+    // In quotes it is one text for Pushpin, and no rule.
+    assert.deepEqual(read('[proxy]\nx_forwarded_for="truncate:0,append"').conf.xForwardedFor, { keep: undefined, append: false });
   });
 
   it('has an answer for every option, and no option twice', () => {
@@ -114,7 +119,8 @@ describe('pushpin.conf', () => {
     assert.deepEqual(names, [...new Set(names)]);
     for (const { name, verdict, text } of confOptions) {
       const [section = '', option = ''] = name.split('/');
-      const [finding] = read(`[${section}]\n${option}=1`, () => '').findings;
+      const value = option.startsWith('x_forwarded_for') ? 'append' : '1';
+      const [finding] = read(`[${section}]\n${option}=${value}`, () => '').findings;
       assert.deepEqual(finding, { file: 'pushpin.conf', line: 2, option: name, verdict, text });
     }
   });
@@ -204,7 +210,12 @@ const defaults: PushpinConf = {
   debug: false,
   autoCrossOrigin: false,
   acceptXForwardedProtocol: false,
+  setXForwardedProtocol: 'x-forwarded-proto',
+  xForwardedFor: { keep: undefined, append: false },
+  xForwardedForTrusted: { keep: undefined, append: false },
   acceptPushpinRoute: false,
+  cdnLoop: '',
+  upstreamKey: '',
   sigIss: 'pushpin',
   sigKey: 'changeme',
   sockJsUrl: '',
@@ -214,4 +225,6 @@ const defaults: PushpinConf = {
   messageWaitMs: 5000,
   idCacheSeconds: 0,
   connectionSubscriptionMax: 20,
+  subscriptionLingerSeconds: 60,
+  updateOnFirstSubscription: true,
 };

@@ -58,10 +58,7 @@ describe('foregate import pushpin', () => {
     const printed = await importPushpinFile(conf, { output });
     assert.equal(readFileSync(output, 'utf8'), convertPushpin(conf).text);
     assert.equal(statSync(output).mode & 0o777, 0o600);
-    assert.match(
-      printed,
-      /perhaps missed \(2\):\n {2}pushpin\.conf {2}proxy\/x_forwarded_for: .*\n {2}my-routes:1 {2}The line is skipped/,
-    );
+    assert.match(printed, /perhaps missed \(1\):\n {2}my-routes:1 {2}The line is skipped/);
     assert.match(printed, /mostly not missed \(1\):\n {2}my-routes:2 {2}ipc_file_mode/);
   });
 

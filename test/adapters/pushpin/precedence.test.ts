@@ -116,7 +116,10 @@ function chosen(routes: readonly PushpinRoute[], { path, transport, tls }: Reque
 function routed(routes: readonly PushpinRoute[], { path, transport, tls }: Request): number | undefined {
   const made = routes.flatMap((route) =>
     reachOf(route, routes).map((reach) =>
-      testRoute({ id: routeId(String(route.line)), match: { host: undefined, path: route.pathBeg || '/', ...reach } }),
+      testRoute({
+        id: routeId(String(route.line)),
+        match: { host: undefined, byId: 'never', path: route.pathBeg || '/', ...reach },
+      }),
     ),
   );
   const router = new Router(made, { exclusiveHosts: true, noRouteStatus: 502 });
