@@ -10,7 +10,7 @@ export function exitWith(error: unknown): void {
 /** A sentence for people: a port in use is told with what to do about it. */
 export function messageOf(error: unknown): string {
   const fault = systemFault(error);
-  if (fault?.code === 'EADDRINUSE')
+  if (fault?.code === 'EADDRINUSE' && fault.port !== '')
     return `Port ${fault.port} of ${fault.address} is in use. Stop what listens there, or take any free port with --port 0.`;
   if (fault?.code === 'EACCES' && fault.port !== '')
     return `Port ${fault.port} of ${fault.address} may not be used by this user; ports from 1024 on may.`;
