@@ -169,6 +169,18 @@ describe('foregate run', () => {
     match(stderr, new RegExp(`^Port ${taken} of 127\\.0\\.0\\.1 is in use\\..*--port 0\\.\n$`));
   });
 
+  it('names its Unix socket in the log, and says why there can be none', async () => {
+    const text = `control: { port: 0 }\nroutes: [{ id: a, target: "${target}" }]\n`;
+    await writeFile(join(folder, 'foregate.yaml'), `listen: [{ socket: clients.sock }]\n${text}`);
+    started = startForegate(['run'], { cwd: folder });
+    const [, address = ''] = await outputOf(started, /"for":"clients","address":"([^"]+)"/);
+    equal(address, `unix:${join(folder, 'clients.sock')}`);
+    const second = await foregate(['run'], { cwd: folder });
+    deepEqual([second.code, /^The socket .*clients\.sock is taken by another process/.test(second.stderr)], [1, true]);
+    await writeFile(join(folder, 'foregate.yaml'), `listen: [{ socket: missing/clients.sock }]\n${text}`);
+    match((await foregate(['run'], { cwd: folder })).stderr, /^The socket .*missing\/clients\.sock cannot be made: its folder/);
+  });
+
   it('ends with 2 for a configuration that is wrong or missing', async () => {
     const missing = await foregate(['run'], { cwd: folder });
     equal(missing.code, 2);
