@@ -28,6 +28,11 @@ export class Http2WebSocket extends Duplex {
     else this.once('finish', () => this.destroy());
   }
 
+  /** Chromium ends its side with its close frame. `ws` would then end ours, before there is an answer to it. */
+  closeFrameRead(): void {
+    this.removeAllListeners('end');
+  }
+
   override _read(): void {
     this.#stream.resume();
   }

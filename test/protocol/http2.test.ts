@@ -10,8 +10,10 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
-import type { BackendRequest } from '../support/backend.ts';
+import { chromium } from 'playwright-core';
+import { echo, type BackendRequest } from '../support/backend.ts';
 import { openClient } from '../support/client.ts';
+import { need } from '../support/debian.ts';
 import { FrameClient, frame, frameFlags, frameTypes, request as requestBlock } from '../support/http2-frames.ts';
 import { startTcpBackend } from '../downstream/tcp-backend.ts';
 import { clientFrame, closeFrame, opcodes, parseFrame, type ServerFrame } from '../support/raw-socket.ts';
@@ -350,6 +352,14 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
     assert.deepEqual(said(stage.backend.events()), ['OPEN', 'TEXT hello', 'CLOSE 1000']);
   });
 
+  it('are closed with an answer when the client ends its side with its close frame', async () => {
+    const stage = await setHttp2Stage();
+    const { sent, frames } = await tunnel(stage);
+    sent.end(closeFrame(4000, 'bye'));
+    await eventually(() => sent.closed);
+    assert.deepEqual([frames[0]?.opcode, frames[0]?.payload.readUInt16BE(), sent.rstCode], [opcodes.close, 4000, 0]);
+  });
+
   it('are several on one connection, which a reset ends one by one: DISCONNECT', async () => {
     const stage = await setHttp2Stage();
     const opened = session(stage);
@@ -386,6 +396,37 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
     await stage.say('a', 'news');
     await eventually(() => frames[0]?.payload.toString() === 'news');
   });
+});
+
+describe('a browser', function () {
+  this.timeout(30_000);
+
+  it('uses one HTTP/2 connection for its page, a stream and a WebSocket', async () => {
+    const page = { headers: { 'Content-Type': 'text/html' }, body: '<p>hello' };
+    const stage = await setHttp2Stage({
+      answer: (asked) => (asked.events.length > 0 ? echo(asked) : byPath({ '/': page, '/s': stream('a', {}, 'first') })(asked)),
+    });
+    const browser = await chromium.launch({
+      executablePath: need('chromium'),
+      args: ['--headless', '--no-sandbox', '--disable-quic'],
+    });
+    onClear(() => browser.close());
+    const tab = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
+    await tab.goto(`${stage.url}/`);
+    assert.deepEqual(await tab.evaluate(inPage), ['h2', 'first', 'open', 'hello', '4000 true']);
+    assert.deepEqual(said(stage.backend.events()), ['OPEN', 'TEXT hello', 'CLOSE 4000 bye']);
+  });
+
+  /** Runs in the browser, as text: what it means there is unknown here. */
+  const inPage = `new Promise(async (resolve) => {
+    const seen = [performance.getEntriesByType('navigation')[0].nextHopProtocol];
+    const reader = (await fetch('/s')).body.getReader();
+    seen.push(new TextDecoder().decode((await reader.read()).value));
+    const socket = new WebSocket(location.href.replace('https', 'wss') + 'chat');
+    socket.onopen = () => { seen.push('open'); socket.send('hello'); };
+    socket.onmessage = ({ data }) => { seen.push(data); socket.close(4000, 'bye'); };
+    socket.onclose = ({ code, wasClean }) => { seen.push(code + ' ' + wasClean); resolve(seen); };
+  })`;
 });
 
 describe('the bounds of HTTP/2', () => {
