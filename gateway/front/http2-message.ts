@@ -71,7 +71,10 @@ function framing(stream: ServerHttp2Stream, protocol: string | undefined, header
   return stream.endAfterHeaders || headers['content-length'] !== undefined ? [] : ['Transfer-Encoding', 'chunked'];
 }
 
-/** `:authority` is the host (RFC 9113 section 8.3.1), and cookies stand in one field (section 8.2.3). */
+/**
+ * `:authority` is the host (RFC 9113 section 8.3.1), cookies stand in one field (section 8.2.3), and a key of a WebSocket means nothing
+ * (RFC 8441 section 5).
+ */
 function requestFields(raw: HeaderList, more: HeaderList): string[] {
   const list: HeaderDraft = [];
   const cookies: string[] = [];
@@ -81,7 +84,7 @@ function requestFields(raw: HeaderList, more: HeaderList): string[] {
     if (name === ':authority') authority = value;
     else if (name === 'host') host ??= value;
     else if (name === 'cookie') cookies.push(value);
-    else if (!name.startsWith(':') && !isHopByHop(name)) list.push(name, value);
+    else if (!name.startsWith(':') && !isHopByHop(name) && name !== 'sec-websocket-key') list.push(name, value);
   }
   const named = authority ?? host;
   if (named !== undefined) list.unshift('host', named);

@@ -39,7 +39,7 @@ export class Http2WebSocket extends Duplex {
 
   /** Both who answer handshakes write the head in one piece. */
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    if (this.#stream.destroyed) {
+    if (this.#stream.destroyed || this.#stream.closed) {
       done(new Error('The stream is closed.'));
       return;
     }
@@ -50,7 +50,9 @@ export class Http2WebSocket extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    if (this.#stream.destroyed) {
+    if (this.#stream.destroyed || this.#answer === 'none') {
+      // Without an answer: the client left before, and must not get a 200.
+      if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_CANCEL);
       done();
       return;
     }

@@ -19,7 +19,7 @@ import { startTcpBackend } from '../downstream/tcp-backend.ts';
 import { clientFrame, closeFrame, opcodes, parseFrame, type ServerFrame } from '../support/raw-socket.ts';
 import { serverCertificate, serverKey } from '../downstream/certificates.ts';
 import { byPath, held, setHoldStage, stream, type HoldStage } from './holds.ts';
-import { clearStage, eventually, onClear, pause, said, type StageTerms } from './stage.ts';
+import { clearStage, eventually, gate, onClear, pause, said, type StageTerms } from './stage.ts';
 
 afterEach(clearStage);
 
@@ -386,6 +386,32 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
     assert.equal((await tunnel(stage, { 'sec-websocket-version': '8' })).headers[':status'], 426);
     assert.equal((await tunnel(stage, { ':protocol': 'connect-udp' })).headers[':status'], 501);
     assert.deepEqual(stage.backend.requests, []);
+  });
+
+  it('need no key, and one that is sent means nothing', async () => {
+    const stage = await setHttp2Stage();
+    assert.equal((await tunnel(stage, { 'sec-websocket-key': 'none' })).headers[':status'], 200);
+  });
+
+  it('are not accepted when the client has left before the answer', async () => {
+    const { passed, open } = gate();
+    const stage = await setHttp2Stage({
+      answer: async (asked) => {
+        await passed;
+        return echo(asked);
+      },
+    });
+    const opened = session(stage);
+    await once(opened, 'remoteSettings');
+    const sent = opened.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/', 'sec-websocket-version': '13' });
+    let answered = false;
+    sent.on('error', () => undefined).on('response', () => (answered = true));
+    await stage.backend.until(() => stage.backend.requests.length === 1);
+    sent.end();
+    await pause(50);
+    open();
+    await eventually(() => sent.closed);
+    assert.deepEqual([answered, sent.rstCode], [false, constants.NGHTTP2_CANCEL]);
   });
 
   it('get their subprotocol, and what is published', async () => {
