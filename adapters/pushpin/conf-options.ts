@@ -31,8 +31,8 @@ export const confOptions: readonly ConfOption[] = [
 
   ignored('runner/services', processes),
   honoured('runner/http_port', 'As an entry of listen.'),
-  refused('runner/https_ports', `${none} for a folder of certificates. Add an entry of listen with tls.cert and tls.key.`, ['']),
-  refused('runner/local_ports', `${none} for Unix sockets. Use a port of the loopback.`, ['']),
+  honoured('runner/https_ports', 'As entries of listen with tls.folder: runner/certs beside this file.'),
+  honoured('runner/local_ports', 'As entries of listen with socket, and socketMode where there is a mode.'),
   ignored('runner/logdir', 'The log goes to standard output; let the service manager keep it.'),
   honoured('runner/log_level', 'As log.level.'),
   honoured('runner/client_buffer_size', 'As limits.headerBytes, at least 1024.'),

@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { algorithmOf, signingKey } from '../backend/signing-key.ts';
+import { unixAddress } from '../core/address-list.ts';
 import { realClock } from '../core/clock.ts';
 import { toMs } from '../core/duration.ts';
 import { isHeaderName, isHeaderValue, isHopByHop } from '../core/headers.ts';
@@ -176,6 +177,7 @@ function checkStripped(name: string, path: Path): Finding[] {
 }
 
 function checkRange(range: string, path: Path): Finding[] {
+  if (range === unixAddress) return [];
   const [address = '', bits, ...more] = range.split('/');
   const family = isIP(address);
   const sound =
@@ -198,7 +200,12 @@ function listeners(file: Mapping): { readonly path: Path; readonly host: string;
   const complete = mapping(withDefaults(file, plain(SettingsSchema)));
   const clients = list(complete['listen']).map((entry, index) => [entry, ['listen', index]] as const);
   return [...clients, [complete['control'], ['control']] as const].flatMap(([entry, path]) => {
-    const { host, port } = mapping(entry) as { readonly host?: unknown; readonly port?: unknown };
+    const { host, port, socket } = mapping(entry) as {
+      readonly host?: unknown;
+      readonly port?: unknown;
+      readonly socket?: unknown;
+    };
+    if (socket !== undefined) return [];
     return typeof host === 'string' && typeof port === 'number' && port !== 0 ? [{ path, host, port }] : [];
   });
 }

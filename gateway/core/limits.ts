@@ -89,6 +89,12 @@ export const limits = {
   sockJsStreamBytes: 131_072,
   /** SockJS sessions that are over and whose last frame is repeated; those over it are forgotten at once. */
   sockJsEnded: 10_000,
+  /** Certificates of a folder that are kept ready (about 50 kB each); further ones are read again when asked for. */
+  certificates: 1000,
+  /** Requests and WebSockets at once on one HTTP/2 connection (RFC 9113 section 6.5.2: not below 100). */
+  http2Streams: 128,
+  /** Header fields of an HTTP/2 request before cookies are joined: browsers send each cookie in a field of its own. */
+  http2Fields: 256,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */

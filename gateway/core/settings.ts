@@ -41,17 +41,44 @@ const ListenSchema = Type.Object(
   {
     host: Type.String({ minLength: 1, default: '0.0.0.0', description: 'Address to listen on.' }),
     port: port(7999, 'Port to listen on; 0 takes any free one.'),
+    socket: Type.Optional(
+      Type.String({
+        minLength: 1,
+        examples: ['/run/foregate/clients.sock'],
+        description: 'Path of a Unix socket to listen on, instead of `host` and `port`. Its clients have the address `unix`.',
+      }),
+    ),
+    socketMode: Type.Optional(
+      Type.String({
+        pattern: '^0?[0-7]{3}$',
+        examples: ['0666'],
+        description: 'Who may connect to the socket, as `chmod` has it, in quotes. Left out: `0660`.',
+      }),
+    ),
     tls: Type.Optional(
       Type.Object(
         {
-          cert: Pem({ description: 'Certificate chain (PEM).' }),
-          key: Secret({ description: 'Private key (PEM).' }),
+          cert: Type.Optional(Pem({ description: 'Certificate chain (PEM). A file is read again when it changes.' })),
+          key: Type.Optional(Secret({ description: 'Private key (PEM). A file is read again when it changes.' })),
+          folder: Type.Optional(
+            Type.String({
+              minLength: 1,
+              examples: ['tls/certs'],
+              description:
+                'Instead of `cert` and `key`: a folder with `HOST.crt` and `HOST.key` for each host that clients ask for, else `_.PARENT-DOMAIN.crt`, else `default_PORT.crt` or `default.crt`. Files are read again when they change.',
+            }),
+          ),
         },
-        { description: 'Makes the port speak TLS (`wss://`, `https://`).' },
+        { description: 'Makes the port speak TLS (`wss://`, `https://`): `cert` and `key`, or `folder`.' },
       ),
     ),
+    http2: Type.Optional(
+      Type.Boolean({
+        description: 'HTTP/2 beside HTTP/1.1, for clients that ask for it (ALPN). Left out: on where there is `tls`.',
+      }),
+    ),
   },
-  { description: 'One port for clients.' },
+  { description: 'One port or Unix socket for clients.' },
 );
 
 /** `use` names the policy, the rest of the mapping is its options. */
@@ -506,10 +533,13 @@ export const SettingsSchema = Type.Object(
       },
       { default: {}, description: 'How backends can tell that a request came through here.' },
     ),
-    trustedProxies: Type.Array(Type.String({ description: 'An address or a range, such as `10.0.0.0/8`.' }), {
-      default: [],
-      description: 'Proxies in front whose `X-Forwarded-*` and `Forwarded` fields are believed: addresses or CIDR ranges.',
-    }),
+    trustedProxies: Type.Array(
+      Type.String({ description: 'An address or a range, such as `10.0.0.0/8`; `unix` for all Unix sockets.' }),
+      {
+        default: [],
+        description: 'Proxies in front whose `X-Forwarded-*` and `Forwarded` fields are believed: addresses or CIDR ranges.',
+      },
+    ),
     forwarded: Type.Optional(ForwardedSchema),
     cdnLoop: Type.Optional(CdnLoopSchema),
     routeHeader: Type.Optional(

@@ -92,7 +92,10 @@ interface Described {
   readonly body: string | undefined;
 }
 
-function madeRequest({ socket }: IncomingMessage, { method, url, headers, body }: Described): IncomingMessage {
+function madeRequest(
+  { socket, httpVersionMajor, httpVersionMinor, httpVersion }: IncomingMessage,
+  { method, url, headers, body }: Described,
+): IncomingMessage {
   const made = new IncomingMessage(socket);
   const bytes = Buffer.from(body ?? '');
   if (body !== undefined) headers.push('Content-Length', String(bytes.length));
@@ -100,9 +103,9 @@ function madeRequest({ socket }: IncomingMessage, { method, url, headers, body }
     method,
     url,
     rawHeaders: headers,
-    httpVersionMajor: 1,
-    httpVersionMinor: 1,
-    httpVersion: '1.1',
+    httpVersionMajor,
+    httpVersionMinor,
+    httpVersion,
     complete: true,
   });
   made.headers = Object.fromEntries([...fields(headers)].map(([name, value]) => [name.toLowerCase(), value]));
@@ -120,7 +123,7 @@ interface Wrapping {
 /** Holds the answer back until it is whole; then it is written as a script, under status 200. */
 function wrapAnswer(response: ServerResponse, wrapping: Wrapping): void {
   const answer = new HeldAnswer(wrapping.answerBytes);
-  const write = { head: response.writeHead.bind(response), end: response.end.bind(response) };
+  const { writeHead, write, end } = response;
   Object.defineProperty(response, 'headersSent', { get: () => answer.begun });
   response.flushHeaders = () => undefined;
   response.writeHead = (status: number, ...rest: unknown[]): ServerResponse => {
@@ -132,8 +135,10 @@ function wrapAnswer(response: ServerResponse, wrapping: Wrapping): void {
     answer.take(part);
     const reply = answer.whole();
     const script = scriptOf(reply, wrapping);
-    write.head(200, 'OK', [...scriptFields(reply.headers), 'Content-Length', String(script.length)]);
-    return write.end(script);
+    // What ends an answer may write it.
+    Object.assign(response, { writeHead, write, end });
+    response.writeHead(200, 'OK', [...scriptFields(reply.headers), 'Content-Length', String(script.length)]);
+    return response.end(script);
   };
 }
 

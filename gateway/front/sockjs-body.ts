@@ -1,14 +1,19 @@
 /** Reads what a SockJS client sends in the body of a request. */
 import { isUtf8 } from 'node:buffer';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBody, type BodyResult } from '../backend/request-body.ts';
 import type { Clock } from '../core/clock.ts';
 import { limits } from '../core/limits.ts';
 import { readPayload, type Payload } from '../wire/sockjs-frames.ts';
 
-/** A body that does not come in ends its connection. */
-export async function readSend(request: IncomingMessage, bytesMax: number, clock: Clock): Promise<BodyResult> {
-  const deadline = clock.after(limits.sockJsSendMs, () => request.destroy());
+interface Sending {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** A body that does not come in ends its connection, or its stream in HTTP/2. */
+export async function readSend({ request, response }: Sending, bytesMax: number, clock: Clock): Promise<BodyResult> {
+  const deadline = clock.after(limits.sockJsSendMs, () => response.destroy());
   const result = await readBody(request, bytesMax);
   deadline.cancel();
   return result;

@@ -127,7 +127,7 @@ export class SockJs {
     }
     session.sends += 1;
     response.once('close', () => (session.sends -= 1));
-    const read = await readSend(request, route.limits.messageBytes, this.#front.clock);
+    const read = await readSend(asked, route.limits.messageBytes, this.#front.clock);
     if (read.kind === 'too-large') refuseLarge(asked, session);
     else if (read.kind === 'body') take(asked, session, read.body, form);
   }

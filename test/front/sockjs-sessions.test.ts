@@ -65,8 +65,8 @@ describe('the body of a SockJS client', () => {
     await once(server, 'listening');
     const client = connect((server.address() as AddressInfo).port, '127.0.0.1'); // A TCP server has no other kind of address.
     client.on('error', () => undefined).write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n["a');
-    const [request] = await once(server, 'request');
-    const reading = readSend(request, 100, clock);
+    const [request, response] = await once(server, 'request');
+    const reading = readSend({ request, response }, 100, clock);
     clock.advance(limits.sockJsSendMs - 1);
     assert.equal(request.destroyed, false);
     clock.advance(1);

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { confOptions } from '../../../adapters/pushpin/conf-options.ts';
-import { readConfFile, type ConfFile, type PushpinConf } from '../../../adapters/pushpin/conf-file.ts';
+import { readConfFile, type ConfFile, type LocalPort, type PushpinConf } from '../../../adapters/pushpin/conf-file.ts';
 import { readIni } from '../../../adapters/pushpin/ini.ts';
 
 const folder = join(import.meta.dirname, '../../fixtures/pushpin/conf');
@@ -12,6 +12,10 @@ const nothing = (): undefined => undefined;
 
 function read(text: string, include: (path: string) => string | undefined = nothing): ConfFile {
   return readConfFile(text, { file: 'pushpin.conf', include });
+}
+
+function local(path: string, mode?: string): LocalPort {
+  return { path, mode };
 }
 
 describe('an INI file', () => {
@@ -53,6 +57,18 @@ describe('pushpin.conf', () => {
     ['runner', 'http_port=127.0.0.1:80', { httpPort: { host: '127.0.0.1', port: 80 } }],
     ['runner', 'http_port=[::1]:80', { httpPort: { host: '::1', port: 80 } }],
     ['runner', 'http_port=', { httpPort: undefined }],
+    [
+      'runner',
+      'https_ports=443, [::1]:8443',
+      {
+        httpsPorts: [
+          { host: undefined, port: 443 },
+          { host: '::1', port: 8443 },
+        ],
+      },
+    ],
+    ['runner', 'https_ports=', { httpsPorts: [] }],
+    ['runner', 'local_ports={rundir}/a%20b,/c?mode=0666', { localPorts: [local('run/a b'), local('/c', '0666')] }],
     ['runner', 'log_level=3', { logLevel: 3 }],
     ['runner', 'client_buffer_size=16000', { clientBufferBytes: 16_000 }],
     ['runner', 'client_maxconn=10', { clientMaxconn: 10 }],
@@ -157,6 +173,8 @@ describe('pushpin.conf', () => {
     'client_maxconn=99999999999',
     'http_port=x',
     'http_port=65536',
+    'https_ports=1,x',
+    'local_ports=/a?mode=rw',
   ]) {
     it(`is told that ${line} is no number that can be taken`, () => {
       const { conf, findings } = read(`[runner]\n${line}`);
@@ -164,6 +182,12 @@ describe('pushpin.conf', () => {
       assert.ok(findings.some(({ line: at, verdict, text }) => at === 2 && verdict === 'refused' && text.startsWith('Not a')));
     });
   }
+
+  it('is told that sockets stay with the user of the program', () => {
+    const { conf, findings } = read('[runner]\nlocal_ports=/a?user=x&mode=660');
+    assert.deepEqual(conf.localPorts, [local('/a', '660')]);
+    assert.deepEqual([findings[0]?.line, findings[0]?.verdict, findings.length], [2, 'refused', 1]);
+  });
 
   it('of an option that stands twice the last one holds', () => {
     const { conf, findings } = read('[proxy]\nsig_iss=one\n[runner]\n[proxy]\nsig_iss=two');
@@ -203,6 +227,8 @@ describe('pushpin.conf', () => {
 
 const defaults: PushpinConf = {
   httpPort: { host: undefined, port: 7999 },
+  httpsPorts: [],
+  localPorts: [],
   logLevel: 2,
   clientBufferBytes: 8192,
   clientMaxconn: 50_000,
