@@ -42,7 +42,7 @@ async function round(lastsSeconds: number, each: number) {
   const crowd = new Crowd(foregate);
   await crowd.open(each, each);
   let turns = 0;
-  let restarts = 0;
+  let stops = 0;
   const end = Date.now() + lastsSeconds * 1000;
   for (; Date.now() < end; turns += 1) {
     crowd.say();
@@ -55,13 +55,13 @@ async function round(lastsSeconds: number, each: number) {
       await crowd.publish();
       await after(500);
       backend = await startBackend(answerCrowd, backend.port);
-      restarts += 1;
+      stops += 1;
     }
   }
   await quiet(crowd, turns * each);
   crowd.leave();
   await after(1000);
-  return { counts: crowd.counts, reloads: turns, restarts, published: crowd.published, said: turns * each };
+  return { counts: crowd.counts, reloads: turns, restarts: stops, published: crowd.published, said: turns * each };
 }
 
 /** Waits until all echoes are there, or it takes too long. */

@@ -5,6 +5,7 @@ import { metricsServer } from './control/metrics-server.ts';
 import { openZeroMq } from './control/zeromq.ts';
 import { Hub } from './channel/hub.ts';
 import { compile, type World } from './config/compile.ts';
+import { listenerSettings } from './config/listeners.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { realClock } from './core/clock.ts';
 import type { ControlHost } from './core/control-host.ts';
@@ -123,8 +124,7 @@ class Program implements Foregate {
     });
     this.#bus = createLocalBus((publication) => this.#sequencer.receive(publication));
     const front = this.#makeFront();
-    const { listen: ports, limits } = loaded.settings;
-    this.#listeners = ports.map((one) => new Listener({ ...one, headerBytes: limits.headerBytes }, front));
+    this.#listeners = listenerSettings(loaded).map((one) => new Listener(one, front, log));
     this.#control = this.#makeControl();
     this.#metricsPort = this.#makeMetricsPort();
   }

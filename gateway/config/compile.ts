@@ -137,6 +137,7 @@ class Compiler {
       channelPrefix: settings.channelPrefix,
       headers: Object.entries(settings.headers).flat(),
       path: pathChange(settings.path),
+      sockjs: sockJsTerms(settings.sockjs),
       forwarded: this.#forwarded,
       closeFrames: settings.closeFrames,
       pings: settings.pings,
@@ -221,6 +222,12 @@ function matchOf({ host, path, transports, tls, byId }: RouteSettings['match']):
 function pathChange(change: RouteSettings['path']): PathChange | undefined {
   if (change?.replace !== undefined) return { replace: change.replace };
   return change?.remove === undefined ? undefined : { remove: change.remove };
+}
+
+function sockJsTerms(settings: RouteSettings['sockjs']): Route['sockjs'] {
+  if (settings === undefined) return undefined;
+  const { path, asPath = path, clientUrl, cookie } = settings;
+  return { path, asPath, clientUrl, cookie };
 }
 
 function jsonpTerms(settings: RouteSettings['jsonp']): Route['jsonp'] {

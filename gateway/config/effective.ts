@@ -13,8 +13,9 @@ export function effectiveSettings(loaded: LoadedConfig): string {
     ...route,
     policies: shownPolicies(loaded.routes[index]?.policies ?? []),
   }));
+  const listen = settings.listen.map(({ host, port, ...rest }) => (rest.socket === undefined ? { host, port, ...rest } : rest));
   const control = { ...settings.control, policies: shownPolicies(loaded.controlPolicies) };
-  return stringify({ ...settings, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
+  return stringify({ ...settings, listen, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {

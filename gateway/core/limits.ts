@@ -90,6 +90,26 @@ export const limits = {
   keySetBytes: 262_144,
   /** Keys the store in memory counts apart (about 400 bytes each); further ones share one budget until windows end. */
   storeKeys: 100_000,
+  /** A SockJS client hears something at least so often, for proxies that cut quiet connections (SockJS: 25 s). */
+  sockJsHeartbeatMs: 25_000,
+  /** So long a SockJS client may go without asking for more; then it is gone. Its last frame is repeated so long, too (SockJS: 5 s). */
+  sockJsAwayMs: 5000,
+  /** Messages of one SockJS body or frame: as many as may wait for the backend. */
+  sockJsMessages: 10_000,
+  /** Bodies of one SockJS session that are read or wait at once; clients send one after the other. */
+  sockJsSends: 8,
+  /** How long one of them may take to come in. */
+  sockJsSendMs: 30_000,
+  /** Bytes of one answer that streams; then the client asks again, since it keeps what it has read (SockJS: 128 KiB). */
+  sockJsStreamBytes: 131_072,
+  /** SockJS sessions that are over and whose last frame is repeated; those over it are forgotten at once. */
+  sockJsEnded: 10_000,
+  /** Certificates of a folder that are kept ready (about 50 kB each); further ones are read again when asked for. */
+  certificates: 1000,
+  /** Requests and WebSockets at once on one HTTP/2 connection (RFC 9113 section 6.5.2: not below 100). */
+  http2Streams: 128,
+  /** Header fields of an HTTP/2 request before cookies are joined: browsers send each cookie in a field of its own. */
+  http2Fields: 256,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */

@@ -40,8 +40,10 @@ export interface ClientRequest {
   readonly address: string;
   /** True if the client came by TLS, or a proxy that is believed says so. */
   readonly secure: boolean;
-  /** True if a gateway in front sent it, as its `Grip-Sig` proves; GRIP is that one's business then (GRIP 8.5). */
+  /** True if a gateway in front sent it, as its `Grip-Sig` proves: it is believed. */
   readonly fromGateway?: boolean;
+  /** GRIP is the business of the gateway in front (GRIP 8.5): so it is unless what it carries is undone here. */
+  readonly gripInFront?: boolean;
 }
 
 /** A place in the client's request; `name` as the client wrote it. */

@@ -38,7 +38,7 @@ export function buildHead(
   target: Target,
   consumed: readonly ConsumedCredential[],
 ): RequestHead {
-  const kind = request.fromGateway === true ? 'gateway-session' : 'session';
+  const kind = request.gripInFront === true ? 'gateway-session' : 'session';
   const { path, headers } = build(request, rulesOf(route, target, kind), consumed);
   return { path, headers: headers.slice() }; // It is kept as long as the session: without the room an array that grew has to spare.
 }
@@ -50,7 +50,7 @@ export function buildPlainHead(
   target: Target,
   consumed: readonly ConsumedCredential[],
 ): RequestHead {
-  return build(request, rulesOf(route, target, request.fromGateway === true ? 'gateway-plain' : 'plain'), consumed);
+  return build(request, rulesOf(route, target, request.gripInFront === true ? 'gateway-plain' : 'plain'), consumed);
 }
 
 /** What of a reply goes to a client: no fields of this hop, nothing meant for Foregate, no value that would break the head. */

@@ -34,7 +34,7 @@ export function arrivingRequest(
     address: normalAddress(socket.remoteAddress ?? ''),
     secure: socket instanceof TLSSocket,
   };
-  const known = comesFromGateway(rawHeaders, terms.upstream) ? { ...request, fromGateway: true } : request;
+  const known = comesFromGateway(rawHeaders, terms.upstream) ? { ...request, fromGateway: true, gripInFront: true } : request;
   return terms.acceptProto && !known.secure && cameOverTls(known, terms.forwarded) ? { ...known, secure: true } : known;
 }
 

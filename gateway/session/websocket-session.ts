@@ -12,7 +12,7 @@ import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/
 import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
-import type { FilterAnswer, FilterQuestion, Publication } from '../core/publication.ts';
+import type { FilterAnswer, FilterQuestion, Publication, Shape } from '../core/publication.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import {
   noMetadata,
@@ -23,7 +23,6 @@ import {
   type Metadata,
 } from '../core/session.ts';
 import { messageShape } from '../wire/message-shape.ts';
-import { encodeFrames } from '../wire/websocket-frame.ts';
 import { applySteps, type StepHost } from './apply.ts';
 import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
 import type { SocketListener } from './client-websocket.ts';
@@ -45,7 +44,8 @@ export class WebSocketSession
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
-  readonly shape = messageShape;
+  /** How what is published becomes bytes for its socket. */
+  shape: Shape = messageShape;
   readonly request: ClientRequest;
   readonly openedAt: number;
   readonly route: Route;
@@ -314,8 +314,7 @@ export class WebSocketSession
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
     this.route.statistics.counts.clientMessagesSent += messages.length;
-    if (this.#backlog?.waits === true) this.#backlog.keep(encodeFrames(messages));
-    else this.socket?.sendMessages(messages);
+    this.#write(messages);
     this.#instructed?.sent();
   }
 
@@ -497,7 +496,7 @@ export class WebSocketSession
 
   async #welcome(): Promise<void> {
     this.#parts.metrics.count('sessions_opened');
-    if (this.request.fromGateway === true) return; // Channels are its own business.
+    if (this.request.gripInFront === true) return; // Channels are its own business.
     for (const channel of this.target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
   }
 
@@ -505,6 +504,14 @@ export class WebSocketSession
     if (!this.#closing.open) return;
     this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code, detail });
     this.#closing.end(errors[code].close, detail, withFrame);
+  }
+
+  /** Behind what waits. */
+  #write(messages: readonly Message[]): void {
+    const frames = this.socket?.encode(messages);
+    if (frames === undefined || frames.length === 0) return;
+    if (this.#backlog?.waits === true) this.#backlog.keep(frames);
+    else this.socket?.writeFrames(frames);
   }
 
   #leave(channel: ChannelName): void {

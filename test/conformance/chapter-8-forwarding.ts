@@ -457,7 +457,6 @@ const crossOrigin: Case[] = [
   {
     id: '8.7-sockjs-info',
     rule: 'SockJS: /info below the path of the route',
-    known: 'there is no SockJS',
     run: async (stage) => {
       const client = await stage.connect();
       client.send('/sockjs/info', { host: 'sockjs.example' });

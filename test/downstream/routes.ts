@@ -48,6 +48,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     channelPrefix: '',
     headers: [],
     path: undefined,
+    sockjs: undefined,
     forwarded: usualForwarding,
     closeFrames: true,
     pings: 'forward',

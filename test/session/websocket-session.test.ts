@@ -27,11 +27,11 @@ afterEach(() => {
 class TestSocket implements ClientSocket {
   readonly calls: string[] = [];
   unsentBytes = 0;
-  sendMessages(messages: readonly { data: Buffer }[]): void {
-    for (const { data } of messages) this.calls.push(data.toString());
+  encode(messages: readonly { data: Buffer }[]): Buffer {
+    return Buffer.concat(messages.map(({ data }) => data));
   }
   writeFrames(frames: Buffer): void {
-    this.calls.push(`${frames.length} bytes`);
+    this.calls.push(frames.toString());
   }
   startClose(code: number | undefined): void {
     this.calls.push(`close ${String(code)}`);
