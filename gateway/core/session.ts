@@ -1,6 +1,7 @@
 /** A session as policies, dialects and profiles see it: one long-lived client. */
 import type { ErrorCode } from './errors.ts';
 import type { Message } from './event.ts';
+import type { Reply } from './exchange.ts';
 import type { HeaderList } from './headers.ts';
 import type { RouteId, SessionId } from './ids.ts';
 
@@ -27,6 +28,8 @@ export interface Denial {
   readonly retryAfterMs?: number;
   /** For the HTTP answer: `WWW-Authenticate`, `RateLimit`. */
   readonly headers?: HeaderList;
+  /** The HTTP answer itself, instead of the status of the code and the sentence: another server has refused in its own words. */
+  readonly reply?: Pick<Reply, 'status' | 'headers' | 'body'>;
   /** What happens to a message: `close` the session (default), `drop` the message, or `answer` with a frame. */
   readonly action?: 'close' | 'drop' | 'answer';
 }

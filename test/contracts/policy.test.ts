@@ -86,6 +86,32 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
     ],
   },
+  'forward-auth': {
+    good: [
+      { url: 'http://127.0.0.1:1/check' },
+      {
+        url: 'https://id.example/check',
+        headers: ['Cookie'],
+        forward: ['X-User'],
+        subject: 'X-User',
+        cache: '0s',
+        recheck: '60s',
+        onError: 'allow',
+      },
+    ],
+    bad: [
+      {},
+      { url: 'id.example' },
+      { url: 'file:///etc/passwd' },
+      { url: 'https://user:password@id.example/' },
+      { url: 'https://id.example/', forward: ['X User'] },
+      { url: 'https://id.example/', forward: ['Transfer-Encoding'] },
+      { url: 'https://id.example/', headers: ['X-Forwarded-For'] },
+      { url: 'https://id.example/', relay: ['Set-Cookie'] },
+      { url: 'https://id.example/', recheck: '60' },
+      { url: 'https://id.example/', onError: 'ignore' },
+    ],
+  },
   'rate-limit': {
     good: [
       { messages: 20 },
