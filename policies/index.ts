@@ -2,8 +2,9 @@
 import type { PolicyDefinition } from '../gateway/core/policy.ts';
 import { apiKey } from './api-key.ts';
 import { forwardAuth } from './forward-auth.ts';
+import { introspect } from './introspect.ts';
 import { jwt } from './jwt.ts';
 import { origin } from './origin.ts';
 import { rateLimit } from './rate-limit.ts';
 
-export const policies: readonly PolicyDefinition[] = [origin, jwt, apiKey, forwardAuth, rateLimit];
+export const policies: readonly PolicyDefinition[] = [origin, jwt, introspect, apiKey, forwardAuth, rateLimit];

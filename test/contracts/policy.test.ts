@@ -112,6 +112,30 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { url: 'https://id.example/', onError: 'ignore' },
     ],
   },
+  introspect: {
+    good: [
+      { url: 'http://127.0.0.1:1/introspect', clientId: 'gate', clientSecret: 'secret' },
+      {
+        url: 'https://id.example/introspect',
+        clientId: 'gate',
+        clientSecret: 'secret',
+        audience: ['chat', 'news'],
+        scopes: ['chat:read'],
+        from: { subprotocol: 'token' },
+        recheck: '0s',
+      },
+    ],
+    bad: [
+      {},
+      { url: 'https://id.example/introspect', clientId: 'gate' },
+      { url: 'https://id.example/introspect', clientId: 'gate', clientSecret: '' },
+      { url: 'id.example', clientId: 'gate', clientSecret: 'secret' },
+      { url: 'https://gate:secret@id.example/', clientId: 'gate', clientSecret: 'secret' },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', scopes: ['a b'] },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', scopes: ['a"b'] },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', from: {} },
+    ],
+  },
   'rate-limit': {
     good: [
       { messages: 20 },

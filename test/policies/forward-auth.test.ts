@@ -1,5 +1,6 @@
 /** Who is asked what about a client, what the answer does, and what a server that is slow, huge or away cannot do. */
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { silentLog, type LogFields } from '../../gateway/core/log.ts';
 import { errors } from '../../gateway/core/errors.ts';
 import { limits } from '../../gateway/core/limits.ts';
@@ -103,8 +104,7 @@ describe('forward-auth, in front of a backend', () => {
   it('cuts off the body of a refusal that is too large, and lives', async () => {
     const { url } = await setUp(({ response }) => {
       response.writeHead(403);
-      pour(response);
-      return undefined;
+      return pour(response);
     });
     const response = await fetch(url);
     assert.equal(response.status, 403);
@@ -319,10 +319,7 @@ describe('forward-auth, by itself', () => {
   });
 
   it('takes the yes of a server that pours out a body, and reads no more of it', async () => {
-    auth.answer = ({ response }) => {
-      pour(response);
-      return undefined;
-    };
+    auth.answer = ({ response }) => pour(response);
     assert.equal(await arrive(await make({ timeout: '30s' }), 'a'), undefined);
     await eventually(() => auth.requests[0]?.response.destroyed === true);
   });
@@ -455,13 +452,10 @@ function assertRefused(verdict: Verdict, status: number): void {
 }
 
 /** Writes without end, as fast as it is read. */
-function pour(response: {
-  write(data: Buffer): boolean;
-  once(event: 'drain', then: () => void): unknown;
-  destroyed: boolean;
-}): void {
+function pour(response: ServerResponse): undefined {
   while (!response.destroyed && response.write(part));
   if (!response.destroyed) response.once('drain', () => pour(response));
+  return undefined;
 }
 
 const part = Buffer.alloc(65_536, 'x');
