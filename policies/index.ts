@@ -1,10 +1,11 @@
 /** The policies that come with Foregate, by the name after `use:`. */
 import type { PolicyDefinition } from '../gateway/core/policy.ts';
 import { apiKey } from './api-key.ts';
+import { basic } from './basic.ts';
 import { forwardAuth } from './forward-auth.ts';
 import { introspect } from './introspect.ts';
 import { jwt } from './jwt.ts';
 import { origin } from './origin.ts';
 import { rateLimit } from './rate-limit.ts';
 
-export const policies: readonly PolicyDefinition[] = [origin, jwt, introspect, apiKey, forwardAuth, rateLimit];
+export const policies: readonly PolicyDefinition[] = [origin, jwt, introspect, apiKey, basic, forwardAuth, rateLimit];

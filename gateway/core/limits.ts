@@ -88,6 +88,8 @@ export const limits = {
   authBodyBytes: 16_384,
   /** Answers, and checked passwords, that one policy remembers; over it the oldest are forgotten. */
   authAnswers: 10_000,
+  /** Passwords that wait to be hashed, one after the other; further clients are refused as long as these wait. */
+  passwordChecks: 256,
   /** Keys a key set may hold; the rest is not read. */
   keySetKeys: 100,
   keySetBytes: 262_144,

@@ -1,12 +1,14 @@
 /** Runs the contract of policies on each one that comes with Foregate, and on the example of the documentation. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { policies } from '../../policies/index.ts';
 import { policyContract, type PolicySamples } from '../../gateway/testing/policy-contract.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const publicKey = rsa.publicKey.export({ format: 'pem', type: 'spki' });
 const privateKey = rsa.privateKey.export({ format: 'pem', type: 'pkcs8' });
+const passwords = fileURLToPath(new URL('../fixtures/passwords', import.meta.url));
 const secret = 'a secret of thirty-two bytes or more';
 
 const samples: Readonly<Record<string, PolicySamples>> = {
@@ -84,6 +86,18 @@ const samples: Readonly<Record<string, PolicySamples>> = {
         ],
       },
       { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
+    ],
+  },
+  basic: {
+    good: [{ file: passwords }, { file: passwords, realm: 'The chat', forward: true }],
+    bad: [
+      {},
+      { file: '' },
+      { file: 'no such file' },
+      { file: '.' },
+      { file: passwords, realm: 'a "quote"' },
+      { file: passwords, realm: '' },
+      { file: passwords, users: [] },
     ],
   },
   'forward-auth': {
