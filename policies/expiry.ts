@@ -1,15 +1,17 @@
-/** Ends sessions when their token does, however quiet they are. */
+/** Ends sessions when their token or certificate does, however quiet they are. */
 import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { deny } from '../gateway/core/policy.ts';
 import type { SessionView } from '../gateway/core/session.ts';
 
 export class Expiry {
   readonly #clock: Clock;
+  readonly #detail: string;
   /** `gone` marks a session that ended while its token was still being checked. */
   readonly #timers = new WeakMap<SessionView, Timer | 'gone'>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, detail = 'The token has expired.') {
     this.#clock = clock;
+    this.#detail = detail;
   }
 
   /** The latest time counts. */
@@ -18,7 +20,7 @@ export class Expiry {
     if (before === 'gone') return;
     before?.cancel();
     const leftMs = endsAt - this.#clock.now();
-    if (leftMs <= 0) return session.end(deny('expired-token', 'The token has expired.'));
+    if (leftMs <= 0) return session.end(deny('expired-token', this.#detail));
     // A timer can be shorter than asked for: the clock has a longest one, of 24 days.
     this.#timers.set(
       session,

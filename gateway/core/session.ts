@@ -34,6 +34,18 @@ export interface Denial {
   readonly action?: 'close' | 'drop' | 'answer';
 }
 
+/** A certificate of a client that the authority of the port has signed. */
+export interface ClientCertificate {
+  /** By short names: `CN`, `O`, `OU`. */
+  readonly subject: Readonly<Record<string, readonly string[]>>;
+  readonly altNames: readonly { readonly kind: 'dns' | 'uri' | 'email' | 'ip'; readonly value: string }[];
+  /** As `openssl x509 -fingerprint -sha256` writes it. */
+  readonly fingerprint256: string;
+  readonly serial: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
 export interface ClientRequest {
   readonly method: string;
   /** Path and query as received. */
@@ -45,6 +57,8 @@ export interface ClientRequest {
   readonly secure: boolean;
   /** True if a gateway in front sent it, as its `Grip-Sig` proves; GRIP is that one's business then (GRIP 8.5). */
   readonly fromGateway?: boolean;
+  /** There only if the client showed one and the port knows its authority. */
+  readonly certificate?: ClientCertificate;
 }
 
 /** A place in the client's request; `name` as the client wrote it. */

@@ -46,6 +46,15 @@ const ListenSchema = Type.Object(
         {
           cert: Pem({ description: 'Certificate chain (PEM).' }),
           key: Secret({ description: 'Private key (PEM).' }),
+          ca: Type.Optional(
+            Pem({ description: 'Clients are asked for a certificate signed by this authority (PEM); see the policy `mtls`.' }),
+          ),
+          clientCertificates: Type.Optional(
+            Type.Enum(['request', 'require'], {
+              description:
+                'What happens to clients without such a certificate. `require`, which holds where nothing is said: there is no connection. `request`: they may come, and the policy `mtls` decides on each route.',
+            }),
+          ),
         },
         { description: 'Makes the port speak TLS (`wss://`, `https://`).' },
       ),

@@ -4,11 +4,19 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Front } from './front.ts';
 
+interface ListenerTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Of client certificates. */
+  readonly ca?: string | undefined;
+  readonly clientCertificates?: 'request' | 'require' | undefined;
+}
+
 export interface ListenerSettings {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls?: ListenerTls | undefined;
   readonly headerBytes: number;
 }
 
@@ -32,7 +40,8 @@ export class Listener {
       noDelay: true,
       shouldUpgradeCallback: isWebSocketUpgrade,
     };
-    this.#server = settings.tls === undefined ? createServer(options) : createTlsServer({ ...options, ...settings.tls });
+    this.#server =
+      settings.tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tlsOptions(settings.tls) });
     this.#server.maxHeadersCount = 0; // Counted by the front, which refuses; Node would drop the rest without a word.
     this.#server.on('request', front.request).on('upgrade', front.upgrade);
   }
@@ -67,6 +76,11 @@ export class Listener {
     this.#server.close();
     this.#server.closeAllConnections();
   }
+}
+
+function tlsOptions({ cert, key, ca, clientCertificates }: ListenerTls) {
+  if (ca === undefined) return { cert, key };
+  return { cert, key, ca, requestCert: true, rejectUnauthorized: clientCertificates !== 'request' };
 }
 
 /** Other upgrades (`h2c`) are declined by answering as if they had not been asked for (RFC 9110 section 7.8). */

@@ -150,6 +150,21 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', from: {} },
     ],
   },
+  mtls: {
+    good: [
+      {},
+      { allow: [{ O: 'Shop', uri: 'spiffe://shop.example/*' }, { fingerprint: 'AB:'.repeat(31) + 'CD' }], subject: 'uri' },
+    ],
+    bad: [
+      { allow: [] },
+      { allow: [{}] },
+      { allow: [{ CN: '' }] },
+      { allow: [{ cn: 'ann' }] },
+      { allow: [{ fingerprint: 'AB:CD' }] },
+      { allow: 'ann' },
+      { subject: 'O' },
+    ],
+  },
   'rate-limit': {
     good: [
       { messages: 20 },
