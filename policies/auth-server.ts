@@ -45,11 +45,12 @@ export class AuthServer {
 
   /** @throws ForegateError `auth-unavailable` when there is no whole answer, `overloaded` when too many wait for one */
   async ask(call: AuthCall): Promise<AuthAnswer> {
-    const signal = AbortSignal.timeout(this.#terms.timeoutMs);
+    const deadline = performance.now() + this.#terms.timeoutMs;
     await this.#turn();
     try {
-      signal.throwIfAborted();
-      return await this.#call(call, signal);
+      const leftMs = Math.floor(deadline - performance.now());
+      if (leftMs <= 0) throw new DOMException('The turn came too late.', 'TimeoutError');
+      return await this.#call(call, AbortSignal.timeout(leftMs));
     } catch (thrown) {
       throw new ForegateError('auth-unavailable', reasonOf(thrown));
     } finally {

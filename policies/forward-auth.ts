@@ -20,7 +20,7 @@ import { limits } from '../gateway/core/limits.ts';
 import type { Log } from '../gateway/core/log.ts';
 import { definePolicy, deny, type Policy, type Verdict } from '../gateway/core/policy.ts';
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
-import type { ClientRequest, Denial, SessionView } from '../gateway/core/session.ts';
+import type { ClientRequest, Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import { Answers, Questions } from './answers.ts';
 import { AuthServer, type AuthAnswer } from './auth-server.ts';
 import { digest } from './digest.ts';
@@ -89,12 +89,17 @@ export const forwardAuth = definePolicy({
 
     const admit = (session: SessionView, decision: Allowed): void => {
       allowed.set(session, decision);
-      if (decision.subject !== undefined) session.identity = { subject: decision.subject, by: 'forward-auth' };
+      if (decision.identity !== undefined) session.identity = decision.identity;
+    };
+    /** A policy after this one may have known the client better. */
+    const renew = (session: SessionView, decision: Allowed): void => {
+      allowed.set(session, decision);
+      if (session.identity?.by === 'forward-auth') session.identity = decision.identity;
     };
     const check = async (session: SessionView): Promise<Finding> => {
       const decision = await decider.decideAnew(session.request);
       if (decision.kind === 'refuse') return decision.denial;
-      if (decision.kind === 'allow') admit(session, decision);
+      if (decision.kind === 'allow') renew(session, decision);
       return decision.kind === 'allow' || options.onError === 'allow' ? 'good' : 'unknown';
     };
     const recheck = options.recheck === undefined ? undefined : new Recheck({ everyMs: toMs(options.recheck), clock, check });
@@ -114,7 +119,8 @@ export const forwardAuth = definePolicy({
       },
       ...(options.forward.length > 0 && {
         request(session, { headers }) {
-          for (const [name, value] of fields(allowed.get(session)?.headers ?? [])) setHeader(headers, name, value);
+          const told = allowed.get(session)?.headers ?? none;
+          for (let i = 0; i + 1 < told.length; i += 2) setHeader(headers, told[i] ?? '', told[i + 1] ?? '');
           return undefined;
         },
       }),
@@ -138,7 +144,7 @@ interface Allowed {
   readonly kind: 'allow';
   /** For the backend. */
   readonly headers: HeaderList;
-  readonly subject: string | undefined;
+  readonly identity: Identity | undefined;
 }
 
 /** Asks, and remembers who was let in. */
@@ -189,13 +195,14 @@ class Decider {
     const { forward, subject, relay } = this.#options;
     if (status >= 500) throw new ForegateError('auth-unavailable', `It answered with status ${status}.`);
     if (status >= 200 && status < 300)
-      return { kind: 'allow', headers: pick(headers, forward), subject: subjectOf(headers, subject) };
+      return { kind: 'allow', headers: pick(headers, forward), identity: identityOf(headers, subject) };
     const reply = { status, headers: pick(headers, relay), body: body ?? noBody };
     return { kind: 'refuse', denial: deny('unauthorized', 'Another server has refused the request.', { reply }) };
   }
 }
 
 const noBody = Buffer.alloc(0);
+const none: HeaderList = [];
 
 interface Question {
   /** Of everything that is asked: what is true of one path or one client is not true of another. */
@@ -241,8 +248,9 @@ function pick(headers: Headers, names: readonly string[]): HeaderList {
   return picked;
 }
 
-function subjectOf(headers: Headers, name: string | undefined): string | undefined {
-  return name === undefined ? undefined : headers.get(name) || undefined;
+function identityOf(headers: Headers, name: string | undefined): Identity | undefined {
+  const subject = name === undefined ? null : headers.get(name);
+  return subject === null || subject === '' ? undefined : { subject, by: 'forward-auth' };
 }
 
 /** @throws ForegateError `bad-request` for names that are none, or not for a policy to say */

@@ -7,7 +7,7 @@ import type { Log } from '../gateway/core/log.ts';
 import { definePolicy, deny, type Policy, type Verdict } from '../gateway/core/policy.ts';
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import { Secret } from '../gateway/core/secret.ts';
-import type { Denial, SessionView } from '../gateway/core/session.ts';
+import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import { Answers, Questions } from './answers.ts';
 import { AuthServer, type AuthAnswer, type AuthCall } from './auth-server.ts';
 import { missingToken, refuseToken, TokenPlaces } from './bearer.ts';
@@ -63,9 +63,8 @@ export const introspect = definePolicy({
     const everyMs = toMs(options.recheck);
 
     const admit = (session: SessionView, active: Active): void => {
-      const { claims } = active;
       admitted.set(session, active);
-      session.identity = { subject: typeof claims['sub'] === 'string' ? claims['sub'] : '', by: 'introspect', claims };
+      session.identity = identityOf(active);
     };
     /** An issuer may prolong a token: each answer has its own end. */
     const watchEnd = (session: SessionView, { endsAt }: Active): void => {
@@ -76,7 +75,7 @@ export const introspect = definePolicy({
       const standing = await issuer.ask(found.kind === 'found' ? found.value : '');
       if (standing.kind === 'failed') return 'unknown';
       if (standing.kind === 'refuse') return standing.denial;
-      admit(session, standing);
+      if (session.identity?.by === 'introspect') session.identity = identityOf(standing);
       watchEnd(session, standing);
       return 'good';
     };
@@ -124,6 +123,10 @@ interface Active {
   /** All of the answer. */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly endsAt: number | undefined;
+}
+
+function identityOf({ claims }: Active): Identity {
+  return { subject: typeof claims['sub'] === 'string' ? claims['sub'] : '', by: 'introspect', claims };
 }
 
 /** So long a token that is not active is remembered. */

@@ -281,6 +281,18 @@ describe('forward-auth, by itself', () => {
     assert.equal(auth.requests.length, limits.authCalls + 20);
   });
 
+  it('lets only so many wait for their turn, and refuses the others also where failures are let in', async () => {
+    auth.answer = () => undefined;
+    const policy = await make({ timeout: '500ms', onError: 'allow' });
+    const places = limits.authCalls + limits.authWaiting;
+    const verdicts = Array.from({ length: places + 3 }, (_, i) => arrive(policy, `${i}`));
+    for (const verdict of await Promise.all(verdicts.slice(places))) {
+      assert.ok(verdict?.kind === 'deny');
+      assert.equal(verdict.code, 'overloaded');
+    }
+    assert.ok((await Promise.all(verdicts.slice(0, places))).every((verdict) => verdict === undefined));
+  }).timeout(60_000);
+
   it('knows the client by the field that says so', async () => {
     const session = arriving('a');
     await connect(await make({ subject: 'X-User' }), session);
@@ -382,6 +394,17 @@ describe('forward-auth, by itself', () => {
       assert.equal(session.ended?.code, 'unauthorized');
       assert.equal(errors.unauthorized.close, 4401);
       assertRefused(await arrive(policy, 'a'), 403);
+    });
+
+    it('renews its own word on who the client is, and leaves that of a later policy', async () => {
+      const { session } = await lasting({ subject: 'X-User' });
+      auth.answer = () => ({ headers: { 'X-User': 'bob' } });
+      await turn();
+      await eventually(() => session.identity?.subject === 'bob');
+      session.identity = { subject: 'eve', by: 'jwt' };
+      await turn();
+      await eventually(() => clock.pending > 0);
+      assert.equal(session.identity.subject, 'eve');
     });
 
     it('bears two failures, and ends with the third in a row', async () => {

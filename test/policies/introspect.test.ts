@@ -198,7 +198,7 @@ describe('introspect, by itself', () => {
   for (const [what, answer] of failures) {
     it(`cannot decide when the issuer answers with ${what}, and asks again`, async () => {
       issuer.answer = answer;
-      const policy = await make({ timeout: '200ms' });
+      const policy = await make({ timeout: '1s' });
       assertDenied(await arrive(policy), 'auth-unavailable', /cannot be found out/);
       issuer.answer = () => active;
       assert.equal(await arrive(policy), undefined);
@@ -246,15 +246,17 @@ describe('introspect, by itself', () => {
   });
 
   it('does not let invented tokens push out a good one', async () => {
-    issuer.answer = ({ body }) => (body.toString().startsWith('token=t0&') ? active : inactive);
     const policy = await make({ cache: '1h' });
     await arrive(policy, 't0');
-    for (let i = 0; i < 200; i += 1)
-      await Promise.all(Array.from({ length: limits.authAnswers / 200 + 1 }, (_, j) => arrive(policy, `x${i}-${j}`)));
-    const asked = issuer.requests.length;
-    assert.ok(asked > limits.authAnswers);
+    const { fetch } = globalThis;
+    globalThis.fetch = () => Promise.resolve(new Response('{"active":false}')); // Thousands of calls would take their time.
+    try {
+      for (let i = 0; i <= limits.authAnswers; i += 1) await arrive(policy, `x${i}`);
+    } finally {
+      globalThis.fetch = fetch;
+    }
     assert.equal(await arrive(policy, 't0'), undefined);
-    assert.equal(issuer.requests.length, asked);
+    assert.equal(issuer.requests.length, 1);
   }).timeout(60_000);
 
   it('asks once for many that come with one token at once', async () => {
