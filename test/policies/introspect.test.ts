@@ -92,9 +92,9 @@ describe('introspect, in front of a backend', () => {
   });
 
   it('closes it with 4401 when the token ends', async () => {
-    const { open } = await setUp(() => says({ active: true, exp: (Date.now() + 300) / 1000 }));
+    const { open } = await setUp(() => says({ active: true, exp: (Date.now() + 1500) / 1000 }));
     const socket = await open('/', { headers: { Authorization: 'Bearer t0' } });
-    const { code, reason } = await socket.closed();
+    const { code, reason } = await socket.closed(10_000);
     assert.equal(code, 4401);
     assert.match(reason, /expired/);
   });
