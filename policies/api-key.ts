@@ -1,11 +1,11 @@
 /** Lets in who has one of a list of keys. Keys are compared by digest and in constant time. */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { Type, type Static } from 'typebox';
 import { ForegateError } from '../gateway/core/errors.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import { Secret } from '../gateway/core/secret.ts';
 import type { Denial } from '../gateway/core/session.ts';
 import { findCredential } from './credential.ts';
+import { digest, isSame } from './digest.ts';
 
 const Place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
 
@@ -69,17 +69,12 @@ export const apiKey = definePolicy({
  * @throws ForegateError `bad-request` when a key stands there twice.
  */
 function keyRing(keys: Static<typeof ApiKeyOptions>['keys']): (presented: string) => string | undefined {
-  const ring = new Map(keys.map(({ key, name }) => [digest(key).toString('hex'), { digest: digest(key), name }]));
+  const ring = new Map(keys.map(({ key, name }) => [digest(key).toString('hex'), { key, name }]));
   if (ring.size < keys.length) throw new ForegateError('bad-request', 'Each API key must be listed only once.');
   return (presented) => {
-    const presentedDigest = digest(presented);
-    const entry = ring.get(presentedDigest.toString('hex'));
-    return entry && timingSafeEqual(entry.digest, presentedDigest) ? entry.name : undefined;
+    const entry = ring.get(digest(presented).toString('hex'));
+    return entry && isSame(entry.key, presented) ? entry.name : undefined;
   };
-}
-
-function digest(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
 }
 
 function refuse(detail: string): Denial {

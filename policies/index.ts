@@ -2,10 +2,14 @@
 import type { PolicyDefinition } from '../gateway/core/policy.ts';
 import { address } from './address.ts';
 import { apiKey } from './api-key.ts';
+import { basic } from './basic.ts';
 import { channels } from './channels.ts';
+import { forwardAuth } from './forward-auth.ts';
+import { introspect } from './introspect.ts';
 import { jwt } from './jwt.ts';
 import { messageSchema } from './message-schema.ts';
 import { messageSize } from './message-size.ts';
+import { mtls } from './mtls.ts';
 import { origin } from './origin.ts';
 import { rateLimit } from './rate-limit.ts';
 import { transform } from './transform.ts';
@@ -14,7 +18,11 @@ export const policies: readonly PolicyDefinition[] = [
   origin,
   address,
   jwt,
+  introspect,
   apiKey,
+  basic,
+  mtls,
+  forwardAuth,
   rateLimit,
   messageSize,
   messageSchema,

@@ -3,18 +3,18 @@
  * and RFC 8725 (best practices for JWTs).
  */
 import { Type } from 'typebox';
-import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { Duration, toMs } from '../gateway/core/duration.ts';
-import { definePolicy, deny, type Policy, type Verdict } from '../gateway/core/policy.ts';
+import { definePolicy, type Policy, type Verdict } from '../gateway/core/policy.ts';
 import { isPromise } from '../gateway/core/promise.ts';
 import { Pem, Secret } from '../gateway/core/secret.ts';
-import type { Denial, SessionView } from '../gateway/core/session.ts';
+import type { SessionView } from '../gateway/core/session.ts';
+import { missingToken, refuseToken, TokenPlaces } from './bearer.ts';
 import { findCredential } from './credential.ts';
+import { Expiry } from './expiry.ts';
 import { publicAlgorithms, secretAlgorithms, tokenVerifier, type CheckedToken } from './token-verifier.ts';
 
 const OneOrMore = (description: string) =>
   Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { description });
-const Place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
 
 const JwtOptions = Type.Object(
   {
@@ -41,21 +41,7 @@ const JwtOptions = Type.Object(
     issuer: Type.Optional(OneOrMore('The `iss` a token must have, or a list of them.')),
     audience: Type.Optional(OneOrMore('The `aud` a token must have, or a list of which it must have one.')),
     clockTolerance: Duration({ default: '0s', description: 'How far the clock of the issuer may be off.' }),
-    from: Type.Object(
-      {
-        header: Place('A header field; in `Authorization` the token stands after `Bearer`.'),
-        query: Place('A query parameter. It shows in the logs of everything before this server.'),
-        cookie: Place('A cookie.'),
-        subprotocol: Place('A WebSocket subprotocol: the client offers this name and then the token, or `name.token`.'),
-      },
-      {
-        additionalProperties: false,
-        minProperties: 1,
-        default: { header: 'Authorization' },
-        description:
-          'Where the token is: one place, or several that are tried in the order given. Without it: `header: Authorization`.',
-      },
-    ),
+    from: TokenPlaces,
     required: Type.Boolean({
       default: true,
       description: 'Whether a client without a token is refused. An invalid token is always refused.',
@@ -79,7 +65,7 @@ export const jwt = definePolicy({
     const expiry = new Expiry(clock);
 
     const admit = (session: SessionView, checked: CheckedToken): Verdict => {
-      if (checked.kind === 'invalid') return refuse(checked.detail);
+      if (checked.kind === 'invalid') return refuseToken(checked.detail);
       const { sub, exp } = checked.claims;
       session.identity = { subject: typeof sub === 'string' ? sub : '', by: 'jwt', claims: checked.claims };
       if (session.transport === 'websocket') watch(session, exp);
@@ -91,8 +77,8 @@ export const jwt = definePolicy({
     return {
       connect(session) {
         const found = findCredential(session.request, options.from);
-        if (found.kind === 'none') return options.required ? missing : undefined;
-        if (found.kind === 'unclear') return refuse(found.detail);
+        if (found.kind === 'none') return options.required ? missingToken : undefined;
+        if (found.kind === 'unclear') return refuseToken(found.detail);
         if (!options.forward) session.consumed.push(...found.places);
         const checked = verify(found.value);
         return isPromise(checked) ? checked.then((later) => admit(session, later)) : admit(session, checked);
@@ -106,44 +92,3 @@ export const jwt = definePolicy({
     };
   },
 });
-
-/** RFC 6750 section 3.1: no error code where no token was given. */
-const missing = deny('unauthorized', 'A token is needed.', { headers: ['WWW-Authenticate', 'Bearer'] });
-
-function refuse(detail: string): Denial {
-  return deny('unauthorized', detail, {
-    headers: ['WWW-Authenticate', `Bearer error="invalid_token", error_description="${detail}"`],
-  });
-}
-
-/** Ends sessions when their token does, however quiet they are. */
-class Expiry {
-  readonly #clock: Clock;
-  /** `gone` marks a session that ended while its token was still being checked. */
-  readonly #timers = new WeakMap<SessionView, Timer | 'gone'>();
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  watch(session: SessionView, endsAt: number): void {
-    if (this.#timers.get(session) === 'gone') return;
-    const leftMs = endsAt - this.#clock.now();
-    if (leftMs <= 0) return session.end(deny('expired-token', 'The token has expired.'));
-    // A timer can be shorter than asked for: the clock has a longest one, of 24 days.
-    this.#timers.set(
-      session,
-      this.#clock.after(leftMs, () => this.watch(session, endsAt)),
-    );
-  }
-
-  watches(session: SessionView): boolean {
-    return this.#timers.has(session);
-  }
-
-  forget(session: SessionView): void {
-    const timer = this.#timers.get(session);
-    if (timer !== undefined && timer !== 'gone') timer.cancel();
-    this.#timers.set(session, 'gone');
-  }
-}

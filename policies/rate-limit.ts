@@ -30,7 +30,7 @@ const RateLimitOptions = Type.Object(
     by: Type.Enum([...callerKinds], {
       default: 'address',
       description:
-        'Who shares a count. `session`: each WebSocket has its own; plain requests are not limited. `address`: all from one IPv4 address or one IPv6 /64. `subject`: all that a policy before has recognised as the same (`jwt`, `api-key`). `key`: all with the same key of `api-key`. Callers without such an identity are counted by address.',
+        'Who shares a count. `session`: each WebSocket has its own; plain requests are not limited. `address`: all from one IPv4 address or one IPv6 /64. `subject`: all that a policy before has recognised as the same (`jwt`, `introspect`, `api-key` and their kind). `key`: all with the same key of `api-key`. Callers without such an identity are counted by address.',
     }),
     over: Type.Enum(['close', 'drop', 'answer'], {
       default: 'close',

@@ -18,11 +18,12 @@ export function listenerSettings({ settings, directory, files }: LoadedConfig): 
 }
 
 function certificatesOf(
-  { cert = '', key = '', folder }: NonNullable<Settings['listen'][number]['tls']>,
+  { cert = '', key = '', folder, ca, clientCertificates }: NonNullable<Settings['listen'][number]['tls']>,
   directory: string,
   fileOf: (name: 'cert' | 'key') => string | undefined,
 ): CertificateSettings {
-  if (folder !== undefined) return { folder: resolve(directory, folder) };
+  const clients = ca === undefined ? undefined : { ca, required: clientCertificates !== 'request' };
+  if (folder !== undefined) return { folder: resolve(directory, folder), clients };
   const source = (text: string, name: 'cert' | 'key'): PemSource => ({ text, file: fileOf(name) });
-  return { cert: source(cert, 'cert'), key: source(key, 'key') };
+  return { cert: source(cert, 'cert'), key: source(key, 'key'), clients };
 }

@@ -24,6 +24,7 @@ export function checkRules(file: Mapping): Finding[] {
   const defaults = mapping(file['defaults']);
   return [
     ...checkPorts(file),
+    ...list(file['listen']).flatMap((port, index) => checkClientCertificates(mapping(mapping(port)['tls']), index)),
     ...checkControl(mapping(file['control'])),
     ...checkZeroMq(mapping(mapping(file['control'])['zeromq'])),
     ...checkGrip(mapping(file['grip'])),
@@ -194,6 +195,11 @@ function checkPorts(file: Mapping): Finding[] {
     const other = places.slice(0, index).find((earlier) => earlier.port === port && overlap(earlier.host, host));
     return other ? [finding([...path, 'port'], `is taken by another listener of this file: ${port}`)] : [];
   });
+}
+
+function checkClientCertificates(tls: Mapping, index: number): Finding[] {
+  if (!('clientCertificates' in tls) || 'ca' in tls) return [];
+  return [finding(['listen', index, 'tls', 'clientCertificates'], 'needs "ca": the authority that signs them')];
 }
 
 /** Everything that will listen on a fixed port. */

@@ -77,6 +77,13 @@ export const errors = {
     text: 'The backend gave an answer that is not valid.',
   },
   'reply-too-large': { status: 502, close: 1011, source: 'downstream', retry: false, text: "The backend's answer is too large." },
+  'auth-unavailable': {
+    status: 503,
+    close: 1013,
+    source: 'downstream',
+    retry: false,
+    text: 'Whether this is allowed cannot be found out now.',
+  },
   overloaded: { status: 503, close: 1013, source: 'internal', retry: false, text: 'Too much is waiting.' },
   'policy-failed': { status: 500, close: 1011, source: 'internal', retry: false, text: 'A policy could not decide.' },
   'shutting-down': { status: 503, close: 1012, source: 'internal', retry: false, text: 'The service restarts.' },

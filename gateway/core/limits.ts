@@ -85,6 +85,18 @@ export const limits = {
   earlyBytes: 65_536,
   /** A token or key of a client: three times the longest token seen in use; longer ones are refused unread. */
   credentialBytes: 8192,
+  /** Calls at once to one server that says who a client is; after a restart everybody comes at once. */
+  authCalls: 256,
+  /** Calls that wait for their turn there; further clients are refused as long as these wait. */
+  authWaiting: 10_000,
+  /** What such a call repeats of the client's request: below the 16 KB of header fields that servers take. */
+  authQuestionBytes: 12_288,
+  /** Body of such an answer: a page that says no, or the claims of a token. */
+  authBodyBytes: 16_384,
+  /** Answers, and checked passwords, that one policy remembers; over it the oldest are forgotten. */
+  authAnswers: 10_000,
+  /** Passwords that wait to be hashed, one after the other; further clients are refused as long as these wait. */
+  passwordChecks: 256,
   /** Keys a key set may hold; the rest is not read. */
   keySetKeys: 100,
   keySetBytes: 262_144,

@@ -60,6 +60,15 @@ const ListenSchema = Type.Object(
         {
           cert: Type.Optional(Pem({ description: 'Certificate chain (PEM). A file is read again when it changes.' })),
           key: Type.Optional(Secret({ description: 'Private key (PEM). A file is read again when it changes.' })),
+          ca: Type.Optional(
+            Pem({ description: 'Clients are asked for a certificate signed by this authority (PEM); see the policy `mtls`.' }),
+          ),
+          clientCertificates: Type.Optional(
+            Type.Enum(['request', 'require'], {
+              description:
+                'What happens to clients without such a certificate. `require`, which holds where nothing is said: there is no connection. `request`: they may come, and the policy `mtls` decides on each route.',
+            }),
+          ),
           folder: Type.Optional(
             Type.String({
               minLength: 1,

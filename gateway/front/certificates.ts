@@ -15,7 +15,10 @@ export interface PemSource {
   readonly file?: string | undefined;
 }
 
-export type CertificateSettings = { readonly cert: PemSource; readonly key: PemSource } | { readonly folder: string };
+export type CertificateSettings = ({ readonly cert: PemSource; readonly key: PemSource } | { readonly folder: string }) & {
+  /** Clients are asked for a certificate signed by this authority. */
+  readonly clients?: { readonly ca: string; readonly required: boolean } | undefined;
+};
 
 export interface Certificates {
   /** For the server that is made. */
@@ -26,7 +29,15 @@ export interface Certificates {
 }
 
 export function createCertificates(settings: CertificateSettings, log: Log): Certificates {
-  return 'folder' in settings ? new FolderCertificates(settings.folder, log) : new OnePair(settings.cert, settings.key, log);
+  const asked = askedOfClients(settings);
+  return 'folder' in settings
+    ? new FolderCertificates(settings.folder, asked, log)
+    : new OnePair(settings.cert, settings.key, asked, log);
+}
+
+/** With each context too, since that of a host takes the place of the server's. */
+function askedOfClients({ clients }: CertificateSettings): TlsOptions {
+  return clients === undefined ? {} : { ca: clients.ca, requestCert: true, rejectUnauthorized: clients.required };
 }
 
 const lookEveryMs = 1000;
@@ -34,6 +45,7 @@ const lookEveryMs = 1000;
 /** A certificate and its key. Those that are files are read again when they have changed. */
 class Pair {
   readonly #sources: readonly [cert: PemSource, key: PemSource];
+  readonly #asked: TlsOptions;
   readonly #log: Log;
   #stamp: string | undefined;
   #reading: Promise<boolean> | undefined;
@@ -41,8 +53,9 @@ class Pair {
   /** What the context was made of. */
   options: SecureContextOptions | undefined;
 
-  constructor(cert: PemSource, key: PemSource, log: Log) {
+  constructor(cert: PemSource, key: PemSource, asked: TlsOptions, log: Log) {
     this.#sources = [cert, key];
+    this.#asked = asked;
     this.#log = log;
   }
 
@@ -59,8 +72,9 @@ class Pair {
     this.#stamp = stamp;
     try {
       const [cert, key] = await Promise.all([readPem(this.#sources[0]), readPem(this.#sources[1])]);
-      this.context = createSecureContext({ cert, key });
-      this.options = { cert, key };
+      const options = { cert, key, ...(this.#asked.ca !== undefined && { ca: this.#asked.ca }) };
+      this.context = createSecureContext(options);
+      this.options = options;
       return true;
     } catch (error) {
       this.#log.warn('certificate.refused', { certificate: this.#sources[0].file, kept: this.context !== undefined, error });
@@ -74,10 +88,10 @@ class OnePair implements Certificates {
   readonly #pair: Pair | undefined;
   #looking: NodeJS.Timeout | undefined;
 
-  constructor(cert: PemSource, key: PemSource, log: Log) {
-    this.options = { cert: cert.text, key: key.text };
+  constructor(cert: PemSource, key: PemSource, asked: TlsOptions, log: Log) {
+    this.options = { ...asked, cert: cert.text, key: key.text };
     const changes = cert.file !== undefined || key.file !== undefined;
-    this.#pair = changes ? new Pair(cert, key, log) : undefined;
+    this.#pair = changes ? new Pair(cert, key, asked, log) : undefined;
   }
 
   async open(server: Server): Promise<void> {
@@ -98,6 +112,7 @@ class OnePair implements Certificates {
 class FolderCertificates implements Certificates {
   readonly options: TlsOptions;
   readonly #folder: string;
+  readonly #asked: TlsOptions;
   readonly #log: Log;
   #files: ReadonlySet<string> = new Set();
   /** Those that clients have asked for; the one used last stands last. */
@@ -107,10 +122,11 @@ class FolderCertificates implements Certificates {
   #looking: NodeJS.Timeout | undefined;
   #unreadable = false;
 
-  constructor(folder: string, log: Log) {
+  constructor(folder: string, asked: TlsOptions, log: Log) {
     this.#folder = folder;
+    this.#asked = asked;
     this.#log = log;
-    this.options = { SNICallback: (name, done) => void this.#choose(name, done) };
+    this.options = { ...asked, SNICallback: (name, done) => void this.#choose(name, done) };
   }
 
   async open(server: Server, port: number): Promise<void> {
@@ -147,7 +163,8 @@ class FolderCertificates implements Certificates {
   #pairOf(name: string): Pair | undefined {
     const [cert, key] = [`${name}.crt`, `${name}.key`];
     if (!this.#files.has(cert) || !this.#files.has(key)) return undefined;
-    return new Pair({ text: '', file: join(this.#folder, cert) }, { text: '', file: join(this.#folder, key) }, this.#log);
+    const source = (file: string): PemSource => ({ text: '', file: join(this.#folder, file) });
+    return new Pair(source(cert), source(key), this.#asked, this.#log);
   }
 
   #keep(name: string, pair: Pair): void {

@@ -1,12 +1,14 @@
 /** Runs the contract of policies on each one that comes with Foregate, and on the example of the documentation. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { policies } from '../../policies/index.ts';
 import { policyContract, type PolicySamples } from '../../gateway/testing/policy-contract.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const publicKey = rsa.publicKey.export({ format: 'pem', type: 'spki' });
 const privateKey = rsa.privateKey.export({ format: 'pem', type: 'pkcs8' });
+const passwords = fileURLToPath(new URL('../fixtures/passwords', import.meta.url));
 const secret = 'a secret of thirty-two bytes or more';
 
 const samples: Readonly<Record<string, PolicySamples>> = {
@@ -84,6 +86,83 @@ const samples: Readonly<Record<string, PolicySamples>> = {
         ],
       },
       { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
+    ],
+  },
+  basic: {
+    good: [{ file: passwords }, { file: passwords, realm: 'The chat', forward: true }],
+    bad: [
+      {},
+      { file: '' },
+      { file: 'no such file' },
+      { file: '.' },
+      { file: passwords, realm: 'a "quote"' },
+      { file: passwords, realm: '' },
+      { file: passwords, users: [] },
+    ],
+  },
+  'forward-auth': {
+    good: [
+      { url: 'http://127.0.0.1:1/check' },
+      {
+        url: 'https://id.example/check',
+        headers: ['Cookie'],
+        forward: ['X-User'],
+        subject: 'X-User',
+        cache: '0s',
+        recheck: '60s',
+        onError: 'allow',
+      },
+    ],
+    bad: [
+      {},
+      { url: 'id.example' },
+      { url: 'file:///etc/passwd' },
+      { url: 'https://user:password@id.example/' },
+      { url: 'https://id.example/', forward: ['X User'] },
+      { url: 'https://id.example/', forward: ['Transfer-Encoding'] },
+      { url: 'https://id.example/', headers: ['X-Forwarded-For'] },
+      { url: 'https://id.example/', relay: ['Set-Cookie'] },
+      { url: 'https://id.example/', recheck: '60' },
+      { url: 'https://id.example/', onError: 'ignore' },
+    ],
+  },
+  introspect: {
+    good: [
+      { url: 'http://127.0.0.1:1/introspect', clientId: 'gate', clientSecret: 'secret' },
+      {
+        url: 'https://id.example/introspect',
+        clientId: 'gate',
+        clientSecret: 'secret',
+        audience: ['chat', 'news'],
+        scopes: ['chat:read'],
+        from: { subprotocol: 'token' },
+        recheck: '0s',
+      },
+    ],
+    bad: [
+      {},
+      { url: 'https://id.example/introspect', clientId: 'gate' },
+      { url: 'https://id.example/introspect', clientId: 'gate', clientSecret: '' },
+      { url: 'id.example', clientId: 'gate', clientSecret: 'secret' },
+      { url: 'https://gate:secret@id.example/', clientId: 'gate', clientSecret: 'secret' },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', scopes: ['a b'] },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', scopes: ['a"b'] },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', from: {} },
+    ],
+  },
+  mtls: {
+    good: [
+      {},
+      { allow: [{ O: 'Shop', uri: 'spiffe://shop.example/*' }, { fingerprint: 'AB:'.repeat(31) + 'CD' }], subject: 'uri' },
+    ],
+    bad: [
+      { allow: [] },
+      { allow: [{}] },
+      { allow: [{ CN: '' }] },
+      { allow: [{ cn: 'ann' }] },
+      { allow: [{ fingerprint: 'AB:CD' }] },
+      { allow: 'ann' },
+      { subject: 'O' },
     ],
   },
   'rate-limit': {
