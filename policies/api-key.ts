@@ -1,9 +1,8 @@
 /** Lets in who has one of a list of keys. Keys are compared by digest and in constant time. */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { Type, type Static } from 'typebox';
 import { ForegateError } from '../gateway/core/errors.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
-import { Secret } from '../gateway/core/secret.ts';
+import { digest, isSameDigest, Secret } from '../gateway/core/secret.ts';
 import type { Denial } from '../gateway/core/session.ts';
 import { findCredential } from './credential.ts';
 
@@ -74,12 +73,8 @@ function keyRing(keys: Static<typeof ApiKeyOptions>['keys']): (presented: string
   return (presented) => {
     const presentedDigest = digest(presented);
     const entry = ring.get(presentedDigest.toString('hex'));
-    return entry && timingSafeEqual(entry.digest, presentedDigest) ? entry.name : undefined;
+    return entry && isSameDigest(entry.digest, presentedDigest) ? entry.name : undefined;
   };
-}
-
-function digest(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
 }
 
 function refuse(detail: string): Denial {
