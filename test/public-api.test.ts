@@ -102,12 +102,22 @@ const entries: Readonly<Record<string, Entry>> = {
       'connect',
       'createPolicy',
       'optionErrors',
+      'playSession',
       'policyContract',
       'storeContract',
       'testSession',
       'textMessage',
     ],
-    types: ['PolicySamples', 'TestSession', 'TestSessionOptions'],
+    types: [
+      'PlayTerms',
+      'Played',
+      'PlayedSession',
+      'PlayedVerdict',
+      'PolicySamples',
+      'RecordedEvent',
+      'TestSession',
+      'TestSessionOptions',
+    ],
   },
 };
 
