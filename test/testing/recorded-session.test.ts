@@ -124,7 +124,13 @@ describe('a recorded session', () => {
     const take = (at: number, cost: number): RecordedEvent => ({ at, kind: 'message', message: String(cost) });
     await playSession(definition, {}, [
       { at: 0, kind: 'connect' },
-      ...[take(0, 0), take(1000, 1), take(2000, 1), take(3000, 1), take(60_999, 0), take(61_000, 0), take(62_000, 3)],
+      take(0, 0),
+      take(1000, 1),
+      take(2000, 1),
+      take(3000, 1),
+      take(60_999, 0),
+      take(61_000, 0),
+      take(62_000, 3),
     ]);
     const expected = ['true 2 0', 'true 1 60000', 'true 0 59000', 'false 0 58000', 'false 0 1', 'true 2 0', 'false 0 60000'];
     assert.deepEqual(noted, expected);
