@@ -17,6 +17,8 @@ export interface PolicyCases extends PolicySamples {
   readonly allow: Scene;
   /** Options and events of which the last is refused with this code; or why this policy never refuses. */
   readonly deny: (Scene & { readonly code: ErrorCode }) | { readonly never: string };
+  /** Why no WebSocket comes in by header fields alone; its own test has to reload it in the middle of connections then. */
+  readonly noPlainClient?: string;
 }
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
