@@ -2,10 +2,9 @@
 import { Type, type Static } from 'typebox';
 import { ForegateError } from '../gateway/core/errors.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
-import { Secret } from '../gateway/core/secret.ts';
+import { digest, isSameDigest, Secret } from '../gateway/core/secret.ts';
 import type { Denial } from '../gateway/core/session.ts';
 import { findCredential } from './credential.ts';
-import { digest, isSame } from './digest.ts';
 
 const Place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
 
@@ -69,11 +68,12 @@ export const apiKey = definePolicy({
  * @throws ForegateError `bad-request` when a key stands there twice.
  */
 function keyRing(keys: Static<typeof ApiKeyOptions>['keys']): (presented: string) => string | undefined {
-  const ring = new Map(keys.map(({ key, name }) => [digest(key).toString('hex'), { key, name }]));
+  const ring = new Map(keys.map(({ key, name }) => [digest(key).toString('hex'), { digest: digest(key), name }]));
   if (ring.size < keys.length) throw new ForegateError('bad-request', 'Each API key must be listed only once.');
   return (presented) => {
-    const entry = ring.get(digest(presented).toString('hex'));
-    return entry && isSame(entry.key, presented) ? entry.name : undefined;
+    const presentedDigest = digest(presented);
+    const entry = ring.get(presentedDigest.toString('hex'));
+    return entry && isSameDigest(entry.digest, presentedDigest) ? entry.name : undefined;
   };
 }
 

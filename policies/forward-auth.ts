@@ -23,7 +23,7 @@ import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import type { ClientRequest, Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import { Answers, Questions } from './answers.ts';
 import { AuthServer, type AuthAnswer } from './auth-server.ts';
-import { digest } from './digest.ts';
+import { digest } from '../gateway/core/secret.ts';
 import { Recheck, type Finding } from './recheck.ts';
 
 const FieldName = Type.String({ minLength: 1 });

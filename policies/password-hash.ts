@@ -3,7 +3,7 @@
  * https://www.akkadia.org/drepper/SHA-crypt.txt). Slow ones give way to everybody else between their rounds.
  */
 import { hash as digestOf } from 'node:crypto';
-import { isSame } from './digest.ts';
+import { digest, isSameDigest } from '../gateway/core/secret.ts';
 
 export type PasswordCheck = (password: string) => Promise<boolean>;
 
@@ -24,7 +24,7 @@ export function passwordCheck(text: string): PasswordCheck | HashFault {
   if ('fault' in make) return make;
   return async (password) => {
     const bytes = Buffer.from(password);
-    return bytes.length <= passwordBytesMax && isSame(text, await make.hash(bytes));
+    return bytes.length <= passwordBytesMax && isSameDigest(digest(text), digest(await make.hash(bytes)));
   };
 }
 

@@ -66,6 +66,7 @@ const entries: Readonly<Record<string, Entry>> = {
     types: [
       'Budget',
       'ChannelName',
+      'ClientCertificate',
       'ClientRequest',
       'Clock',
       'ConsumedCredential',
@@ -102,12 +103,22 @@ const entries: Readonly<Record<string, Entry>> = {
       'connect',
       'createPolicy',
       'optionErrors',
+      'playSession',
       'policyContract',
       'storeContract',
       'testSession',
       'textMessage',
     ],
-    types: ['PolicySamples', 'TestSession', 'TestSessionOptions'],
+    types: [
+      'PlayTerms',
+      'Played',
+      'PlayedSession',
+      'PlayedVerdict',
+      'PolicySamples',
+      'RecordedEvent',
+      'TestSession',
+      'TestSessionOptions',
+    ],
   },
 };
 

@@ -1,0 +1,403 @@
+/** Cases for the contract of policies, by the name of the policy: each of policies/index.ts needs some. */
+import { generateKeyPairSync } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import jsonwebtoken from 'jsonwebtoken';
+import type { ErrorCode } from '../../gateway/core/errors.ts';
+import type { PolicySamples, RecordedEvent } from '../../gateway/testing/index.ts';
+
+interface Scene {
+  readonly options: unknown;
+  readonly events: readonly RecordedEvent[];
+}
+
+export interface PolicyCases extends PolicySamples {
+  /**
+   * Options and events that all pass. The header fields of the first `connect` also let a WebSocket in for which no policy has
+   * set an identity before, and text messages pass there.
+   */
+  readonly allow: Scene;
+  /** Options and events of which the last is refused with this code; or why this policy never refuses. */
+  readonly deny: (Scene & { readonly code: ErrorCode }) | { readonly never: string };
+  /** Why no WebSocket comes in by header fields alone; its own test has to reload it in the middle of connections then. */
+  readonly noPlainClient?: string;
+}
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const publicKey = rsa.publicKey.export({ format: 'pem', type: 'spki' });
+const privateKey = rsa.privateKey.export({ format: 'pem', type: 'pkcs8' });
+const secret = 'a secret of thirty-two bytes or more';
+const token = jsonwebtoken.sign({ sub: 'ann' }, secret, { expiresIn: '1h' });
+
+const passwords = fileURLToPath(new URL('../fixtures/passwords', import.meta.url));
+const tokenServer = { url: 'http://127.0.0.1:1/', clientId: 'gate', clientSecret: 'secret' };
+
+const arrive = (headers: readonly string[] = []): RecordedEvent => ({ at: 0, kind: 'connect', request: { headers } });
+const join = (channel: string): RecordedEvent => ({ at: 0, kind: 'subscribe', channel });
+const say = (message: string): RecordedEvent => ({ at: 0, kind: 'message', message });
+
+export const policyCases: Readonly<Partial<Record<string, PolicyCases>>> = {
+  origin: {
+    good: [
+      { allow: ['https://app.example'] },
+      { allow: ['*.app.example', 'app.example:8443', 'null', 'http://[::1]:5173', 'capacitor://localhost'], required: true },
+    ],
+    bad: [
+      {},
+      { allow: [] },
+      { allow: 'https://app.example' },
+      { allow: ['*'] },
+      { allow: ['https://app.example/'] },
+      { allow: ['https://user@app.example'] },
+      { allow: ['https://*'] },
+      { allow: ['https://a.*.example'] },
+      { allow: ['https://app.example:port'] },
+      { allow: [''] },
+      { allow: ['https://app.example'], requird: true },
+    ],
+    allow: { options: { allow: ['https://app.example'] }, events: [arrive(['Origin', 'https://app.example'])] },
+    deny: {
+      options: { allow: ['https://app.example'] },
+      events: [arrive(['Origin', 'https://evil.example'])],
+      code: 'forbidden',
+    },
+  },
+  jwt: {
+    good: [
+      { secret },
+      { publicKey, algorithms: ['RS256', 'PS256'], issuer: 'https://id.example', audience: ['chat', 'news'] },
+      { jwks: 'https://id.example/jwks.json', from: { subprotocol: 'token', cookie: 'session' }, required: false },
+    ],
+    bad: [
+      {},
+      { secret, publicKey },
+      { secret, jwks: 'https://id.example/jwks.json' },
+      { secret: '' },
+      { secret: 'base64:' },
+      { secret, algorithms: ['none'] },
+      { secret, algorithms: [] },
+      { secret, algorithms: ['RS256'] },
+      { publicKey, algorithms: ['HS256'] },
+      { publicKey, algorithms: ['RS256', 'HS256'] },
+      { publicKey, algorithms: ['ES256'] },
+      { publicKey: 'not a key' },
+      { publicKey: privateKey },
+      { jwks: 'id.example/jwks.json' },
+      { jwks: 'file:///keys.json' },
+      { jwks: 'https://user:password@id.example/jwks.json' },
+      { secret, from: {} },
+      { secret, from: { body: 'token' } },
+      { secret, issuer: [] },
+      { secret, clockTolerance: '5' },
+      { secret, audiance: 'chat' },
+    ],
+    allow: { options: { secret }, events: [arrive(['Authorization', `Bearer ${token}`]), say('hello')] },
+    deny: { options: { secret }, events: [arrive(['Authorization', `Bearer ${token}x`])], code: 'unauthorized' },
+  },
+  'api-key': {
+    good: [
+      { keys: [{ key: 'k1', name: 'shop' }] },
+      {
+        keys: [
+          { key: 'k1', name: 'shop' },
+          { key: 'k2', name: 'shop' },
+        ],
+        from: { query: 'key' },
+        forward: true,
+      },
+    ],
+    bad: [
+      {},
+      { keys: [] },
+      { keys: ['k1'] },
+      { keys: [{ key: 'k1' }] },
+      { keys: [{ key: '', name: 'shop' }] },
+      {
+        keys: [
+          { key: 'k1', name: 'shop' },
+          { key: 'k1', name: 'other' },
+        ],
+      },
+      { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
+    ],
+    allow: { options: { keys: [{ key: 'k1', name: 'shop' }] }, events: [arrive(['X-API-Key', 'k1'])] },
+    deny: { options: { keys: [{ key: 'k1', name: 'shop' }] }, events: [arrive(['X-API-Key', 'k2'])], code: 'unauthorized' },
+  },
+  'rate-limit': {
+    good: [
+      { messages: 20 },
+      { bytes: 1000, window: '1m', by: 'session', over: 'drop' },
+      { connections: 5, window: '24d', by: 'key' },
+    ],
+    bad: [
+      {},
+      { messages: 1, bytes: 1 },
+      { messages: 0 },
+      { messages: 1.5 },
+      { messages: 'twenty' },
+      { messages: 1, window: '0s' },
+      { messages: 1, window: '25d' },
+      { messages: 1, window: 1000 },
+      { messages: 1, by: 'color' },
+      { messages: 1, over: 'ignore' },
+      { connections: 1, by: 'session' },
+    ],
+    allow: { options: { messages: 20 }, events: [arrive(), say('hello')] },
+    deny: { options: { messages: 1 }, events: [arrive(), say('one'), say('two')], code: 'rate-limited' },
+  },
+  address: {
+    good: [
+      { allow: ['192.0.2.7', '10.0.0.0/8', '2001:db8::/32', '::1', '::ffff:192.0.2.0/120'] },
+      { deny: ['192.0.2.7'], from: 'forwarded' },
+      { allow: [], deny: ['::/0'] },
+    ],
+    bad: [
+      {},
+      { allow: [], deny: [] },
+      { allow: ['localhost'] },
+      { allow: ['10.0.0.0/33'] },
+      { allow: ['::/129'] },
+      { allow: ['10.0.0.0/8/8'] },
+      { allow: ['10.0.0.0/'] },
+      { allow: ['10.0.0'] },
+      { deny: ['10.0.0.1:80'] },
+      { deny: [''] },
+      { deny: '10.0.0.1' },
+      { deny: ['10.0.0.1'], from: 'anybody' },
+    ],
+    allow: { options: { deny: ['198.51.100.0/24'] }, events: [arrive()] },
+    deny: { options: { deny: ['192.0.2.1'] }, events: [arrive()], code: 'forbidden' },
+  },
+  channels: {
+    good: [
+      { allow: ['user-{sub}', 'org-{claims.org}-*', '{claims.https://id.example/x.y}', '*'] },
+      { deny: ['secret-*'], over: 'close' },
+    ],
+    bad: [
+      {},
+      { allow: [], deny: [] },
+      { allow: [''] },
+      { allow: 'news' },
+      { allow: ['user-{subject}'] },
+      { allow: ['user-{sub'] },
+      { allow: ['user-sub}'] },
+      { allow: ['user-{}'] },
+      { allow: ['user-{claims.}'] },
+      { allow: ['user-{{sub}}'] },
+      { deny: ['user-{*}'] },
+      { allow: ['news'], over: 'ignore' },
+    ],
+    allow: { options: { allow: ['news'] }, events: [arrive(), join('news')] },
+    deny: { options: { allow: ['news'] }, events: [arrive(), join('other')], code: 'forbidden' },
+  },
+  transform: {
+    good: [
+      {
+        headers: { remove: ['Cookie'], rename: { 'X-A': 'X-B' }, set: { 'X-User': '{sub}', 'X-Org': 'org {claims.org}' } },
+        query: { remove: ['debug'], rename: { a: 'b c' }, set: { tenant: '{claims.org}' } },
+      },
+      { move: [{ from: { query: 'token' }, to: 'Authorization', prefix: 'Bearer ' }] },
+      {
+        move: [
+          { from: { cookie: 'sid' }, to: 'X-Session' },
+          { from: { subprotocol: 'key' }, to: 'X-Key' },
+        ],
+      },
+      { headers: { rename: { 'X-A': 'X-B', 'X-B': 'X-A' } } },
+    ],
+    bad: [
+      {},
+      { headers: {} },
+      { headers: { remove: ['Host'] } },
+      { headers: { remove: ['grip-sig'] } },
+      { headers: { remove: ['Transfer_Encoding'] } },
+      { headers: { rename: { 'X-A': 'Connection_Id' } } },
+      { headers: { rename: { 'Content-Length': 'X-Length' } } },
+      { headers: { set: { 'Meta-User': 'ann' } } },
+      { headers: { set: { 'Sec-WebSocket-Protocol': 'ann' } } },
+      { headers: { set: { 'X A': 'ann' } } },
+      { headers: { set: { 'X-A': 'a\r\nX-B: b' } } },
+      { headers: { set: { 'X-A': 'a\tb' } } },
+      { headers: { set: { 'X-A': '\u0141' } } },
+      { headers: { set: { 'X-A': '{subject}' } } },
+      { headers: { set: { 'X-A': '{sub' } } },
+      { headers: { set: { 'X-A': 'a', x_a: 'b' } } },
+      { headers: { rename: { 'X-A': 'X-C', 'X-B': 'x-c' } } },
+      { headers: { set: { 'X-A': 'a' }, add: { 'X-B': 'b' } } },
+      { query: { set: { 'a\n': 'b' } } },
+      { query: { set: { a: 'b\r\nc' } } },
+      { query: { set: { '': 'b' } } },
+      { query: { rename: { a: 'b' }, set: { b: 'c' } } },
+      { move: [{ from: {}, to: 'X-Key' }] },
+      { move: [{ from: { query: 'a', cookie: 'b' }, to: 'X-Key' }] },
+      { move: [{ from: { header: 'X-Key' }, to: 'X-Key' }] },
+      { move: [{ from: { query: 'key' }, to: 'Grip-Sig' }] },
+      { move: [{ from: { query: 'key' }, to: 'X-Key', prefix: 'a\nb' }] },
+      { headers: { set: { 'X-Key': 'a' } }, move: [{ from: { query: 'key' }, to: 'X-Key' }] },
+    ],
+    allow: { options: { headers: { remove: ['X-A'] } }, events: [arrive()] },
+    deny: {
+      options: { move: [{ from: { query: 'key' }, to: 'X-Key' }] },
+      events: [{ at: 0, kind: 'connect', request: { path: '/?key=a&key=b' } }],
+      code: 'bad-request',
+    },
+  },
+  'message-size': {
+    good: [
+      { textBytes: 1000 },
+      { binaryBytes: 0 },
+      { textBytes: 1000, binaryBytes: 5, jsonDepth: 8, jsonKeys: 100, over: 'answer' },
+    ],
+    bad: [
+      {},
+      { over: 'drop' },
+      { textBytes: -1 },
+      { textBytes: '1k' },
+      { jsonDepth: 1.5 },
+      { jsonDepth: 1, over: 'delay' },
+      { bytes: 1000 },
+    ],
+    allow: { options: { textBytes: 10 }, events: [arrive(), say('hello')] },
+    deny: { options: { textBytes: 4 }, events: [arrive(), say('hello')], code: 'message-too-large' },
+  },
+  'message-schema': {
+    good: [
+      { schemas: { chat: { inline: { type: 'object' } } } },
+      {
+        schemas: { chat: { inline: { $ref: '#/$defs/a', $defs: { a: { type: 'object' } } } }, 1: { inline: {} } },
+        by: '/header/type',
+        default: 'pass',
+        from: 'both',
+        over: 'answer',
+        closeCode: 1007,
+      },
+    ],
+    bad: [
+      {},
+      { schemas: {} },
+      { schemas: { chat: {} } },
+      { schemas: { '': { inline: {} } } },
+      { schemas: { chat: { file: 'a.json', inline: {} } } },
+      { schemas: { chat: { file: 'no-such-file.json' } } },
+      { schemas: { chat: { file: 'README.md' } } },
+      { schemas: { chat: { file: '.' } } },
+      { schemas: { chat: { inline: { type: 'objekt' } } } },
+      { schemas: { chat: { inline: { typ: 'object' } } } },
+      { schemas: { chat: { inline: { type: 'string', format: 'colour' } } } },
+      { schemas: { chat: { inline: { type: 'string', pattern: '(' } } } },
+      { schemas: { chat: { inline: { $ref: 'other.json' } } } },
+      { schemas: { chat: { inline: { $ref: 'https://schemas.example/a.json' } } } },
+      { schemas: { chat: { inline: { $ref: '#/$defs/missing' } } } },
+      { schemas: { chat: { inline: {} } }, by: '' },
+      { schemas: { chat: { inline: {} } }, closeCode: 1000 },
+      { schemas: { chat: { inline: {} } }, over: 'refuse' },
+    ],
+    allow: { options: { schemas: { a: { inline: {} } }, default: 'pass' }, events: [arrive(), say('hello')] },
+    deny: {
+      options: { schemas: { a: { inline: { type: 'object' } } } },
+      events: [arrive(), say('hello')],
+      code: 'bad-request',
+    },
+  },
+  'forward-auth': {
+    good: [
+      { url: 'http://127.0.0.1:1/check' },
+      {
+        url: 'https://id.example/check',
+        headers: ['Cookie'],
+        forward: ['X-User'],
+        subject: 'X-User',
+        cache: '0s',
+        recheck: '60s',
+        onError: 'allow',
+      },
+    ],
+    bad: [
+      {},
+      { url: 'id.example' },
+      { url: 'file:///etc/passwd' },
+      { url: 'https://user:password@id.example/' },
+      { url: 'https://id.example/', forward: ['X User'] },
+      { url: 'https://id.example/', forward: ['Transfer-Encoding'] },
+      { url: 'https://id.example/', headers: ['X-Forwarded-For'] },
+      { url: 'https://id.example/', relay: ['Set-Cookie'] },
+      { url: 'https://id.example/', recheck: '60' },
+      { url: 'https://id.example/', onError: 'ignore' },
+    ],
+    allow: { options: { url: 'http://127.0.0.1:1/check', onError: 'allow' }, events: [arrive()] },
+    deny: { options: { url: 'http://127.0.0.1:1/check' }, events: [arrive()], code: 'auth-unavailable' },
+  },
+  introspect: {
+    good: [
+      { url: 'http://127.0.0.1:1/introspect', clientId: 'gate', clientSecret: 'secret' },
+      {
+        url: 'https://id.example/introspect',
+        clientId: 'gate',
+        clientSecret: 'secret',
+        audience: ['chat', 'news'],
+        scopes: ['chat:read'],
+        from: { subprotocol: 'token' },
+        recheck: '0s',
+      },
+    ],
+    bad: [
+      {},
+      { url: 'https://id.example/introspect', clientId: 'gate' },
+      { url: 'https://id.example/introspect', clientId: 'gate', clientSecret: '' },
+      { url: 'id.example', clientId: 'gate', clientSecret: 'secret' },
+      { url: 'https://gate:secret@id.example/', clientId: 'gate', clientSecret: 'secret' },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', scopes: ['a b'] },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', scopes: ['a"b'] },
+      { url: 'https://id.example/', clientId: 'gate', clientSecret: 'secret', from: {} },
+    ],
+    allow: { options: { ...tokenServer, required: false }, events: [arrive()] },
+    deny: { options: tokenServer, events: [arrive()], code: 'unauthorized' },
+  },
+  mtls: {
+    good: [
+      {},
+      { allow: [{ O: 'Shop', uri: 'spiffe://shop.example/*' }, { fingerprint: 'AB:'.repeat(31) + 'CD' }], subject: 'uri' },
+    ],
+    bad: [
+      { allow: [] },
+      { allow: [{}] },
+      { allow: [{ CN: '' }] },
+      { allow: [{ cn: 'ann' }] },
+      { allow: [{ fingerprint: 'AB:CD' }] },
+      { allow: 'ann' },
+      { subject: 'O' },
+    ],
+    allow: { options: { required: false }, events: [arrive()] },
+    deny: { options: {}, events: [arrive()], code: 'forbidden' },
+  },
+  basic: {
+    good: [{ file: passwords }, { file: passwords, realm: 'The chat', forward: true }],
+    bad: [
+      {},
+      { file: '' },
+      { file: 'no such file' },
+      { file: '.' },
+      { file: passwords, realm: 'a "quote"' },
+      { file: passwords, realm: '' },
+      { file: passwords, users: [] },
+    ],
+    allow: { options: { file: passwords }, events: [arrive(['Authorization', `Basic ${btoa('ann:nna')}`])] },
+    deny: { options: { file: passwords }, events: [arrive()], code: 'unauthorized' },
+  },
+};
+
+/** What is wrong with the list above, one sentence each: a policy without cases, cases without a policy, a name that stands twice. */
+export function caseFaults(names: readonly string[], cases: Readonly<Record<string, unknown>> = policyCases): string[] {
+  const without = names
+    .filter((name) => !Object.hasOwn(cases, name))
+    .map(
+      (name) =>
+        `policies/index.ts lists "${name}", which has no cases: add "${name}: { good, bad, allow, deny }" to policyCases in test/contracts/policy-cases.ts`,
+    );
+  const stale = Object.keys(cases).filter((name) => !names.includes(name));
+  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  return [
+    ...without,
+    ...stale.map((name) => `test/contracts/policy-cases.ts has cases for "${name}", which policies/index.ts does not list`),
+    ...twice.map((name) => `policies/index.ts lists "${name}" twice`),
+  ];
+}
