@@ -2,6 +2,7 @@
 import { addressList } from '../core/address-list.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Dialect } from '../core/dialect.ts';
+import { dryRun } from '../core/dry-run.ts';
 import { toMs } from '../core/duration.ts';
 import { ForegateError } from '../core/errors.ts';
 import { channelName, routeId, type RouteId } from '../core/ids.ts';
@@ -84,11 +85,12 @@ class Compiler {
   async hooks(scope: string, policies: readonly LoadedPolicy[]): Promise<RouteHooks> {
     const { store, clock, log, metrics } = this.#context;
     const made: (readonly [string, Policy])[] = [];
-    for (const [index, { use, definition, options, place }] of policies.entries()) {
+    const rehearsed = dryRun({ log, metrics, clock });
+    for (const [index, { use, definition, options, place, dryRun: isDryRun = false }] of policies.entries()) {
       const context = { store, clock, log, metrics, scope: `${scope}.${index}`, directory: this.#loaded.directory };
       const policy = await created(definition, options, context, place);
       this.#policies.push(policy);
-      made.push([use, policy]);
+      made.push([use, isDryRun ? rehearsed(use, policy) : policy]);
     }
     return compileHooks(made, { log, metrics });
   }

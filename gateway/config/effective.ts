@@ -18,5 +18,9 @@ export function effectiveSettings(loaded: LoadedConfig): string {
 }
 
 function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
-  return policies.map(({ use, definition, options }) => ({ use, ...(masked(options, plain(definition.options)) as object) }));
+  return policies.map(({ use, dryRun, definition, options }) => ({
+    use,
+    ...(dryRun && { dryRun }),
+    ...(masked(options, plain(definition.options)) as object),
+  }));
 }

@@ -15,6 +15,7 @@ export const counters = {
   deliveries_dropped: 'Items a subscriber did not get: it read too slowly, or they did not fit its protocol.',
   subscriptions_refused: 'Subscriptions refused by a policy or over the limit.',
   policy_denials: 'Times a policy denied.',
+  policy_dry_run_denials: 'Times a policy in dry run would have denied.',
   policy_errors: 'Times a policy threw.',
 } as const;
 
