@@ -10,7 +10,7 @@ import { definePolicy, deny, type Policy, type PolicyContext, type Verdict } fro
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import type { ClientRequest, Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import type { Budget, Taken } from '../gateway/core/store.ts';
-import { callerKinds, callerOf, type CallerKind } from './caller.ts';
+import { By, callerKey, callerOf, isBy, type CallerKey } from './caller.ts';
 
 const Amount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
 
@@ -27,11 +27,7 @@ const RateLimitOptions = Type.Object(
       default: '1s',
       description: 'Length of the window, at most 24 days. It begins with the first message that counts.',
     }),
-    by: Type.Enum([...callerKinds], {
-      default: 'address',
-      description:
-        'Who shares a count. `session`: each WebSocket has its own; plain requests are not limited. `address`: all from one IPv4 address or one IPv6 /64. `subject`: all that a policy before has recognised as the same (`jwt`, `api-key`). `key`: all with the same key of `api-key`. Callers without such an identity are counted by address.',
-    }),
+    by: By({ default: 'address', description: 'Who shares a count; with `session`, plain requests are not limited.' }),
     over: Type.Enum(['close', 'drop', 'answer'], {
       default: 'close',
       description:
@@ -58,7 +54,8 @@ type Unit = 'messages' | 'bytes' | 'connections';
 interface Terms {
   readonly unit: Unit;
   readonly budget: Budget;
-  readonly by: CallerKind;
+  readonly keyOf: CallerKey;
+  readonly bySession: boolean;
   readonly over: 'close' | 'drop' | 'answer';
 }
 
@@ -75,9 +72,14 @@ function termsOf({ messages, bytes, connections, window, by, over }: RateLimitOp
   const windowMs = toMs(window);
   if (windowMs < 1 || windowMs > longestWindowMs)
     throw new ForegateError('bad-request', `A window of ${window} is not possible; it may have 1ms to 24d.`);
-  if (given.unit === 'connections' && by === 'session')
-    throw new ForegateError('bad-request', 'Connections cannot be counted by session: each session is one connection.');
-  return { unit: given.unit, budget: { limit: given.limit, windowMs }, by, over };
+  const keyOf = callerKey(by, {
+    channel: 'Only subscriptions can be counted by channel.',
+    ...(given.unit === 'connections' && {
+      session: 'Connections cannot be counted by session: each session is one connection.',
+    }),
+  });
+  const bySession = isBy(by, 'session');
+  return { unit: given.unit, budget: { limit: given.limit, windowMs }, keyOf, bySession, over };
 }
 
 const longestWindowMs = 24 * 86_400_000;
@@ -91,7 +93,7 @@ function meterConnect(
 ): MaybePromise<Verdict> {
   const isRequest = session.transport === 'request';
   if (terms.unit !== 'connections' && !isRequest) return undefined;
-  if (terms.by === 'session') return undefined;
+  if (terms.bySession) return undefined;
   const cost = terms.unit === 'bytes' ? announcedBytes(session.request) : 1;
   if (cost === undefined) return deny('bad-request', 'The request needs a Content-Length here.');
   const settle = (taken: Taken): Verdict => {
@@ -100,7 +102,7 @@ function meterConnect(
     answer.push(...headers);
     return undefined;
   };
-  const taken = store.take(`${scope}:${callerOf(session, terms.by)}`, terms.budget, cost);
+  const taken = store.take(`${scope}:${terms.keyOf(callerOf(session))}`, terms.budget, cost);
   return isPromise(taken) ? taken.then(settle) : settle(taken);
 }
 
@@ -112,13 +114,13 @@ function announcedBytes({ headers }: ClientRequest): number | undefined {
 }
 
 function messageMeter(terms: Terms, { store, scope }: PolicyContext): NonNullable<Policy['message']> {
-  const { unit, budget, by, over } = terms;
+  const { unit, budget, keyOf: callerKeyOf, over } = terms;
   const callers = new WeakMap<SessionView, { readonly identity: Identity | undefined; readonly key: string }>();
   // Kept per session, since making the key costs more than counting; the identity may change with a renewed token.
   const keyOf = (session: SessionView): string => {
     const caller = callers.get(session);
     if (caller !== undefined && caller.identity === session.identity) return caller.key;
-    const key = `${scope}:${callerOf(session, by)}`;
+    const key = `${scope}:${callerKeyOf(callerOf(session))}`;
     callers.set(session, { identity: session.identity, key });
     return key;
   };

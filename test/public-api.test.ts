@@ -74,6 +74,8 @@ const entries: Readonly<Record<string, Entry>> = {
       'HeaderDraft',
       'HeaderList',
       'Identity',
+      'LeaseHolder',
+      'LeaseTerms',
       'Log',
       'MaybePromise',
       'Message',

@@ -15,8 +15,30 @@ export interface Taken {
   readonly resetMs: number;
 }
 
+/** Who has a lease: something of this process that lives as long as it has it, or until it is told that it has lost it. */
+export interface LeaseHolder {
+  /** Unique among all holders of all processes. */
+  readonly id: string;
+  /** A newcomer, here or in another process, has its lease now; there is nothing to release. */
+  lost(): void;
+}
+
+export interface LeaseTerms {
+  /** Holders that a key may have at the same time. */
+  readonly max: number;
+  /** Whether one more gets none, or the one that came first loses its own. */
+  readonly over: 'refuse' | 'evict';
+}
+
 export interface Store {
   /** Takes `cost` points from the key's budget. Refused points count too, so who keeps trying keeps waiting no longer than the window. */
   take(key: string, budget: Budget, cost: number): MaybePromise<Taken>;
+  /**
+   * Gives a lease of the key, for as long as it is not released and this process lives; false: there are as many as may be. Never
+   * are there more at a time, however many ask at once. A holder that asks again has the one it had.
+   */
+  lease(key: string, holder: LeaseHolder, terms: LeaseTerms): MaybePromise<boolean>;
+  /** Gives a lease back; nothing happens where the holder has none. */
+  release(key: string, holderId: string): void;
   close(): Promise<void>;
 }

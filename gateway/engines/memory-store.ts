@@ -6,6 +6,7 @@ import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { ForegateError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Budget, Store, Taken } from '../core/store.ts';
+import { MemoryLeases } from './memory-leases.ts';
 
 /**
  * Makes an empty store; it answers at once, never by a promise. Keys beyond `keysMax` (default: `storeKeys` of the limits) are not
@@ -14,9 +15,15 @@ import type { Budget, Store, Taken } from '../core/store.ts';
  */
 export function memoryStore(options: { readonly keysMax?: number } = {}): Store {
   const counts = new Counts(options.keysMax ?? limits.storeKeys);
+  const leases = new MemoryLeases(limits.storeLeases);
   return {
     take: (key, budget, cost) => (cost > 0 ? counts.take(key, budget, Math.ceil(cost)) : counts.look(key, budget)),
-    close: async () => counts.clear(),
+    lease: (key, holder, terms) => leases.lease(key, holder, terms),
+    release: (key, holderId) => leases.release(key, holderId),
+    close: async () => {
+      counts.clear();
+      leases.clear();
+    },
   };
 }
 

@@ -473,10 +473,10 @@ export class WebSocketSession
     for (const channel of this.target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
   }
 
-  #end({ code, detail }: Denial, withFrame: boolean): void {
+  #end({ code, detail, closeCode = errors[code].close }: Denial, withFrame: boolean): void {
     if (!this.#closing.open) return;
     this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code, detail });
-    this.#closing.end(errors[code].close, detail, withFrame);
+    this.#closing.end(closeCode, detail, withFrame);
   }
 
   #leave(channel: ChannelName): void {

@@ -1,7 +1,7 @@
 /** What every store must keep. Windows are short and real, since an engine has a clock of its own. */
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Budget, Store } from '../core/store.ts';
+import type { Budget, LeaseHolder, LeaseTerms, Store } from '../core/store.ts';
 import { describe, it } from './suite.ts';
 
 /** Declares the suite; `open` makes a store with no counts, which the suite closes. */
@@ -108,6 +108,55 @@ export function storeContract(name: string, open: () => Store | Promise<Store>):
     );
 
     it(
+      'gives exactly as many leases as may be to holders that come at the same moment',
+      using(async (store) => {
+        const granted = await Promise.all(Array.from({ length: 50 }, async () => store.lease('key', holder(), atMost(20))));
+        assert.equal(granted.filter(Boolean).length, 20);
+        assert.equal(await store.lease('another', holder(), atMost(1)), true);
+      }),
+    );
+
+    it(
+      'gives a lease again when it was released, once, and not to those who had none',
+      using(async (store) => {
+        const [one, two, three] = [holder(), holder(), holder()];
+        assert.equal(await store.lease('key', one, atMost(1)), true);
+        assert.equal(await store.lease('key', two, atMost(1)), false);
+        store.release('key', two.id);
+        assert.equal(await store.lease('key', two, atMost(1)), false);
+        store.release('key', one.id);
+        store.release('key', one.id);
+        assert.equal(await store.lease('key', two, atMost(1)), true);
+        assert.equal(await store.lease('key', three, atMost(1)), false);
+      }),
+    );
+
+    it(
+      'gives a holder that asks again the lease it has',
+      using(async (store) => {
+        const one = holder();
+        assert.equal(await store.lease('key', one, atMost(1)), true);
+        assert.equal(await store.lease('key', one, atMost(1)), true);
+        store.release('key', one.id);
+        assert.equal(await store.lease('key', holder(), atMost(1)), true);
+      }),
+    );
+
+    it(
+      'takes a lease from who came first, and tells it once, where the terms say so',
+      using(async (store) => {
+        const lost: string[] = [];
+        const [one, two, three] = ['one', 'two', 'three'].map((id) => ({ id, lost: () => void lost.push(id) }));
+        assert.ok(one && two && three);
+        const terms = { max: 2, over: 'evict' } as const;
+        for (const each of [one, two, three]) assert.equal(await store.lease('key', each, terms), true);
+        assert.deepEqual(lost, ['one']);
+        store.release('key', one.id);
+        assert.equal(await store.lease('key', holder(), atMost(2)), false);
+      }),
+    );
+
+    it(
       'can be closed twice',
       using(async (store) => {
         await store.take('key', threePerMinute, 1);
@@ -115,6 +164,17 @@ export function storeContract(name: string, open: () => Store | Promise<Store>):
       }),
     );
   });
+}
+
+let holders = 0;
+
+function holder(): LeaseHolder {
+  holders += 1;
+  return { id: `holder-${holders}`, lost: () => assert.fail('a lease was lost') };
+}
+
+function atMost(max: number): LeaseTerms {
+  return { max, over: 'refuse' };
 }
 
 const threePerMinute: Budget = { limit: 3, windowMs: 60_000 };

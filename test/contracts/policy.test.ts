@@ -86,6 +86,24 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
     ],
   },
+  concurrency: {
+    good: [
+      { max: 3 },
+      { max: 1, by: 'claim:org', over: 'evict', code: 4100 },
+      { max: 2, by: ['subject', 'header:X-Tenant', 'route'] },
+    ],
+    bad: [
+      {},
+      { max: 0 },
+      { max: 1, by: 'session' },
+      { max: 1, by: ['address', 'channel'] },
+      { max: 1, by: [] },
+      { max: 1, by: 'header:' },
+      { max: 1, by: 'header:X Tenant' },
+      { max: 1, over: 'close' },
+      { max: 1, code: 1000 },
+    ],
+  },
   'rate-limit': {
     good: [
       { messages: 20 },
