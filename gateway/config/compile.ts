@@ -82,7 +82,12 @@ class Compiler {
     this.#signer = key === undefined ? undefined : createSigner({ issuer, key }, context.clock);
   }
 
-  async hooks(scope: string, policies: readonly LoadedPolicy[]): Promise<RouteHooks> {
+  /** @throws ConfigError where a policy would do nothing: with one that seems to protect and does not, nobody looks further */
+  async #hooks(
+    scope: string,
+    policies: readonly LoadedPolicy[],
+    { isIdle, message }: { readonly isIdle: (policy: Policy) => boolean; readonly message: string },
+  ): Promise<RouteHooks> {
     const { store, clock, log, metrics } = this.#context;
     const made: (readonly [string, Policy])[] = [];
     const rehearsed = dryRun({ log, metrics, clock });
@@ -90,24 +95,16 @@ class Compiler {
       const context = { store, clock, log, metrics, scope: `${scope}.${index}`, directory: this.#loaded.directory };
       const policy = await created(definition, options, context, place);
       this.#policies.push(policy);
+      if (isIdle(policy)) throw new ConfigError([{ ...place, message }]);
       made.push([use, isDryRun ? rehearsed(use, policy) : policy]);
     }
     return compileHooks(made, { log, metrics });
   }
 
   /** A policy that has nothing to say about publishing would seem to protect the control API, and would not. */
-  async controlHooks(): Promise<RouteHooks> {
-    const policies = this.#loaded.controlPolicies;
-    const before = this.#policies.length;
-    const hooks = await this.hooks('control', policies);
-    const idle = policies.find((_, index) => this.#policies[before + index]?.publish === undefined);
-    if (idle === undefined) return hooks;
-    throw new ConfigError([
-      {
-        ...idle.place,
-        message: 'has no rule for publishing, so it would protect nothing here; who may publish is said by control.auth',
-      },
-    ]);
+  controlHooks(): Promise<RouteHooks> {
+    const message = 'has no rule for publishing, so it would protect nothing here; who may publish is said by control.auth';
+    return this.#hooks('control', this.#loaded.controlPolicies, { isIdle: ({ publish }) => publish === undefined, message });
   }
 
   /** @throws ForegateError for a key that is none */
@@ -122,6 +119,11 @@ class Compiler {
     };
   }
 
+  #routeHooks({ settings: { id }, policies }: LoadedRoute): Promise<RouteHooks> {
+    const message = 'has rules for publishers only, so it would protect nothing here; its place is control.policies';
+    return this.#hooks(id, policies, { isIdle: isForPublishers, message });
+  }
+
   async route(loaded: LoadedRoute): Promise<Route> {
     const { settings } = loaded;
     const [first, ...others] = settings.targets.map((target) => this.#target(target, loaded));
@@ -131,7 +133,7 @@ class Compiler {
       id,
       match: matchOf(settings.match),
       targets: [first, ...others],
-      hooks: await this.hooks(settings.id, loaded.policies),
+      hooks: await this.#routeHooks(loaded),
       limits: settings.limits,
       grip: settings.grip ? { signer: this.#signerOf(settings) } : undefined,
       channelPrefix: settings.channelPrefix,
@@ -197,6 +199,10 @@ class Compiler {
     this.#downstreams.set(key, downstream);
     return downstream;
   }
+}
+
+function isForPublishers({ connect, message, subscribe, request, response, publish }: Policy): boolean {
+  return publish !== undefined && [connect, message, subscribe, request, response].every((hook) => hook === undefined);
 }
 
 /** A policy may find fault with its options that no schema can say: told with the place in the file. */

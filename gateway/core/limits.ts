@@ -83,6 +83,8 @@ export const limits = {
   keySetBytes: 262_144,
   /** Keys the store in memory counts apart (about 400 bytes each); further ones share one budget until windows end. */
   storeKeys: 100_000,
+  /** The longest that a limit keeps a client waiting; who would have to wait longer is closed. */
+  delayMs: 30_000,
   /** Leases the store in memory gives: about as many connections as a process can have, times the policies that count them. */
   storeLeases: 1_000_000,
   /** A policy in dry run has one line in the log in this time for each kind of verdict: it may speak for every message. */

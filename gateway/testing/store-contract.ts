@@ -108,6 +108,53 @@ export function storeContract(name: string, open: () => Store | Promise<Store>):
     );
 
     it(
+      'takes windows of a month, and counts no point too many in them',
+      using(async (store) => {
+        const month = { limit: 2, windowMs: 31 * 86_400_000 };
+        assert.ok((await store.take('key', month, 0)).allowed);
+        const { resetMs } = await store.take('key', month, 1);
+        assert.ok(resetMs > 30 * 86_400_000, `${resetMs} ms`);
+        assert.deepEqual(await takeTimes(store, 3, month), [true, false, false]);
+      }),
+    );
+
+    it(
+      'allows the burst of a bucket at once, and refused points cost nothing',
+      using(async (store) => {
+        const budget = { limit: 60, windowMs: 60_000, burst: 3 };
+        assert.deepEqual(await takeTimes(store, 30, budget), [true, true, true, ...Array.from({ length: 27 }, () => false)]);
+        const { resetMs } = await store.take('key', budget, 1);
+        assert.ok(resetMs > 0 && resetMs <= 1000, `${resetMs} ms`);
+        assert.equal((await store.take('other', budget, 4)).allowed, false);
+      }),
+    );
+
+    it(
+      'fills a bucket evenly',
+      using(async (store) => {
+        const budget = { limit: 10, windowMs: 1000, burst: 2 };
+        assert.deepEqual(await takeTimes(store, 3, budget), [true, true, false]);
+        const { resetMs } = await store.take('key', budget, 1);
+        await wait(resetMs + 5);
+        assert.equal((await store.take('key', budget, 1)).allowed, true);
+      }),
+    );
+
+    it(
+      'lets points of a bucket be taken in advance, one behind the other, up to the longest wait',
+      using(async (store) => {
+        const budget = { limit: 1, windowMs: 10_000, burst: 1, waitMs: 20_000 };
+        const waits: (number | undefined)[] = [];
+        for (let i = 0; i < 4; i += 1) {
+          const { allowed, waitMs = 0 } = await store.take('key', budget, 1);
+          waits.push(allowed ? Math.round(waitMs / 10_000) : undefined);
+        }
+        assert.deepEqual(waits, [0, 1, 2, undefined]);
+        assert.equal((await store.take('key', { limit: 1, windowMs: 10_000, burst: 1 }, 1)).allowed, false);
+      }),
+    );
+
+    it(
       'gives exactly as many leases as may be to holders that come at the same moment',
       using(async (store) => {
         const granted = await Promise.all(Array.from({ length: 50 }, async () => store.lease('key', holder(), atMost(20))));
