@@ -86,6 +86,24 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
     ],
   },
+  quota: {
+    good: [
+      { messages: 1000 },
+      { messages: 1, period: 'month', timeZone: 'Europe/Berlin', by: ['claim:org', 'route'], over: 'drop' },
+      { messages: 1, period: 'hour', over: 'answer', text: 'no', legacyFields: true },
+    ],
+    bad: [
+      {},
+      { messages: 0 },
+      { messages: 1, period: 'week' },
+      { messages: 1, timeZone: 'Mars/Olympus' },
+      { messages: 1, timeZone: '' },
+      { messages: 1, by: 'session' },
+      { messages: 1, by: 'channel' },
+      { messages: 1, over: 'delay' },
+      { messages: 1, text: 'no' },
+    ],
+  },
   concurrency: {
     good: [
       { max: 3 },
