@@ -220,7 +220,8 @@ async function created(
   }
 }
 
-function matchOf({ host, path, transports, tls, byId }: RouteSettings['match']): Match {
+/** What a route takes, as the router compares it. */
+export function matchOf({ host, path, transports, tls, byId }: RouteSettings['match']): Match {
   return { host: host?.toLowerCase(), path, transports, tls, byId };
 }
 

@@ -17,7 +17,8 @@ export function effectiveSettings(loaded: LoadedConfig): string {
   return stringify({ ...settings, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
+/** Policies as they stand in the file, with all options and without secrets. */
+export function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
   return policies.map(({ use, dryRun, definition, options }) => ({
     use,
     ...(dryRun && { dryRun }),
