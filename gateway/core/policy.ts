@@ -175,7 +175,7 @@ export function runHooks<Subject, Detail>(
     const verdict = hooks[i]?.(subject, detail);
     if (verdict === undefined) continue;
     if (isPromise(verdict)) return verdict.then((later) => withRest(later, hooks.slice(i + 1), subject, detail));
-    return withRest(verdict, hooks.slice(i + 1), subject, detail);
+    return verdict.kind === 'delay' ? withRest(verdict, hooks.slice(i + 1), subject, detail) : verdict;
   }
   return undefined;
 }
