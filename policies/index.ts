@@ -6,11 +6,13 @@ import { basic } from './basic.ts';
 import { channels } from './channels.ts';
 import { forwardAuth } from './forward-auth.ts';
 import { introspect } from './introspect.ts';
+import { concurrency } from './concurrency.ts';
 import { jwt } from './jwt.ts';
 import { messageSchema } from './message-schema.ts';
 import { messageSize } from './message-size.ts';
 import { mtls } from './mtls.ts';
 import { origin } from './origin.ts';
+import { quota } from './quota.ts';
 import { rateLimit } from './rate-limit.ts';
 import { transform } from './transform.ts';
 
@@ -24,6 +26,8 @@ export const policies: readonly PolicyDefinition[] = [
   mtls,
   forwardAuth,
   rateLimit,
+  quota,
+  concurrency,
   messageSize,
   messageSchema,
   channels,

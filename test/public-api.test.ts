@@ -75,6 +75,8 @@ const entries: Readonly<Record<string, Entry>> = {
       'HeaderDraft',
       'HeaderList',
       'Identity',
+      'LeaseHolder',
+      'LeaseTerms',
       'Log',
       'MaybePromise',
       'Message',

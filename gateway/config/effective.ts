@@ -18,6 +18,11 @@ export function effectiveSettings(loaded: LoadedConfig): string {
   return stringify({ ...settings, listen, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
-  return policies.map(({ use, definition, options }) => ({ use, ...(masked(options, plain(definition.options)) as object) }));
+/** Policies as they stand in the file, with all options and without secrets. */
+export function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
+  return policies.map(({ use, dryRun, definition, options }) => ({
+    use,
+    ...(dryRun && { dryRun }),
+    ...(masked(options, plain(definition.options)) as object),
+  }));
 }

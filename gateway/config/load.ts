@@ -197,7 +197,7 @@ function settingsOf(written: Mapping, policies: AllPolicies): Settings {
 }
 
 function asUsed(policies: readonly LoadedPolicy[]): Mapping[] {
-  return policies.map(({ use, options }) => ({ use, ...options }));
+  return policies.map(({ use, dryRun, options }) => ({ use, ...(dryRun && { dryRun }), ...options }));
 }
 
 /** One list of targets, each with its dialect. */

@@ -122,6 +122,12 @@ export const limits = {
   http2Streams: 128,
   /** Header fields of an HTTP/2 request before cookies are joined: browsers send each cookie in a field of its own. */
   http2Fields: 256,
+  /** The longest that a limit keeps a client waiting; who would have to wait longer is closed. */
+  delayMs: 30_000,
+  /** Leases the store in memory gives: about as many connections as a process can have, times the policies that count them. */
+  storeLeases: 1_000_000,
+  /** A policy in dry run has one line in the log in this time for each kind of verdict: it may speak for every message. */
+  dryRunLogMs: 10_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */

@@ -17,6 +17,7 @@ export const counters = {
   filter_requests_failed: 'Questions of these filters that got no sound answer.',
   subscriptions_refused: 'Subscriptions refused by a policy or over the limit.',
   policy_denials: 'Times a policy denied.',
+  policy_dry_run_denials: 'Times a policy in dry run would have denied.',
   policy_errors: 'Times a policy threw.',
 } as const;
 

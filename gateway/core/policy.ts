@@ -167,7 +167,7 @@ function guardEnd(name: string, policy: Policy, watch: { log: Log; metrics: Metr
   };
 }
 
-/** Runs the hooks of a moment in order; the first verdict that is not "go on" ends the round. Stays synchronous while they are. */
+/** Runs the hooks of a moment in order; the first verdict that is not to go on, now or later, ends the round. Stays synchronous while they are. */
 export function runHooks<Subject, Detail>(
   hooks: readonly Hook<Subject, Detail>[],
   subject: Subject,
@@ -176,8 +176,25 @@ export function runHooks<Subject, Detail>(
   for (let i = 0; i < hooks.length; i += 1) {
     const verdict = hooks[i]?.(subject, detail);
     if (verdict === undefined) continue;
-    if (isPromise(verdict)) return verdict.then((later) => later ?? runHooks(hooks.slice(i + 1), subject, detail));
-    return verdict;
+    if (isPromise(verdict)) return verdict.then((later) => withRest(later, hooks.slice(i + 1), subject, detail));
+    return verdict.kind === 'delay' ? withRest(verdict, hooks.slice(i + 1), subject, detail) : verdict;
   }
   return undefined;
+}
+
+/** Who is only to wait has to please the others, too; the longest wait holds. */
+function withRest<Subject, Detail>(
+  verdict: Verdict,
+  rest: readonly Hook<Subject, Detail>[],
+  subject: Subject,
+  detail: Detail,
+): MaybePromise<Verdict> {
+  if (verdict !== undefined && verdict.kind !== 'delay') return verdict;
+  const next = runHooks(rest, subject, detail);
+  return isPromise(next) ? next.then((later) => stricter(verdict, later)) : stricter(verdict, next);
+}
+
+function stricter(delay: Verdict, other: Verdict): Verdict {
+  if (delay?.kind !== 'delay' || other === undefined) return other ?? delay;
+  return other.kind === 'delay' && other.ms < delay.ms ? delay : other;
 }

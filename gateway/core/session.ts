@@ -32,6 +32,8 @@ export interface Denial {
   readonly reply?: Pick<Reply, 'status' | 'headers' | 'body'>;
   /** What happens to a message: `close` the session (default), `drop` the message, or `answer` with a frame. */
   readonly action?: 'close' | 'drop' | 'answer';
+  /** With `answer`: the text of the frame, instead of the usual one. */
+  readonly text?: string;
   /** For an open WebSocket, instead of the code's own: one of 4000 to 4999. */
   readonly closeCode?: number;
 }
