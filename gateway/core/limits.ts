@@ -83,6 +83,10 @@ export const limits = {
   keySetBytes: 262_144,
   /** Keys the store in memory counts apart (about 400 bytes each); further ones share one budget until windows end. */
   storeKeys: 100_000,
+  /** Takes that one call to a store outside asks for: it does them in one go, and others wait for it meanwhile. */
+  storeBatch: 256,
+  /** Takes that such a store has not answered; for further ones it counts as away. */
+  storeWaiting: 10_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */

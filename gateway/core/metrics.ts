@@ -16,6 +16,7 @@ export const counters = {
   subscriptions_refused: 'Subscriptions refused by a policy or over the limit.',
   policy_denials: 'Times a policy denied.',
   policy_errors: 'Times a policy threw.',
+  store_misses: 'Times the store did not count: it was away or did not answer in time, and `store.whenAway` decided.',
 } as const;
 
 /** Likewise, with a label for the route: there are as many as the configuration names, while channels are for clients to name. */

@@ -20,3 +20,10 @@ export interface Store {
   take(key: string, budget: Budget, cost: number): MaybePromise<Taken>;
   close(): Promise<void>;
 }
+
+/** A store outside of the process, which may be away. Then too it answers, as its settings say. */
+export interface SharedStore extends Store {
+  /** Connects; resolves also if it is away. @throws Error with what to install */
+  open(): Promise<void>;
+  readonly away: boolean;
+}

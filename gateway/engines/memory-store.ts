@@ -29,7 +29,7 @@ class Counts {
   }
 
   take(key: string, budget: Budget, cost: number): Taken {
-    if (budget.windowMs > longestTimerMs) throw new ForegateError('internal', 'A window may have at most 24 days.');
+    if (budget.windowMs > longestWindowMs) throw new ForegateError('internal', 'A window may have at most 24 days.');
     const count = this.#storage.incrby(key, cost, budget.windowMs / 1000);
     if (count.isFirstInDuration && this.#storage.size() > this.#keysMax) return this.#takeTogether(key, budget, cost);
     return taken(count, budget);
@@ -52,8 +52,8 @@ class Counts {
   }
 }
 
-// The library ends a window with setTimeout, which fires at once for anything longer.
-const longestTimerMs = 0x7fff_ffff;
+/** The library ends a window with setTimeout, which fires at once for anything longer. */
+export const longestWindowMs = 0x7fff_ffff;
 
 // No key of a policy begins with a control character.
 const together = '\0together:';
