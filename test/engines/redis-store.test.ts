@@ -110,14 +110,14 @@ describe('redis store', function () {
 
   it('keeps counting whatever costs and limits are asked for', async () => {
     const { url } = await redis();
-    const { store } = await open({ url, whenAway: 'deny' });
+    const { store, misses } = await open({ url, whenAway: 'deny' });
     const huge = { limit: Number.MAX_VALUE, windowMs: 60_000 };
     const asked = Array.from({ length: 2000 }, async () => store.take('huge', huge, Number.MAX_VALUE));
     const over = Array.from({ length: 2000 }, async () => store.take('over', hour, Number.MAX_SAFE_INTEGER));
     assert.deepEqual(new Set((await Promise.all(over)).map(({ allowed }) => allowed)), new Set([false]));
     assert.ok((await Promise.all(asked)).some(({ allowed }) => allowed));
     assert.equal((await store.take('half', { limit: 2.5, windowMs: 0.5 }, 1.5)).allowed, true);
-    assert.equal(store.away, false);
+    assert.equal(misses(), 0);
   });
 
   describe('while Redis is away', () => {
@@ -165,7 +165,7 @@ describe('redis store', function () {
   describe('when Redis goes', () => {
     it('never lets more pass than the limit once more for each start of Redis and for its absence, and is back within a second', async () => {
       const server = await redis();
-      const { store } = await open({ url: server.url });
+      const { store, told } = await open({ url: server.url });
       const budget = { limit: 50, windowMs: 3_600_000 };
       let allowed = 0;
       const load = new AbortController();
@@ -193,6 +193,11 @@ describe('redis store', function () {
       load.abort();
       await loading;
       assert.equal(allowed, 200);
+      // The second absence came so soon that the log need not have it.
+      assert.deepEqual(
+        told.map(({ event }) => event),
+        ['store.away', 'store.back'],
+      );
     });
 
     it('waits for a silent Redis only as long as it may, and only once', async () => {
