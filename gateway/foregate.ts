@@ -18,10 +18,11 @@ import { deny, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
 import { noMetadata } from './core/session.ts';
 import type { Settings } from './core/settings.ts';
-import type { Store } from './core/store.ts';
+import type { SharedStore, Store } from './core/store.ts';
 import { createPassThrough } from './downstream/pass-through.ts';
 import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
+import { redisStore } from './engines/redis-store.ts';
 import { Front } from './front/front.ts';
 import { Listener } from './front/listener.ts';
 import { FilterRequests } from './session/filter-requests.ts';
@@ -74,7 +75,8 @@ class Program implements Foregate {
   readonly #log: Log;
   readonly #metrics: ReturnType<typeof createMetrics>;
   readonly #statistics: Statistics;
-  readonly #store: Store = memoryStore();
+  readonly #sharedStore: SharedStore | undefined;
+  readonly #store: Store;
   readonly #registry: SessionRegistry;
   readonly #hub: Hub;
   readonly #sequencer: Sequencer;
@@ -102,9 +104,18 @@ class Program implements Foregate {
     const subscriptions = (): number => this.#hub.subscriptionCount;
     this.#statistics = new Statistics({ now: realClock.now, sessions: () => this.#registry.live(), channels, subscriptions });
     this.#metrics = createMetrics(
-      { sessions: () => this.#registry.size, channels, subscriptions, pushpin: () => this.#statistics.pushpinNumbers() },
+      {
+        sessions: () => this.#registry.size,
+        channels,
+        subscriptions,
+        pushpin: () => this.#statistics.pushpinNumbers(),
+        storeUp: () => !this.#sharedStore?.away,
+      },
       loaded.settings.metrics.prefix,
     );
+    const { store } = loaded.settings;
+    this.#sharedStore = store.use === 'redis' ? redisStore({ settings: store, log, metrics: this.#metrics }) : undefined;
+    this.#store = this.#sharedStore ?? memoryStore();
     this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
     this.#filterRequests = new FilterRequests({ clock: realClock, metrics: this.#metrics });
     this.#sequencer = createSequencer({
@@ -143,6 +154,7 @@ class Program implements Foregate {
   async start(): Promise<void> {
     const { control, metrics } = this.#loaded.settings;
     try {
+      await this.#sharedStore?.open();
       await listen(this.#control, control.host, control.port);
       if (this.#metricsPort !== undefined) await listen(this.#metricsPort, metrics.host, metrics.port ?? 0);
       await this.#openZeroMq();
@@ -332,7 +344,8 @@ class Program implements Foregate {
       session: (id) => registry.get(id)?.info(),
       channels: () => this.#hub.channels(),
       statistics: () => this.#statistics.report(),
-      ready: () => this.#accepts,
+      ready: () => this.#accepts && !(this.#sharedStore?.away && this.#loaded.settings.store.whenAway === 'deny'),
+      store: () => this.#sharedStore && (this.#sharedStore.away ? 'away' : 'up'),
     };
   }
 }

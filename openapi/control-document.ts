@@ -251,7 +251,9 @@ const readyPath: OpenAPIV3_1.PathItemObject = {
     security: [],
     responses: {
       '200': json('They may.', ref('Health'), { status: 'ready' }),
-      '503': json('It is starting or draining.', ref('Health'), { status: 'unavailable' }),
+      '503': json('It is starting or draining, or lacks a store that it may not go on without.', ref('Health'), {
+        status: 'unavailable',
+      }),
     },
   },
 };

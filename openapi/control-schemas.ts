@@ -215,7 +215,14 @@ export const Statistics = Type.Object(
 );
 
 export const Health = Type.Object(
-  { status: Type.Enum(['live', 'ready', 'unavailable'], { description: '`unavailable` while starting and while draining.' }) },
+  {
+    status: Type.Enum(['live', 'ready', 'unavailable'], {
+      description: '`unavailable` while starting and while draining, and without its store if `store.whenAway` is `deny`.',
+    }),
+    store: Type.Optional(
+      Type.Enum(['up', 'away'], { description: 'Whether the store that several machines share counts; only if there is one.' }),
+    ),
+  },
   { description: 'How the process is.' },
 );
 

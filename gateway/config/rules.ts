@@ -27,6 +27,7 @@ export function checkRules(file: Mapping): Finding[] {
     ...list(file['listen']).flatMap((port, index) => checkClientCertificates(mapping(mapping(port)['tls']), index)),
     ...checkControl(mapping(file['control'])),
     ...checkZeroMq(mapping(mapping(file['control'])['zeromq'])),
+    ...checkStore(mapping(file['store'])),
     ...checkGrip(mapping(file['grip'])),
     ...checkUpstreamKey(mapping(file['grip'])),
     ...checkRouteHeader(file),
@@ -259,6 +260,31 @@ function checkSpec(spec: unknown, path: Path, guarded: boolean): Finding[] {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+function checkStore(store: Mapping): Finding[] {
+  const path = ['store'];
+  const used = store['use'] === 'redis';
+  if (used && !('url' in store)) return [finding(path, 'uses Redis, so it needs a "url"')];
+  if (!used && 'url' in store) return [{ path: [...path, 'url'], message: 'is of no use without "use: redis"', at: 'key' }];
+  return [
+    ...(typeof store['url'] === 'string' ? checkRedisUrl(store['url'], [...path, 'url']) : []),
+    ...checkPositive(store, 'timeout', path),
+    ...checkTimer(store, 'timeout', path),
+  ];
+}
+
+/** Messages never show the url: it may hold a password. */
+function checkRedisUrl(url: string, path: Path): Finding[] {
+  if (isUnread(url)) return [];
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const sound =
+    parsed !== undefined &&
+    /^rediss?:$/.test(parsed.protocol) &&
+    parsed.hostname !== '' &&
+    /^(\/\d*)?$/.test(parsed.pathname) &&
+    !/[?#]/.test(url);
+  return sound ? [] : [finding(path, 'must be a url such as redis://:password@127.0.0.1:6379/0 (redis or rediss)')];
 }
 
 function checkGrip(grip: Mapping): Finding[] {

@@ -1,18 +1,18 @@
 /** Calls for probes and dashboards, and the document of the API itself. */
 import { controlDocument } from '../../openapi/control-document.ts';
 import type { ControlHost } from '../core/control-host.ts';
-import { jsonAnswer, send } from './answer.ts';
+import { jsonAnswer, send, type Answer } from './answer.ts';
 import type { Operation } from './operation.ts';
 
 export interface HealthParts {
-  readonly host: Pick<ControlHost, 'ready' | 'statistics'>;
+  readonly host: Pick<ControlHost, 'ready' | 'store' | 'statistics'>;
   readonly metricsText: () => Promise<{ readonly type: string; readonly text: string }>;
 }
 
 export function healthOperations({ host, metricsText }: HealthParts): readonly Operation[] {
   return [
     { method: 'get', path: '/health/live', handle: (_request, response) => send(response, live) },
-    { method: 'get', path: '/health/ready', handle: (_request, response) => send(response, host.ready() ? ready : unavailable) },
+    { method: 'get', path: '/health/ready', handle: (_request, response) => send(response, readiness(host)) },
     {
       method: 'get',
       path: '/metrics',
@@ -24,6 +24,10 @@ export function healthOperations({ host, metricsText }: HealthParts): readonly O
 }
 
 const live = jsonAnswer(200, { status: 'live' });
-const ready = jsonAnswer(200, { status: 'ready' });
-const unavailable = jsonAnswer(503, { status: 'unavailable' });
 const document = jsonAnswer(200, controlDocument);
+
+function readiness(host: HealthParts['host']): Answer {
+  const store = host.store();
+  const more = store === undefined ? {} : { store };
+  return host.ready() ? jsonAnswer(200, { status: 'ready', ...more }) : jsonAnswer(503, { status: 'unavailable', ...more });
+}

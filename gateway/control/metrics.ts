@@ -9,6 +9,8 @@ export interface GaugeSources {
   readonly channels: () => number;
   readonly subscriptions: () => number;
   readonly pushpin: () => PushpinNumbers;
+  /** Whether the store counts. */
+  readonly storeUp: () => boolean;
 }
 
 export interface MetricsText {
@@ -50,12 +52,14 @@ const gaugeTexts = {
   sessions: 'Open sessions.',
   channels: 'Channels with subscribers.',
   subscriptions: 'Subscriptions of all sessions.',
-} as const satisfies Record<keyof Omit<GaugeSources, 'pushpin'>, string>;
+  store_up: 'Whether the store counts: 1, or 0 while it is away.',
+} as const;
 
 function makeGauges(registry: Registry, sources: GaugeSources): void {
   makeGauge(registry, 'sessions', sources.sessions);
   makeGauge(registry, 'channels', sources.channels);
   makeGauge(registry, 'subscriptions', sources.subscriptions);
+  makeGauge(registry, 'store_up', () => Number(sources.storeUp()));
 }
 
 function makeGauge(registry: Registry, name: keyof typeof gaugeTexts, read: () => number): Gauge {

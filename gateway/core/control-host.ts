@@ -67,6 +67,8 @@ export interface ControlHost {
   session(id: SessionId): SessionInfo | undefined;
   channels(): Iterable<ChannelInfo>;
   statistics(): StatisticsReport;
-  /** False while starting and while draining. */
+  /** False while starting and while draining, and without a store that nothing may go on without. */
   ready(): boolean;
+  /** Of a store outside of the process. */
+  store(): 'up' | 'away' | undefined;
 }

@@ -128,6 +128,10 @@ export const limits = {
   storeLeases: 1_000_000,
   /** A policy in dry run has one line in the log in this time for each kind of verdict: it may speak for every message. */
   dryRunLogMs: 10_000,
+  /** Takes that one call to a store outside asks for: it does them in one go, and others wait for it meanwhile. */
+  storeBatch: 256,
+  /** Takes that such a store has not answered; for further ones it counts as away. */
+  storeWaiting: 10_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */

@@ -19,6 +19,7 @@ export const counters = {
   policy_denials: 'Times a policy denied.',
   policy_dry_run_denials: 'Times a policy in dry run would have denied.',
   policy_errors: 'Times a policy threw.',
+  store_misses: 'Times the store did not count: it was away or did not answer in time, and `store.whenAway` decided.',
 } as const;
 
 /** Likewise, with a label for the route: there are as many as the configuration names, while channels are for clients to name. */

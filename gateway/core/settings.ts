@@ -208,6 +208,38 @@ const MetricsSchema = Type.Object(
   },
 );
 
+const StoreSchema = Type.Object(
+  {
+    use: Type.Enum(['memory', 'redis'], {
+      default: 'memory',
+      description:
+        '`memory`: this process counts for itself. `redis`: all that use the same Redis and `prefix` count together; it needs the package `ioredis`: `npm install ioredis@6`.',
+    }),
+    url: Type.Optional(
+      Secret({
+        description:
+          'Where Redis is: `redis://` or, with TLS, `rediss://`; user, password, host, port and number of the database.',
+      }),
+    ),
+    prefix: Type.String({
+      pattern: '^[\\x21-\\x7e]{0,128}$',
+      examples: ['chat-gateways:'],
+      default: 'foregate:',
+      description: 'Put before all keys in Redis: one for each group of gateways that count together.',
+    }),
+    whenAway: Type.Enum(['local', 'allow', 'deny'], {
+      default: 'local',
+      description:
+        'While Redis is away each process counts for itself (`local`; its counts start anew, with the same limits), nothing is limited (`allow`), or everything that has a limit is refused (`deny`; then the process is not ready either).',
+    }),
+    timeout: Duration({ default: '100ms', description: 'Redis counts as away for whatever it does not answer by then.' }),
+  },
+  {
+    default: {},
+    description: 'Where policies count; see [several machines](operate.md#several-machines). A reload does not change it.',
+  },
+);
+
 const TargetSchema = Type.Object(
   {
     url: Type.String({
@@ -663,6 +695,7 @@ export const SettingsSchema = Type.Object(
       },
       { default: {}, description: 'Held requests: long-polls and streams. A reload does not change it.' },
     ),
+    store: StoreSchema,
     limits: Type.Object(
       {
         sessions: count(limits.sessions, 'Sessions of this process; further handshakes get 503.'),

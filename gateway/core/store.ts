@@ -53,3 +53,10 @@ export interface Store {
   release(key: string, holderId: string): void;
   close(): Promise<void>;
 }
+
+/** A store outside of the process, which may be away. Then too it answers, as its settings say. */
+export interface SharedStore extends Store {
+  /** Connects; resolves also if it is away. @throws Error with what to install */
+  open(): Promise<void>;
+  readonly away: boolean;
+}

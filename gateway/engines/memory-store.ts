@@ -74,7 +74,7 @@ class Counts {
   }
 }
 
-// The library ends a window with setTimeout, which fires at once for anything longer.
+/** The library ends a window with setTimeout, which fires at once for anything longer. */
 const longestTimerMs = 0x7fff_ffff;
 
 // No key of a policy begins with a control character.

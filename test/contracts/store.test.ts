@@ -1,5 +1,27 @@
-/** Runs the contract of stores on the one in memory. */
+/** Runs the contract of stores on the one in memory and on the one in Redis. */
+import { randomUUID } from 'node:crypto';
+import { silentLog } from '../../gateway/core/log.ts';
+import { noMetrics } from '../../gateway/core/metrics.ts';
+import type { Store } from '../../gateway/core/store.ts';
 import { memoryStore } from '../../gateway/engines/memory-store.ts';
+import { redisStore } from '../../gateway/engines/redis-store.ts';
 import { storeContract } from '../../gateway/testing/store-contract.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
 
 storeContract('memory', () => memoryStore());
+
+describe('with a redis-server', () => {
+  let redis: RedisServer;
+  before(async () => {
+    redis = await startRedis();
+  });
+  after(() => redis.kill());
+
+  storeContract('redis', async (): Promise<Store> => {
+    // Nothing but Redis may have answered.
+    const settings = { use: 'redis', url: redis.url, prefix: `${randomUUID()}:`, whenAway: 'deny', timeout: '10s' } as const;
+    const store = redisStore({ settings, log: silentLog, metrics: noMetrics });
+    await store.open();
+    return store;
+  });
+});

@@ -239,6 +239,15 @@ describe('control API', () => {
       assert.deepEqual((await get('/health/ready').expect(503)).body, { status: 'unavailable' });
     });
 
+    it('tells how the store is that several machines share', async () => {
+      host.sharedStore = 'up';
+      assert.deepEqual((await get('/health/ready').expect(200)).body, { status: 'ready', store: 'up' });
+      host.sharedStore = 'away';
+      assert.deepEqual((await get('/health/ready').expect(200)).body, { status: 'ready', store: 'away' });
+      host.draining = true;
+      assert.deepEqual((await get('/health/ready').expect(503)).body, { status: 'unavailable', store: 'away' });
+    });
+
     it('answers HEAD', async () => {
       const answer = await supertest(server).head('/health/live');
       assert.equal(answer.status, 200);

@@ -19,6 +19,7 @@ export class FakeHost implements ControlHost {
   readonly #sessions = new Map<SessionId, SessionInfo>();
   readonly #statistics = new Statistics({ now: () => 0, sessions: () => [], channels: () => 0, subscriptions: () => 0 });
   draining = false;
+  sharedStore: 'up' | 'away' | undefined;
   /** What the bus does with a hand-over: nothing, unless a test wants it slow or broken. */
   bus: () => MaybePromise<void> = () => {};
 
@@ -84,6 +85,10 @@ export class FakeHost implements ControlHost {
 
   ready(): boolean {
     return !this.draining;
+  }
+
+  store(): 'up' | 'away' | undefined {
+    return this.sharedStore;
   }
 
   /** The names of the channels that were published to, in order. */
