@@ -8,6 +8,7 @@ import { channelName, routeId, type RouteId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
+import type { Revocations } from '../core/revocation.ts';
 import type { RouteStatistics } from '../core/route-statistics.ts';
 import type { ForwardedRules, Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
@@ -26,6 +27,7 @@ export interface CompileContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly revocations: Revocations;
   /** What a route counts: the same object for the same id. */
   readonly statisticsOf: (id: RouteId) => RouteStatistics;
 }
@@ -82,10 +84,11 @@ class Compiler {
   }
 
   async hooks(scope: string, policies: readonly LoadedPolicy[]): Promise<RouteHooks> {
-    const { store, clock, log, metrics } = this.#context;
+    const { store, clock, log, metrics, revocations } = this.#context;
     const made: (readonly [string, Policy])[] = [];
     for (const [index, { use, definition, options, place }] of policies.entries()) {
-      const context = { store, clock, log, metrics, scope: `${scope}.${index}`, directory: this.#loaded.directory };
+      const own = { scope: `${scope}.${index}`, directory: this.#loaded.directory };
+      const context = { store, clock, log, metrics, revocations, ...own };
       const policy = await created(definition, options, context, place);
       this.#policies.push(policy);
       made.push([use, policy]);

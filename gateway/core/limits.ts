@@ -81,6 +81,10 @@ export const limits = {
   /** Keys a key set may hold; the rest is not read. */
   keySetKeys: 100,
   keySetBytes: 262_144,
+  /** An API key file: ten thousand keys and more. */
+  keyFileBytes: 4_194_304,
+  /** Revocations that are remembered at a time, about 200 bytes each; further ones are refused, since none may be forgotten early. */
+  revocations: 100_000,
   /** Keys the store in memory counts apart (about 400 bytes each); further ones share one budget until windows end. */
   storeKeys: 100_000,
   /** How long a peer may take for its part of a closing handshake. */

@@ -1,6 +1,6 @@
 /** Who gets in by a key, where the key may stand, and what goes on of it. */
 import assert from 'node:assert/strict';
-import type { Policy, Verdict } from '../../gateway/core/policy.ts';
+import type { ConnectVerdict, Policy } from '../../gateway/core/policy.ts';
 import { connect, createPolicy, testSession } from '../../gateway/testing/index.ts';
 import { apiKey } from '../../policies/api-key.ts';
 
@@ -104,7 +104,7 @@ describe('api-key', () => {
   });
 });
 
-function assertRefused(verdict: Verdict): void {
+function assertRefused(verdict: ConnectVerdict): void {
   assert.ok(verdict?.kind === 'deny');
   assert.equal(verdict.code, 'unauthorized');
   assert.deepEqual(verdict.headers, ['WWW-Authenticate', 'ApiKey']);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync, sign as signBytes } from 'node:crypto';
 import jsonwebtoken, { type SignOptions } from 'jsonwebtoken';
 import { silentLog, type LogFields } from '../../gateway/core/log.ts';
-import type { Policy, Verdict } from '../../gateway/core/policy.ts';
+import type { Policy, ConnectVerdict } from '../../gateway/core/policy.ts';
 import type { HeaderList } from '../../gateway/core/headers.ts';
 import { channelName } from '../../gateway/core/ids.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
@@ -424,7 +424,7 @@ async function assertAllowed(policy: Policy, session: TestSession): Promise<void
 }
 
 async function assertRefused(policy: Policy, session: TestSession, why: RegExp): Promise<void> {
-  const verdict: Verdict | Promise<Verdict> = policy.connect?.(session, []);
+  const verdict: ConnectVerdict | Promise<ConnectVerdict> = policy.connect?.(session, []);
   assert.ok(!isPromise(verdict) && verdict?.kind === 'deny', 'not denied');
   assert.equal(verdict.code, 'unauthorized');
   assert.match(verdict.detail, why);
