@@ -11,12 +11,15 @@ export interface Warning {
 
 export class Expiry {
   readonly #clock: Clock;
+  /** What the client is told at the end. */
+  readonly #text: string;
   readonly #warning: Warning | undefined;
   /** `gone` marks a session that ended while its credential was still being checked. */
   readonly #timers = new WeakMap<SessionView, Timer | 'gone'>();
 
-  constructor(clock: Clock, warning?: Warning) {
+  constructor(clock: Clock, text: string, warning?: Warning) {
     this.#clock = clock;
+    this.#text = text;
     this.#warning = warning;
   }
 
@@ -54,7 +57,7 @@ export class Expiry {
     const endsAt = session.identity?.expiresAt;
     if (endsAt === undefined) return;
     if (endsAt > this.#clock.now()) this.#awaitEnd(session);
-    else session.end(deny('expired-token', 'The token has expired.'));
+    else session.end(deny('expired-token', this.#text));
   }
 
   #at(time: number, session: SessionView, act: () => void): void {

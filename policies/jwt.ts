@@ -154,7 +154,7 @@ export const jwt = definePolicy({
   options: JwtOptions,
   create(options, context): Policy {
     const verify = verifierOf(options, context);
-    const expiry = new Expiry(context.clock, warningOf(options));
+    const expiry = new Expiry(context.clock, 'The token has expired.', warningOf(options));
     const forwarded = options.forwardClaims && new ForwardClaims(options.forwardClaims);
     const read = reader(options, verify, forwarded);
 

@@ -81,8 +81,8 @@ export const limits = {
   /** Keys a key set may hold; the rest is not read. */
   keySetKeys: 100,
   keySetBytes: 262_144,
-  /** An API key file: ten thousand keys and more. */
-  keyFileBytes: 4_194_304,
+  /** A file of API keys: about 8,000. To read a larger one would hold up everybody else. */
+  keyFileBytes: 1_048_576,
   /** Revocations that are remembered at a time, about 200 bytes each; further ones are refused, since none may be forgotten early. */
   revocations: 100_000,
   /** Keys the store in memory counts apart (about 400 bytes each); further ones share one budget until windows end. */

@@ -93,6 +93,7 @@ const samples: Readonly<Record<string, PolicySamples>> = {
   'api-key': {
     good: [
       { keys: [{ key: 'k1', name: 'shop' }] },
+      { keys: [{ key: 'k1', name: 'shop', expires: '2100-01-01' }] },
       {
         keys: [
           { key: 'k1', name: 'shop' },
@@ -115,6 +116,10 @@ const samples: Readonly<Record<string, PolicySamples>> = {
         ],
       },
       { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
+      { keys: [{ key: 'k1', name: 'shop', expires: 'tomorrow' }] },
+      { keys: [{ key: 'k1', name: 'shop', expires: '2027-02-31T00:00' }] },
+      { file: 'no-such-file.yaml' },
+      { file: '.' },
     ],
   },
   'rate-limit': {
