@@ -107,7 +107,7 @@ function endOf(expires: string | undefined): Pick<KnownKey, 'expiresAt'> {
   throw new ForegateError('bad-request', `${JSON.stringify(expires)} is no date such as 2027-01-31 or 2027-01-31T12:00:00Z.`);
 }
 
-interface Held {
+interface HeldKey {
   readonly digest: string;
   readonly name: string;
 }
@@ -117,7 +117,7 @@ class KeyHolders {
   readonly #clock: Clock;
   readonly #expiry: Expiry;
   /** From its `connect` to its end: the key it came with. */
-  readonly #sessions = new Map<SessionView, Held>();
+  readonly #sessions = new Map<SessionView, HeldKey>();
   #ring: KeyRing;
 
   constructor(ring: KeyRing, clock: Clock) {
@@ -153,7 +153,7 @@ class KeyHolders {
     this.#expiry.forget(session);
   }
 
-  #check(session: SessionView, key: Held | undefined): void {
+  #check(session: SessionView, key: HeldKey | undefined): void {
     // A plain request ends by itself.
     if (key === undefined || session.transport === 'request') return;
     const known = this.#ring.get(key.digest);

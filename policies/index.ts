@@ -4,5 +4,6 @@ import { apiKey } from './api-key.ts';
 import { jwt } from './jwt.ts';
 import { origin } from './origin.ts';
 import { rateLimit } from './rate-limit.ts';
+import { ticket } from './ticket.ts';
 
-export const policies: readonly PolicyDefinition[] = [origin, jwt, apiKey, rateLimit];
+export const policies: readonly PolicyDefinition[] = [origin, jwt, apiKey, ticket, rateLimit];

@@ -122,6 +122,20 @@ const samples: Readonly<Record<string, PolicySamples>> = {
       { file: '.' },
     ],
   },
+  ticket: {
+    good: [{}, { path: '/chat/tickets', parameter: 't', lifetime: '30s', secret }],
+    bad: [
+      { path: 'tickets' },
+      { path: '/tickets?x' },
+      { parameter: '' },
+      { lifetime: '0s' },
+      { lifetime: '500ms' },
+      { lifetime: '1h' },
+      { secret: 'short' },
+      { secret: 'base64:' },
+      { tickets: true },
+    ],
+  },
   'rate-limit': {
     good: [
       { messages: 20 },
