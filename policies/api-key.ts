@@ -58,6 +58,10 @@ const ApiKeyOptions = Type.Object(
           'Where the key is: one place, or several that are tried in the order given. Without it: `header: X-API-Key`.',
       },
     ),
+    required: Type.Boolean({
+      default: true,
+      description: 'Whether a client without a key is refused. A key that is not known is always refused.',
+    }),
     forward: Type.Boolean({ default: false, description: 'Whether the key goes on to the backend.' }),
   },
   { additionalProperties: false },
@@ -68,7 +72,7 @@ export const apiKey = definePolicy({
   name: 'api-key',
   summary: 'Lets in who has one of the listed keys.',
   options: ApiKeyOptions,
-  create({ keys, file: path, from, forward }, { clock, log, directory }): Policy {
+  create({ keys, file: path, from, required, forward }, { clock, log, directory }): Policy {
     if (keys === undefined && path === undefined) throw new ForegateError('bad-request', 'One of "keys" and "file" is needed.');
     const fixed = ringOf(keys ?? []);
     const holders = new KeyHolders(fixed, clock);
@@ -79,7 +83,7 @@ export const apiKey = definePolicy({
     return {
       connect(session) {
         const found = findCredential(session.request, from);
-        if (found.kind === 'none') return refuse('An API key is needed.');
+        if (found.kind === 'none') return required ? refuse('An API key is needed.') : undefined;
         if (found.kind === 'unclear') return refuse(found.detail);
         const refusal = holders.admit(session, found.value);
         if (refusal !== undefined) return refuse(refusal);

@@ -4,7 +4,7 @@
  */
 import { Type, type Static } from 'typebox';
 import { Duration, toMs } from '../gateway/core/duration.ts';
-import { ForegateError } from '../gateway/core/errors.ts';
+import { errors, ForegateError } from '../gateway/core/errors.ts';
 import { definePolicy, deny, type Policy, type PolicyContext, type Verdict } from '../gateway/core/policy.ts';
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import { Pem, Secret } from '../gateway/core/secret.ts';
@@ -13,7 +13,7 @@ import { findCredential } from './credential.ts';
 import { Expiry, type Warning } from './expiry.ts';
 import { ForwardClaims } from './forward-claims.ts';
 import { issuersVerifier } from './token-issuers.ts';
-import { renewalReader } from './token-renewal.ts';
+import { RenewedTokens, renewalReader } from './token-renewal.ts';
 import { publicAlgorithms, secretAlgorithms, tokenVerifier, type CheckedToken, type TokenVerifier } from './token-verifier.ts';
 
 const OneOrMore = (description: string) =>
@@ -102,7 +102,10 @@ const JwtOptions = Type.Object(
       default: true,
       description: 'Whether a client without a token is refused. An invalid token is always refused.',
     }),
-    forward: Type.Boolean({ default: false, description: 'Whether the token goes on to the backend.' }),
+    forward: Type.Boolean({
+      default: false,
+      description: 'Whether the token goes on to the backend. A renewed one takes its place where it stood in a header field.',
+    }),
     forwardClaims: Type.Optional(
       Type.Record(Type.String(), Type.String({ minLength: 1 }), {
         description:
@@ -157,6 +160,7 @@ export const jwt = definePolicy({
     const expiry = new Expiry(context.clock, 'The token has expired.', warningOf(options));
     const forwarded = options.forwardClaims && new ForwardClaims(options.forwardClaims);
     const read = reader(options, verify, forwarded);
+    const renewed = renewedTokens(options);
 
     const admit = (session: SessionView, identity: Identity | Denial): Verdict => {
       if ('kind' in identity) return identity;
@@ -178,10 +182,11 @@ export const jwt = definePolicy({
         if (session.identity?.by === 'jwt') expiry.watch(session);
       },
       disconnect: (session) => expiry.forget(session),
-      ...(options.renewal && { message: renewing(options.renewal, { read, admit, context }) }),
-      ...(forwarded && {
+      ...(options.renewal && { message: renewing(options.renewal, { read, admit, renewed, context }) }),
+      ...((forwarded ?? renewed) && {
         request: (session, draft) => {
-          forwarded.write(draft, session.identity?.by === 'jwt' ? session.identity.claims : undefined);
+          renewed?.write(draft, session);
+          forwarded?.write(draft, session.identity?.by === 'jwt' ? session.identity.claims : undefined);
           return undefined;
         },
       }),
@@ -228,23 +233,27 @@ function reader(options: JwtOptions, verify: TokenVerifier, forwarded: ForwardCl
   };
 }
 
+function renewedTokens({ renewal, forward, from }: JwtOptions): RenewedTokens | undefined {
+  return renewal && forward && from.header !== undefined ? new RenewedTokens(from.header) : undefined;
+}
+
 interface RenewalParts {
   readonly read: TokenReader;
   readonly admit: (session: SessionView, identity: Identity | Denial) => Verdict;
+  readonly renewed: RenewedTokens | undefined;
   readonly context: PolicyContext;
 }
 
-function renewing(
-  form: NonNullable<JwtOptions['renewal']>,
-  { read, admit, context }: RenewalParts,
-): NonNullable<Policy['message']> {
+function renewing(form: NonNullable<JwtOptions['renewal']>, parts: RenewalParts): NonNullable<Policy['message']> {
+  const { read, admit, renewed, context } = parts;
   const tokenIn = renewalReader(form);
   const answer = form.answer === undefined ? undefined : Buffer.from(form.answer);
-  const renew = (session: SessionView, identity: Identity | Denial): Verdict => {
-    if (!('kind' in identity) && !isSamePerson(session.identity, identity)) return refuse('The token is of another subject.');
-    if (!('kind' in identity) && context.revocations.covers(identity)) return deny('revoked', 'The credentials were revoked.');
-    const refusal = admit(session, identity);
-    if (refusal !== undefined) return refusal;
+  const renew = (session: SessionView, token: string, identity: Identity | Denial): Verdict => {
+    if ('kind' in identity) return identity;
+    if (!isSamePerson(session.identity, identity)) return refuse('The token is of another subject.');
+    if (context.revocations.covers(identity)) return deny('revoked', errors.revoked.text);
+    admit(session, identity);
+    renewed?.note(session, token);
     if (answer !== undefined) session.send({ kind: 'text', data: answer });
     return consumed;
   };
@@ -252,8 +261,9 @@ function renewing(
     const meant = tokenIn(message);
     if (meant.kind === 'other') return undefined;
     if (meant.kind === 'unclear') return refuse('The message holds no token that could be checked.');
-    const identity = read(meant.token);
-    return isPromise(identity) ? identity.then((later) => renew(session, later)) : renew(session, identity);
+    const { token } = meant;
+    const identity = read(token);
+    return isPromise(identity) ? identity.then((later) => renew(session, token, later)) : renew(session, token, identity);
   };
 }
 

@@ -54,6 +54,7 @@ export const ticket = definePolicy({
       seal: new TicketSeal(secretOf(options.secret)),
       lifetimeMs: lifetimeOf(options.lifetime),
       expiry: new Expiry(clock, 'The credential of the ticket has expired.'),
+      redeemed: new WeakSet(),
       clock,
       store,
     };
@@ -66,7 +67,9 @@ export const ticket = definePolicy({
         session.consumed.push(...found.places);
         return redeem(session, found.value, terms);
       },
-      held: (session) => terms.expiry.watch(session),
+      held(session) {
+        if (terms.redeemed.has(session)) terms.expiry.watch(session);
+      },
       disconnect: (session) => terms.expiry.forget(session),
     };
   },
@@ -76,6 +79,8 @@ interface Terms extends Pick<PolicyContext, 'clock' | 'store'> {
   readonly seal: TicketSeal;
   readonly lifetimeMs: number;
   readonly expiry: Expiry;
+  /** Whose end is watched here, since another policy may not know them. */
+  readonly redeemed: WeakSet<SessionView>;
 }
 
 function secretOf(secret: string | undefined): Buffer | undefined {
@@ -107,7 +112,8 @@ function issue({ identity, routeId }: SessionView, { seal, lifetimeMs, clock }: 
 /** Clocks of the processes that share a store may differ by so much: a ticket must not be forgotten before all find it expired. */
 const marginMs = 60_000;
 
-function redeem(session: SessionView, text: string, { seal, lifetimeMs, clock, store, expiry }: Terms): MaybePromise<Verdict> {
+function redeem(session: SessionView, text: string, terms: Terms): MaybePromise<Verdict> {
+  const { seal, lifetimeMs, clock, store, expiry, redeemed } = terms;
   const opened = seal.open(text, session.routeId);
   if (opened === undefined) return refuse('The ticket is not valid.');
   if (opened.until <= clock.now()) return refuse('The ticket has expired.');
@@ -115,6 +121,7 @@ function redeem(session: SessionView, text: string, { seal, lifetimeMs, clock, s
   const admit = ({ allowed }: Taken): Verdict => {
     if (!allowed) return refuse('The ticket was used before.');
     session.identity = opened.identity;
+    redeemed.add(session);
     if (session.transport === 'websocket') expiry.watch(session);
     return undefined;
   };

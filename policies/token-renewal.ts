@@ -1,6 +1,12 @@
-/** Reads the messages by which a WebSocket's client hands in a new token, in the form that its route names. */
+/**
+ * Newer tokens for open WebSockets: reads the messages by which clients hand them in, in the form that their route names, and puts
+ * them in place of the first where that goes on to the backend.
+ */
 import type { Message } from '../gateway/core/event.ts';
+import type { RequestDraft } from '../gateway/core/exchange.ts';
+import { header, setHeader } from '../gateway/core/headers.ts';
 import { limits } from '../gateway/core/limits.ts';
+import type { SessionView } from '../gateway/core/session.ts';
 
 export interface RenewalForm {
   readonly member: string;
@@ -38,5 +44,26 @@ function parse(data: Buffer): Readonly<Record<string, unknown>> | undefined {
     return JSON.parse(data.toString()) as Readonly<Record<string, unknown>>;
   } catch {
     return undefined;
+  }
+}
+
+/** The newest token of each session that has renewed its own. */
+export class RenewedTokens {
+  readonly #field: string;
+  readonly #tokens = new WeakMap<SessionView, string>();
+
+  /** `field`: the header field where tokens stand. */
+  constructor(field: string) {
+    this.#field = field;
+  }
+
+  note(session: SessionView, token: string): void {
+    this.#tokens.set(session, /^authorization$/i.test(this.#field) ? `Bearer ${token}` : token);
+  }
+
+  /** Only where the first one stood in the field. */
+  write({ headers }: RequestDraft, session: SessionView): void {
+    const value = this.#tokens.get(session);
+    if (value !== undefined && header(headers, this.#field.toLowerCase()) !== undefined) setHeader(headers, this.#field, value);
   }
 }

@@ -200,7 +200,9 @@ export class Front {
   }
 }
 
-const revoked = deny('revoked', errors.revoked.text);
+const revoked = deny('revoked', errors.revoked.text, {
+  headers: ['WWW-Authenticate', `Bearer error="invalid_token", error_description="${errors.revoked.text}"`],
+});
 
 function replyOf(decision: Denial | OwnAnswer, answerHeaders: HeaderList): Reply {
   if (decision.kind === 'deny') return denialReply(decision, answerHeaders);

@@ -58,7 +58,7 @@ export function dress(own: Pick<RequestDraft, 'method' | 'headers' | 'body'>, { 
   return { method: own.method, path: head.path, headers, body: own.body };
 }
 
-/** The same where a client arrives: a policy may answer it. */
+/** Whether a client that has arrived comes in: a denial, a policy's own answer to it, or undefined to go on. */
 export async function admitted(
   { connect }: Pick<RouteHooks, 'connect'>,
   session: SessionView,

@@ -93,6 +93,14 @@ describe('api-key', () => {
     });
   }
 
+  it('lets in who brings none where none is required, as nobody, and still refuses a wrong one', async () => {
+    const optional = await createPolicy(apiKey, { keys, required: false });
+    const session = testSession();
+    assert.equal((await connect(optional, session)).verdict, undefined);
+    assert.equal(session.identity, undefined);
+    assertRefused((await connect(optional, testSession({ headers: ['X-API-Key', 'another'] }))).verdict);
+  });
+
   it('refuses the same parameter given twice', async () => {
     const inQuery = await createPolicy(apiKey, { keys, from: { query: 'key' } });
     assertRefused((await connect(inQuery, testSession({ path: '/?key=key-of-the-shop&key=x' }))).verdict);

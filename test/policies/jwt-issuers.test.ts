@@ -255,6 +255,29 @@ describe('jwt with discovery', () => {
     });
   }
 
+  const placesOfKeys: readonly (readonly [document: string, keys: string, taken: boolean])[] = [
+    ['https://id.example', 'https://keys.example/set', true],
+    ['https://id.example', 'http://keys.example/set', false],
+    ['https://id.example', 'http://127.0.0.1/set', false],
+    ['http://localhost:8080', 'http://127.0.0.1/set', true],
+    ['http://127.0.0.1:8080', 'http://192.0.2.1/set', false],
+    ['http://127.0.0.1:8080', 'file:///etc/passwd', false],
+  ];
+  for (const [address, url, taken] of placesOfKeys) {
+    it(`${taken ? 'takes' : 'does not take'} the keys at ${url} from a document at ${address}`, async () => {
+      const { fetch } = globalThis;
+      globalThis.fetch = async () => Response.json({ issuer: address, jwks_uri: url });
+      try {
+        const { place } = discovery(address, undefined);
+        assert.ok(typeof place !== 'string');
+        if (taken) assert.equal(await place.find(1000), url);
+        else await assert.rejects(place.find(1000), /no key set at an https URL/);
+      } finally {
+        globalThis.fetch = fetch;
+      }
+    });
+  }
+
   it('goes on with known keys while the document is wrong', async () => {
     const policy = await make();
     assert.equal(await arrive(policy, signed()), undefined);

@@ -11,7 +11,8 @@ import { refusedClient } from '../support/client.ts';
 import { byPath, held, setHoldStage, stream, takeAnswer, takeChunk, type HoldStage } from './holds.ts';
 import { clearStage, eventually, onClear, stageConfig } from './stage.ts';
 
-const patience = 10_000;
+const patience = 15_000;
+const longest = 40_000;
 const entry = (name: string, key: string, expires?: string): string =>
   `- { name: ${name}, hash: "sha256:${createHash('sha256').update(key).digest('hex')}"${expires === undefined ? '' : `, expires: ${expires}`} }\n`;
 const bearing = (key: string) => ({ headers: { 'X-API-Key': key } });
@@ -83,21 +84,21 @@ describe('a file of keys', () => {
     await stage.open('/', bearing('key-3'));
     kept.send('still here');
     assert.equal(await kept.nextText(), 'still here');
-  });
+  }).timeout(longest);
 
   it('ends the sessions of a key that has got another name', async () => {
     const stage = await setKeyStage(entry('shop', 'key-1'));
     const client = await stage.open('/', bearing('key-1'));
     await stage.write(entry('press', 'key-1'));
     assert.equal((await client.closed(patience)).code, 4401);
-  });
+  }).timeout(longest);
 
   it('may become empty', async () => {
     const stage = await setKeyStage(entry('shop', 'key-1'));
     const client = await stage.open('/', bearing('key-1'));
     await stage.write('# none\n');
     assert.equal((await client.closed(patience)).code, 4401);
-  });
+  }).timeout(longest);
 
   const wrong: readonly (readonly [what: string, text: string])[] = [
     ['what is no YAML', '- { name: planted-text\n'],
@@ -121,7 +122,7 @@ describe('a file of keys', () => {
       await stage.open('/', bearing('key-1'));
       assert.ok(stage.logged.some((line) => line.includes('The keys cannot be read')));
       assert.ok(stage.logged.every((line) => !line.includes('planted-text')));
-    });
+    }).timeout(longest);
   }
 
   it('is no file that a start would take if it is wrong', async () => {
@@ -129,7 +130,7 @@ describe('a file of keys', () => {
   });
 
   it('ends sessions with their key, also where the end has moved', async () => {
-    const stage = await setKeyStage(entry('shop', 'key-1', soon(2000)), entry('press', 'key-2', soon(3_600_000)));
+    const stage = await setKeyStage(entry('shop', 'key-1', soon(4000)), entry('press', 'key-2', soon(3_600_000)));
     const first = await stage.open('/', bearing('key-1'));
     const second = await stage.open('/', bearing('key-2'));
     const events = await stage.request('/events', { headers: ['X-API-Key: key-1'] });
@@ -140,7 +141,7 @@ describe('a file of keys', () => {
     assert.deepEqual([refusal.status, refusal.body], [401, 'The API key has expired.\n']);
     await stage.write(entry('press', 'key-2', soon(1500)));
     assert.equal((await second.closed(patience)).code, 4401);
-  });
+  }).timeout(longest);
 
   it('shows neither keys nor hashes anywhere', async () => {
     const stage = await setKeyStage(entry('shop', 'planted-key'));
@@ -153,5 +154,5 @@ describe('a file of keys', () => {
     const hidden = ['planted-key', createHash('sha256').update('planted-key').digest('hex')];
     for (const text of texts) for (const secret of hidden) assert.ok(!text.includes(secret), text);
     assert.ok(stage.backend.requests.every(({ path }) => !path.includes('planted')));
-  });
+  }).timeout(longest);
 });
