@@ -4,7 +4,7 @@
  * Prints what was lost (nothing), and heap and handles before and after. Ends with 1 if anything is not as it was.
  */
 import { setTimeout as after } from 'node:timers/promises';
-import { startBackend } from '../test/support/backend.ts';
+import { startBackend, type Backend } from '../test/support/backend.ts';
 import { loadSettings, startForegate } from '../test/support/gateway.ts';
 import { answerCrowd, Crowd } from '../test/faults/crowd.ts';
 
@@ -17,9 +17,11 @@ const settings = { routes: [{ id: 'all', target: backend.origin, policies }] };
 const foregate = await startForegate(settings);
 
 await round(2, 200); // What is made once is made now.
+backend = await restarted();
 await after(3000);
 const before = weigh();
 const { counts, reloads, restarts, published, said } = await round(seconds, clients);
+backend = await restarted(); // It keeps all requests in memory.
 await after(3000); // Replaced policies and connections are put away in time.
 const left = weigh();
 
@@ -40,7 +42,7 @@ async function round(lastsSeconds: number, each: number) {
   const crowd = new Crowd(foregate);
   await crowd.open(each, each);
   let turns = 0;
-  let restarted = 0;
+  let stops = 0;
   const end = Date.now() + lastsSeconds * 1000;
   for (; Date.now() < end; turns += 1) {
     crowd.say();
@@ -53,18 +55,23 @@ async function round(lastsSeconds: number, each: number) {
       await crowd.publish();
       await after(500);
       backend = await startBackend(answerCrowd, backend.port);
-      restarted += 1;
+      stops += 1;
     }
   }
   await quiet(crowd, turns * each);
   crowd.leave();
   await after(1000);
-  return { counts: crowd.counts, reloads: turns, restarts: restarted, published: crowd.published, said: turns * each };
+  return { counts: crowd.counts, reloads: turns, restarts: stops, published: crowd.published, said: turns * each };
 }
 
 /** Waits until all echoes are there, or it takes too long. */
 async function quiet(crowd: Crowd, echoes: number): Promise<void> {
   for (let wait = 0; wait < 300 && crowd.counts.echoes < echoes; wait += 1) await after(100);
+}
+
+async function restarted(): Promise<Backend> {
+  await backend.stop();
+  return startBackend(answerCrowd, backend.port);
 }
 
 function weigh(): { readonly heapMb: number; readonly handles: number } {

@@ -1,6 +1,7 @@
-/** `foregate check`: is the configuration right, and what does it mean with all defaults? */
-import { Command } from 'commander';
+/** `foregate check`: is the configuration right, and what does it mean with all defaults, or for one request? */
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { effectiveSettings } from '../gateway/config/effective.ts';
+import { explain } from '../gateway/config/explain.ts';
 import { loadConfig } from '../gateway/config/load.ts';
 import { configOption } from './options.ts';
 import { parts } from '../gateway/parts.ts';
@@ -11,14 +12,31 @@ export function checkCommand(): Command {
       'Checks a configuration and prints the settings that follow from it, secrets hidden. Ends with 2 if it is wrong.',
     )
     .addOption(configOption())
+    .option('--explain <path>', 'print only what a request for this path would meet: route, targets and policies', parsePath)
+    .addOption(new Option('--transport <transport>', 'of that request').choices(['websocket', 'http']).default('websocket'))
+    .option('--host <host>', 'of that request')
+    .option('--tls', 'it comes over TLS')
     .action(check);
 }
 
-async function check({ config }: { readonly config: string }): Promise<void> {
+interface Options {
+  readonly config: string;
+  readonly explain?: string;
+  readonly transport: 'websocket' | 'http';
+  readonly host?: string;
+  readonly tls?: boolean;
+}
+
+async function check({ config, explain: path, transport, host, tls: secure = false }: Options): Promise<void> {
   const loaded = await loadConfig(config, parts);
   const { createForegate } = await import('../gateway/foregate.ts');
   // Makes the policies as a start would, and opens no port.
   const foregate = await createForegate(loaded);
   await foregate.stop();
-  process.stdout.write(effectiveSettings(loaded));
+  process.stdout.write(path === undefined ? effectiveSettings(loaded) : explain(loaded, { path, transport, host, secure }));
+}
+
+function parsePath(text: string): string {
+  if (!text.startsWith('/')) throw new InvalidArgumentError('A path begins with "/".');
+  return text;
 }

@@ -10,8 +10,10 @@ export function exitWith(error: unknown): void {
 /** A sentence for people: a port in use is told with what to do about it. */
 export function messageOf(error: unknown): string {
   const fault = systemFault(error);
-  if (fault?.code === 'EADDRINUSE')
+  if (fault?.code === 'EADDRINUSE' && fault.port !== '')
     return `Port ${fault.port} of ${fault.address} is in use. Stop what listens there, or take any free port with --port 0.`;
+  if (fault?.code === 'EACCES' && fault.port === '' && fault.address !== '')
+    return `The socket ${fault.address} cannot be made: its folder is not there, or this user may not write to it.`;
   if (fault?.code === 'EACCES' && fault.port !== '')
     return `Port ${fault.port} of ${fault.address} may not be used by this user; ports from 1024 on may.`;
   if (fault?.code === 'EADDRNOTAVAIL') return `The address ${fault.address} is not one of this machine.`;
@@ -34,5 +36,5 @@ function systemFault(error: unknown): SystemFault | undefined {
     address = '',
     port = '',
   } = error as { readonly code?: string; readonly address?: string; readonly port?: number | '' };
-  return { code, address, port: String(port) };
+  return { code, address, port: port === -1 ? '' : String(port) }; // -1: of a Unix socket.
 }

@@ -63,9 +63,16 @@ async function load(options: RunOptions): Promise<Configuration> {
 }
 
 function withPort(loaded: LoadedConfig, port: number): LoadedConfig {
-  const listen = loaded.settings.listen.map((listener, index) => (index === 0 ? { ...listener, port } : listener));
+  const listen = loaded.settings.listen.map((listener, index) => (index === 0 ? onPort(listener, port) : listener));
   return { ...loaded, settings: { ...loaded.settings, listen } };
 }
+
+/** Also in place of a Unix socket. */
+function onPort({ socket, socketMode, ...listener }: Listen, port: number): Listen {
+  return { ...listener, port };
+}
+
+type Listen = LoadedConfig['settings']['listen'][number];
 
 function reloadOnSignal(foregate: Foregate, log: Log, options: RunOptions): void {
   // One after the other: two signals in a row must not compile two configurations side by side.

@@ -10,6 +10,7 @@ import { configurationPage, errorsPage, metricsPage, policiesPage } from '../gat
 import { editorSchema } from '../gateway/config/schema.ts';
 import { createMetrics } from '../gateway/control/metrics.ts';
 import { controlDocument } from '../openapi/control-document.ts';
+import { differencesPage } from '../test/conformance/differences.ts';
 
 const root = new URL('../', import.meta.url);
 
@@ -23,6 +24,7 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/policies.md': () => policiesPage(parts),
   'docs/errors.md': errorsPage,
   'docs/metrics.md': () => metricsPage(served.text),
+  'docs/pushpin-differences.md': differencesPage,
   'docs/control.openapi.json': () => JSON.stringify(controlDocument),
 };
 

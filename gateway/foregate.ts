@@ -5,6 +5,7 @@ import { metricsServer } from './control/metrics-server.ts';
 import { openZeroMq } from './control/zeromq.ts';
 import { Hub } from './channel/hub.ts';
 import { compile, type World } from './config/compile.ts';
+import { listenerSettings } from './config/listeners.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { realClock } from './core/clock.ts';
 import type { ControlHost } from './core/control-host.ts';
@@ -24,6 +25,7 @@ import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
 import { Front } from './front/front.ts';
 import { Listener } from './front/listener.ts';
+import { FilterRequests } from './session/filter-requests.ts';
 import { Links } from './session/links.ts';
 import type { HoldParts } from './session/parts.ts';
 import { answerRequest, denialReply, errorReply, textReply } from './front/refusal.ts';
@@ -83,6 +85,7 @@ class Program implements Foregate {
   readonly #lastItems = new LastItems(realClock);
   readonly #links = new Links();
   readonly #revocations = new RevocationList(realClock);
+  readonly #filterRequests: FilterRequests;
   readonly #listeners: Listener[];
   readonly #control: Server;
   readonly #metricsPort: Server | undefined;
@@ -106,6 +109,7 @@ class Program implements Foregate {
       loaded.settings.metrics.prefix,
     );
     this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
+    this.#filterRequests = new FilterRequests({ clock: realClock, metrics: this.#metrics });
     this.#sequencer = createSequencer({
       clock: realClock,
       metrics: this.#metrics,
@@ -123,8 +127,7 @@ class Program implements Foregate {
     });
     this.#bus = createLocalBus((publication) => this.#sequencer.receive(publication));
     const front = this.#makeFront();
-    const { listen: ports, limits } = loaded.settings;
-    this.#listeners = ports.map((one) => new Listener({ ...one, headerBytes: limits.headerBytes }, front));
+    this.#listeners = listenerSettings(loaded).map((one) => new Listener(one, front, log));
     this.#control = this.#makeControl();
     this.#metricsPort = this.#makeMetricsPort();
   }
@@ -197,6 +200,7 @@ class Program implements Foregate {
     for (const world of [this.#world, ...this.#retired]) await world?.dispose();
     this.#lingering.close();
     await this.#links.close();
+    await this.#filterRequests.close();
     await this.#bus.close();
     await this.#store.close();
   }
@@ -241,6 +245,7 @@ class Program implements Foregate {
       log: this.#log,
       clock: realClock,
       send: repeatingSend(this.#metrics),
+      filterRequests: this.#filterRequests,
       links: this.#links,
       lastId: (channel) => this.#sequencer.lastId(channel),
       missedSince: this.#loaded.settings.holds.recheck

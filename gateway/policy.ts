@@ -24,5 +24,5 @@ export type { MaybePromise } from './core/promise.ts';
 export type { Publication } from './core/publication.ts';
 export { Pem, Secret } from './core/secret.ts';
 export type { Revocations } from './core/revocation.ts';
-export type { ClientRequest, ConsumedCredential, Denial, Identity, SessionView } from './core/session.ts';
-export type { Budget, Store, Taken } from './core/store.ts';
+export type { ClientCertificate, ClientRequest, ConsumedCredential, Denial, Identity, SessionView } from './core/session.ts';
+export type { Budget, LeaseHolder, LeaseTerms, Store, Taken } from './core/store.ts';

@@ -127,7 +127,7 @@ class KeyHolders {
   constructor(ring: KeyRing, clock: Clock) {
     this.#ring = ring;
     this.#clock = clock;
-    this.#expiry = new Expiry(clock, 'The API key has expired.');
+    this.#expiry = new Expiry(clock, { text: 'The API key has expired.' });
   }
 
   /** Why the key is not taken, or undefined. */
@@ -168,7 +168,7 @@ class KeyHolders {
 
   #identify(session: SessionView, { name, expiresAt }: KnownKey): void {
     session.identity = { subject: name, by: 'api-key', ...(expiresAt !== undefined && { expiresAt }) };
-    if (session.transport !== 'request') this.#expiry.watch(session);
+    if (session.transport !== 'request') this.#expiry.watch(session, expiresAt);
   }
 }
 

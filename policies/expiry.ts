@@ -3,6 +3,14 @@ import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { deny } from '../gateway/core/policy.ts';
 import type { SessionView } from '../gateway/core/session.ts';
 
+interface ExpiryTerms {
+  /** What the client is told at the end. */
+  readonly text: string;
+  readonly warning?: Warning | undefined;
+  /** Where another policy may prolong the session meanwhile: until when it has. */
+  readonly prolonged?: (session: SessionView) => number;
+}
+
 export interface Warning {
   readonly beforeMs: number;
   /** What a WebSocket's client is sent. */
@@ -11,24 +19,22 @@ export interface Warning {
 
 export class Expiry {
   readonly #clock: Clock;
-  /** What the client is told at the end. */
-  readonly #text: string;
-  readonly #warning: Warning | undefined;
+  readonly #terms: ExpiryTerms;
   /** `gone` marks a session that ended while its credential was still being checked. */
   readonly #timers = new WeakMap<SessionView, Timer | 'gone'>();
 
-  constructor(clock: Clock, text: string, warning?: Warning) {
+  constructor(clock: Clock, terms: ExpiryTerms) {
     this.#clock = clock;
-    this.#text = text;
-    this.#warning = warning;
+    this.#terms = terms;
   }
 
-  /** The session ends with its identity; again after the identity has changed. */
-  watch(session: SessionView): void {
-    if (!this.#stop(session)) return;
-    const warnsAt = this.#warnsAt(session);
-    if (warnsAt === undefined || warnsAt <= this.#clock.now()) this.#awaitEnd(session);
-    else this.#at(warnsAt, session, () => this.#warn(session));
+  /** The latest time that was told counts; without one the session does not end. */
+  watch(session: SessionView, endsAt = Infinity): void {
+    if (!this.#stop(session) || endsAt === Infinity) return;
+    const { warning } = this.#terms;
+    const warnsAt = warning === undefined || session.transport !== 'websocket' ? -Infinity : endsAt - warning.beforeMs;
+    if (warnsAt <= this.#clock.now()) this.#awaitEnd(session, endsAt);
+    else this.#at(warnsAt, session, () => this.#warn(session, endsAt));
   }
 
   forget(session: SessionView): void {
@@ -36,28 +42,20 @@ export class Expiry {
     this.#timers.set(session, 'gone');
   }
 
-  #warnsAt({ identity, transport }: SessionView): number | undefined {
-    if (this.#warning === undefined || transport !== 'websocket' || identity?.expiresAt === undefined) return undefined;
-    return identity.expiresAt - this.#warning.beforeMs;
+  #warn(session: SessionView, endsAt: number): void {
+    const { warning } = this.#terms;
+    if (warning !== undefined) session.send({ kind: 'text', data: warning.text });
+    this.#awaitEnd(session, endsAt);
   }
 
-  #warn(session: SessionView): void {
-    if (this.#warning !== undefined) session.send({ kind: 'text', data: this.#warning.text });
-    this.#awaitEnd(session);
-  }
-
-  #awaitEnd(session: SessionView): void {
-    const endsAt = session.identity?.expiresAt;
-    if (endsAt === undefined) return;
+  #awaitEnd(session: SessionView, endsAt: number): void {
     this.#at(endsAt, session, () => this.#due(session));
   }
 
-  /** Another policy may have renewed the identity in the meantime. */
   #due(session: SessionView): void {
-    const endsAt = session.identity?.expiresAt;
-    if (endsAt === undefined) return;
-    if (endsAt > this.#clock.now()) this.#awaitEnd(session);
-    else session.end(deny('expired-token', this.#text));
+    const endsAt = this.#terms.prolonged?.(session) ?? 0;
+    if (endsAt > this.#clock.now()) this.watch(session, endsAt);
+    else session.end(deny('expired-token', this.#terms.text));
   }
 
   #at(time: number, session: SessionView, act: () => void): void {

@@ -9,6 +9,7 @@ import { definePolicy, deny, type Policy, type PolicyContext, type Verdict } fro
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import { Pem, Secret } from '../gateway/core/secret.ts';
 import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
+import { lackingToken, missingToken, refuseToken, TokenPlaces } from './bearer.ts';
 import { findCredential } from './credential.ts';
 import { Expiry, type Warning } from './expiry.ts';
 import { ForwardClaims } from './forward-claims.ts';
@@ -18,7 +19,6 @@ import { publicAlgorithms, secretAlgorithms, tokenVerifier, type CheckedToken, t
 
 const OneOrMore = (description: string) =>
   Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { description });
-const Place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
 const ClaimValue = Type.Union([Type.String(), Type.Number(), Type.Boolean()]);
 
 /** How the tokens of one issuer are checked; `issuer` apart. */
@@ -83,21 +83,7 @@ const JwtOptions = Type.Object(
       ),
     ),
     clockTolerance: Duration({ default: '0s', description: 'How far the clock of the issuer may be off.' }),
-    from: Type.Object(
-      {
-        header: Place('A header field; in `Authorization` the token stands after `Bearer`.'),
-        query: Place('A query parameter. It shows in the logs of everything before this server.'),
-        cookie: Place('A cookie.'),
-        subprotocol: Place('A WebSocket subprotocol: the client offers this name and then the token, or `name.token`.'),
-      },
-      {
-        additionalProperties: false,
-        minProperties: 1,
-        default: { header: 'Authorization' },
-        description:
-          'Where the token is: one place, or several that are tried in the order given. Without it: `header: Authorization`.',
-      },
-    ),
+    from: TokenPlaces,
     required: Type.Boolean({
       default: true,
       description: 'Whether a client without a token is refused. An invalid token is always refused.',
@@ -157,7 +143,7 @@ export const jwt = definePolicy({
   options: JwtOptions,
   create(options, context): Policy {
     const verify = verifierOf(options, context);
-    const expiry = new Expiry(context.clock, 'The token has expired.', warningOf(options));
+    const expiry = new Expiry(context.clock, { text: 'The token has expired.', warning: warningOf(options) });
     const forwarded = options.forwardClaims && new ForwardClaims(options.forwardClaims);
     const read = reader(options, verify, forwarded);
     const renewed = renewedTokens(options);
@@ -165,21 +151,21 @@ export const jwt = definePolicy({
     const admit = (session: SessionView, identity: Identity | Denial): Verdict => {
       if ('kind' in identity) return identity;
       session.identity = identity;
-      if (session.transport === 'websocket') expiry.watch(session);
+      if (session.transport === 'websocket') expiry.watch(session, identity.expiresAt);
       return undefined;
     };
     return {
       connect(session) {
         const found = findCredential(session.request, options.from);
-        if (found.kind === 'none') return options.required ? missing : undefined;
-        if (found.kind === 'unclear') return refuse(found.detail);
+        if (found.kind === 'none') return options.required ? missingToken : undefined;
+        if (found.kind === 'unclear') return refuseToken(found.detail);
         if (!options.forward) session.consumed.push(...found.places);
         const identity = read(found.value);
         return isPromise(identity) ? identity.then((later) => admit(session, later)) : admit(session, identity);
       },
       /** Only now it is known that a plain request is held: others end by themselves. */
       held(session) {
-        if (session.identity?.by === 'jwt') expiry.watch(session);
+        if (session.identity?.by === 'jwt') expiry.watch(session, session.identity.expiresAt);
       },
       disconnect: (session) => expiry.forget(session),
       ...(options.renewal && { message: renewing(options.renewal, { read, admit, renewed, context }) }),
@@ -218,11 +204,11 @@ type TokenReader = (token: string) => MaybePromise<Identity | Denial>;
 function reader(options: JwtOptions, verify: TokenVerifier, forwarded: ForwardClaims | undefined): TokenReader {
   const toleranceMs = toMs(options.clockTolerance);
   const identityOf = (checked: CheckedToken): Identity | Denial => {
-    if (checked.kind === 'invalid') return refuse(checked.detail);
-    if (checked.kind === 'insufficient') return insufficient(checked.detail);
+    if (checked.kind === 'invalid') return refuseToken(checked.detail);
+    if (checked.kind === 'insufficient') return lackingToken(checked.detail);
     const { claims } = checked;
     const flaw = forwarded?.flawIn(claims);
-    if (flaw !== undefined) return refuse(`The claim ${flaw} of the token cannot be told to the backend.`);
+    if (flaw !== undefined) return refuseToken(`The claim ${flaw} of the token cannot be told to the backend.`);
     const { sub, exp } = claims;
     const expires = options.closeAtExpiry && exp !== undefined && { expiresAt: exp * 1000 + toleranceMs };
     return { subject: typeof sub === 'string' ? sub : '', by: 'jwt', claims, ...expires };
@@ -250,7 +236,7 @@ function renewing(form: NonNullable<JwtOptions['renewal']>, parts: RenewalParts)
   const answer = form.answer === undefined ? undefined : Buffer.from(form.answer);
   const renew = (session: SessionView, token: string, identity: Identity | Denial): Verdict => {
     if ('kind' in identity) return identity;
-    if (!isSamePerson(session.identity, identity)) return refuse('The token is of another subject.');
+    if (!isSamePerson(session.identity, identity)) return refuseToken('The token is of another subject.');
     if (context.revocations.covers(identity)) return deny('revoked', errors.revoked.text);
     admit(session, identity);
     renewed?.note(session, token);
@@ -260,7 +246,7 @@ function renewing(form: NonNullable<JwtOptions['renewal']>, parts: RenewalParts)
   return (session, message) => {
     const meant = tokenIn(message);
     if (meant.kind === 'other') return undefined;
-    if (meant.kind === 'unclear') return refuse('The message holds no token that could be checked.');
+    if (meant.kind === 'unclear') return refuseToken('The message holds no token that could be checked.');
     const { token } = meant;
     const identity = read(token);
     return isPromise(identity) ? identity.then((later) => renew(session, token, later)) : renew(session, token, identity);
@@ -274,21 +260,4 @@ function isSamePerson(before: Identity | undefined, now: Identity): boolean {
   return (
     before?.by === 'jwt' && now.subject !== '' && before.subject === now.subject && before.claims?.['iss'] === now.claims?.['iss']
   );
-}
-
-/** RFC 6750 section 3.1: no error code where no token was given. */
-const missing = deny('unauthorized', 'A token is needed.', { headers: ['WWW-Authenticate', 'Bearer'] });
-
-function refuse(detail: string): Denial {
-  return deny('unauthorized', detail, { headers: challenge('invalid_token', detail) });
-}
-
-function insufficient(detail: string): Denial {
-  return deny('forbidden', detail, { headers: challenge('insufficient_scope', detail) });
-}
-
-/** A quoted string takes no quotes and no bytes beyond ASCII (RFC 6750 section 3); claims may be named with either. */
-function challenge(error: string, detail: string): string[] {
-  const description = detail.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
-  return ['WWW-Authenticate', `Bearer error="${error}", error_description="${description}"`];
 }

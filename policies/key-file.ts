@@ -1,5 +1,4 @@
 /** A file of API keys, hashed: a YAML list that `foregate key` makes the entries of. It is read again when it changes. */
-import { createHash } from 'node:crypto';
 import { readFileSync, statSync, type Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { parseDocument, type Document } from 'yaml';
@@ -7,6 +6,7 @@ import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { ForegateError } from '../gateway/core/errors.ts';
 import { limits } from '../gateway/core/limits.ts';
 import type { Log } from '../gateway/core/log.ts';
+import { digest as digestOf } from '../gateway/core/secret.ts';
 
 export interface KnownKey {
   readonly name: string;
@@ -19,7 +19,7 @@ export type KeyRing = ReadonlyMap<string, KnownKey>;
 
 /** What stands for a key wherever it is kept. Keys are long and random, so a hash that is slow on purpose would add nothing. */
 export function keyDigest(key: string): string {
-  return createHash('sha256').update(key).digest('hex');
+  return digestOf(key).toString('hex');
 }
 
 /** Two looks at a file that is not being written any more come after this at the latest. */

@@ -1,107 +1,49 @@
-/**
- * Limits how much one caller may send, or how often it may come. The counts live in the store. Tells clients about it by the fields
- * of draft-ietf-httpapi-ratelimit-headers-11.
- */
-import { Type, type Static } from 'typebox';
-import { Duration, toMs } from '../gateway/core/duration.ts';
-import { ForegateError } from '../gateway/core/errors.ts';
-import { header, type HeaderDraft } from '../gateway/core/headers.ts';
-import { definePolicy, deny, type Policy, type PolicyContext, type Verdict } from '../gateway/core/policy.ts';
+/** Limits how much one caller may send, or how often it may do something. The counts live in the store. */
+import { header } from '../gateway/core/headers.ts';
+import { definePolicy, deny, type Policy, type Verdict } from '../gateway/core/policy.ts';
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import type { ClientRequest, Denial, Identity, SessionView } from '../gateway/core/session.ts';
-import type { Budget, Taken } from '../gateway/core/store.ts';
-import { callerKinds, callerOf, type CallerKind } from './caller.ts';
-
-const Amount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
-
-const RateLimitOptions = Type.Object(
-  {
-    messages: Amount(
-      'Messages allowed in a window, pings and pongs included; a plain HTTP request counts as one message. One of `messages`, `bytes` and `connections` is needed.',
-    ),
-    bytes: Amount(
-      'Bytes of messages allowed in a window; of a plain HTTP request the `Content-Length` counts, and a body without one is refused.',
-    ),
-    connections: Amount('WebSockets and plain HTTP requests that may begin in a window.'),
-    window: Duration({
-      default: '1s',
-      description: 'Length of the window, at most 24 days. It begins with the first message that counts.',
-    }),
-    by: Type.Enum([...callerKinds], {
-      default: 'address',
-      description:
-        'Who shares a count. `session`: each WebSocket has its own; plain requests are not limited. `address`: all from one IPv4 address or one IPv6 /64. `subject`: all that a policy before has recognised as the same (`jwt`, `api-key`). `key`: all with the same key of `api-key`. Callers without such an identity are counted by address.',
-    }),
-    over: Type.Enum(['close', 'drop', 'answer'], {
-      default: 'close',
-      description:
-        'What happens to a message over the limit: `close` the WebSocket with code 4429, `drop` the message, or `answer` it with an error message. Handshakes and plain requests over the limit get status 429.',
-    }),
-  },
-  { additionalProperties: false },
-);
-type RateLimitOptions = Static<typeof RateLimitOptions>;
+import type { Store, Taken } from '../gateway/core/store.ts';
+import { callerOf, publishingCaller } from './caller.ts';
+import { answerText, limitFields } from './limit-fields.ts';
+import { countsBySession, RateLimitOptions, termsOf, type Limit, type Terms, type Unit } from './limit-terms.ts';
 
 export const rateLimit = definePolicy({
   name: 'rate-limit',
-  summary: 'Limits how many messages, bytes or connections one caller may have in a window of time.',
+  summary:
+    'Limits how many messages, bytes, connections, subscriptions or published items one caller may have in a window of time.',
   options: RateLimitOptions,
-  create(options, context): Policy {
-    const terms = termsOf(options);
-    const atConnect: Policy = { connect: (session, answer) => meterConnect(session, answer, terms, context) };
-    return terms.unit === 'connections' ? atConnect : { ...atConnect, message: messageMeter(terms, context) };
+  create: (options, { store, scope }) => {
+    const terms = termsOf(options, scope);
+    return policyOf[terms.unit](terms, store);
   },
 });
 
-type Unit = 'messages' | 'bytes' | 'connections';
-
-interface Terms {
-  readonly unit: Unit;
-  readonly budget: Budget;
-  readonly by: CallerKind;
-  readonly over: 'close' | 'drop' | 'answer';
-}
-
-/** @throws ForegateError `bad-request` for options that make no sense together. */
-function termsOf({ messages, bytes, connections, window, by, over }: RateLimitOptions): Terms {
-  const amounts: readonly (readonly [Unit, number | undefined])[] = [
-    ['messages', messages],
-    ['bytes', bytes],
-    ['connections', connections],
-  ];
-  const [given, ...more] = amounts.flatMap(([unit, limit]) => (limit === undefined ? [] : [{ unit, limit }]));
-  if (given === undefined || more.length > 0)
-    throw new ForegateError('bad-request', 'Give exactly one of "messages", "bytes" and "connections".');
-  const windowMs = toMs(window);
-  if (windowMs < 1 || windowMs > longestWindowMs)
-    throw new ForegateError('bad-request', `A window of ${window} is not possible; it may have 1ms to 24d.`);
-  if (given.unit === 'connections' && by === 'session')
-    throw new ForegateError('bad-request', 'Connections cannot be counted by session: each session is one connection.');
-  return { unit: given.unit, budget: { limit: given.limit, windowMs }, by, over };
-}
-
-const longestWindowMs = 24 * 86_400_000;
+const policyOf: Readonly<Record<Unit, (terms: Terms, store: Store) => Policy>> = {
+  messages: (terms, store) => ({ connect: connectMeter(terms, store), message: messageMeter(terms, store) }),
+  bytes: (terms, store) => ({ connect: connectMeter(terms, store), message: messageMeter(terms, store) }),
+  connections: (terms, store) => ({ connect: connectMeter(terms, store) }),
+  subscriptions: (terms, store) => ({ subscribe: subscribeMeter(terms, store) }),
+  publishes: (terms, store) => ({ publish: publishMeter(terms, store) }),
+};
 
 /** Handshakes under a limit for connections, and plain requests under any. */
-function meterConnect(
-  session: SessionView,
-  answer: HeaderDraft,
-  terms: Terms,
-  { store, scope }: PolicyContext,
-): MaybePromise<Verdict> {
-  const isRequest = session.transport === 'request';
-  if (terms.unit !== 'connections' && !isRequest) return undefined;
-  if (terms.by === 'session') return undefined;
-  const cost = terms.unit === 'bytes' ? announcedBytes(session.request) : 1;
-  if (cost === undefined) return deny('bad-request', 'The request needs a Content-Length here.');
-  const settle = (taken: Taken): Verdict => {
-    const headers = limitFields(terms, taken);
-    if (!taken.allowed) return refusal(terms, taken, { headers });
-    answer.push(...headers);
-    return undefined;
+function connectMeter(terms: Terms, store: Store): NonNullable<Policy['connect']> {
+  const { unit, limits, keyOf } = terms;
+  const bySession = countsBySession(terms);
+  return (session, answer) => {
+    const isRequest = session.transport === 'request';
+    if (bySession || (unit !== 'connections' && !isRequest)) return undefined;
+    const cost = unit === 'bytes' ? announcedBytes(session.request) : 1;
+    if (cost === undefined) return deny('bad-request', 'The request needs a Content-Length here.');
+    const keys = keysOf(limits, keyOf(callerOf(session)));
+    return whenTaken(takeAll(store, limits, keys, cost), ({ limit, taken }) => {
+      const headers = fieldsOf(terms, limit, taken);
+      if (!taken.allowed) return refusal(terms, limit, taken, { headers });
+      answer.push(...headers);
+      return undefined;
+    });
   };
-  const taken = store.take(`${scope}:${callerOf(session, terms.by)}`, terms.budget, cost);
-  return isPromise(taken) ? taken.then(settle) : settle(taken);
 }
 
 /** Undefined for a body whose length is not known before it has arrived. */
@@ -111,38 +53,120 @@ function announcedBytes({ headers }: ClientRequest): number | undefined {
   return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined;
 }
 
-function messageMeter(terms: Terms, { store, scope }: PolicyContext): NonNullable<Policy['message']> {
-  const { unit, budget, by, over } = terms;
-  const callers = new WeakMap<SessionView, { readonly identity: Identity | undefined; readonly key: string }>();
-  // Kept per session, since making the key costs more than counting; the identity may change with a renewed token.
-  const keyOf = (session: SessionView): string => {
-    const caller = callers.get(session);
-    if (caller !== undefined && caller.identity === session.identity) return caller.key;
-    const key = `${scope}:${callerOf(session, by)}`;
-    callers.set(session, { identity: session.identity, key });
-    return key;
-  };
-  const settle = (taken: Taken): Verdict => (taken.allowed ? undefined : refusal(terms, taken, { action: over }));
-  return (session, message) => {
-    const taken = store.take(keyOf(session), budget, unit === 'bytes' ? message.data.length : 1);
+/** Every message of every client comes through here: one limit is one call of the store, and nothing is made unless it refuses. */
+function messageMeter(terms: Terms, store: Store): NonNullable<Policy['message']> {
+  const { unit, limits } = terms;
+  const [{ patient: budget }, ...more] = limits;
+  const keysOfSession = keptKeys(terms);
+  const settle = (taken: Taken): Verdict => verdictOn(terms, limits[0], taken);
+  const patient = limits.map((limit) => ({ ...limit, budget: limit.patient }));
+  return (session, { data }) => {
+    const keys = keysOfSession(session);
+    const cost = unit === 'bytes' ? data.length : 1;
+    if (more.length > 0)
+      return whenTaken(takeAll(store, patient, keys, cost), ({ limit, taken }) => verdictOn(terms, limit, taken));
+    const taken = store.take(keys[0] ?? '', budget, cost);
     return isPromise(taken) ? taken.then(settle) : settle(taken);
   };
 }
 
-function refusal({ unit, budget }: Terms, taken: Taken, more: Partial<Pick<Denial, 'headers' | 'action'>>): Denial {
-  return deny('rate-limited', `Too many ${unit}: ${budget.limit} are allowed in ${budget.windowMs / 1000} s.`, {
+function verdictOn(terms: Terms, limit: Limit, taken: Taken): Verdict {
+  if (!taken.allowed) return refusedMessage(terms, limit, taken);
+  return taken.waitMs === undefined || taken.waitMs === 0 ? undefined : { kind: 'delay', ms: taken.waitMs };
+}
+
+/** A wait that is too long is the end. */
+function refusedMessage(terms: Terms, limit: Limit, taken: Taken): Denial {
+  const { over, text } = terms;
+  const action = over === 'drop' || over === 'answer' ? over : 'close';
+  return refusal(terms, limit, taken, { action, ...answerText(text, taken.resetMs) });
+}
+
+/** Kept per session, since making the keys costs more than counting; the identity may change with a renewed token. */
+function keptKeys({ limits, keyOf }: Terms): (session: SessionView) => readonly string[] {
+  const kept = new WeakMap<SessionView, { readonly identity: Identity | undefined; readonly keys: readonly string[] }>();
+  return (session) => {
+    const known = kept.get(session);
+    if (known !== undefined && known.identity === session.identity) return known.keys;
+    const keys = keysOf(limits, keyOf(callerOf(session)));
+    kept.set(session, { identity: session.identity, keys });
+    return keys;
+  };
+}
+
+function subscribeMeter(terms: Terms, store: Store): NonNullable<Policy['subscribe']> {
+  const { limits, keyOf, over } = terms;
+  return (session, channel) =>
+    whenTaken(takeAll(store, limits, keysOf(limits, keyOf(callerOf(session), channel)), 1), ({ limit, taken }) => {
+      if (taken.allowed) return undefined;
+      return refusal(terms, limit, taken, { ...(over === 'close' && { action: 'close' }) });
+    });
+}
+
+function publishMeter(terms: Terms, store: Store): NonNullable<Policy['publish']> {
+  const { limits, keyOf, over } = terms;
+  return ({ channel }, publisher) =>
+    whenTaken(takeAll(store, limits, keysOf(limits, keyOf(publishingCaller(publisher), channel)), 1), ({ limit, taken }) => {
+      if (taken.allowed) return undefined;
+      if (over === 'drop') return { kind: 'consumed' };
+      return refusal(terms, limit, taken, { headers: fieldsOf(terms, limit, taken) });
+    });
+}
+
+function keysOf(limits: readonly Limit[], caller: string): readonly string[] {
+  return limits.map(({ scope }) => scope + caller);
+}
+
+/** One of several limits, and what is left of it. */
+interface Told {
+  readonly limit: Limit;
+  readonly taken: Taken;
+}
+
+/** Takes from every limit, up to the first that refuses; tells of that one, or of the one that leaves the least. */
+function takeAll(
+  store: Store,
+  [first, ...others]: Terms['limits'] | readonly Limit[],
+  keys: readonly string[],
+  cost: number,
+): MaybePromise<Told> {
+  if (first === undefined) throw new TypeError('A limit is missing.');
+  const [key = '', ...otherKeys] = keys;
+  const settle = (taken: Taken): MaybePromise<Told> => {
+    const told = { limit: first, taken };
+    if (!taken.allowed || others.length === 0) return told;
+    const rest = takeAll(store, others, otherKeys, cost);
+    return isPromise(rest) ? rest.then((other) => tighter(told, other)) : tighter(told, rest);
+  };
+  const taken = store.take(key, first.budget, cost);
+  return isPromise(taken) ? taken.then(settle) : settle(taken);
+}
+
+/** The wait is the longest of all. */
+function tighter(one: Told, other: Told): Told {
+  if (!other.taken.allowed) return other;
+  const least = other.taken.remaining <= one.taken.remaining ? other : one;
+  const waitMs = Math.max(one.taken.waitMs ?? 0, other.taken.waitMs ?? 0);
+  return { limit: least.limit, taken: { ...least.taken, waitMs } };
+}
+
+function whenTaken(told: MaybePromise<Told>, settle: (told: Told) => Verdict): MaybePromise<Verdict> {
+  return isPromise(told) ? told.then(settle) : settle(told);
+}
+
+function refusal(
+  { unit }: Terms,
+  { budget }: Limit,
+  taken: Taken,
+  more: Partial<Pick<Denial, 'headers' | 'action' | 'text'>>,
+): Denial {
+  const named = unit === 'publishes' ? 'publications' : unit;
+  return deny('rate-limited', `Too many ${named}: ${budget.limit} are allowed in ${budget.windowMs / 1000} s.`, {
     retryAfterMs: taken.resetMs,
     ...more,
   });
 }
 
-/** The draft counts in whole seconds; a partial one is rounded up, so that nobody comes back too early. */
-function limitFields({ unit, budget }: Terms, { remaining, resetMs }: Taken): string[] {
-  const quotaUnit = unit === 'bytes' ? ';qu="content-bytes"' : '';
-  return [
-    'RateLimit-Policy',
-    `"${unit}";q=${budget.limit};w=${Math.ceil(budget.windowMs / 1000)}${quotaUnit}`,
-    'RateLimit',
-    `"${unit}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`,
-  ];
+function fieldsOf({ unit, legacy }: Terms, { budget }: Limit, taken: Taken): string[] {
+  return limitFields({ name: unit, limit: budget.limit, windowMs: budget.windowMs, legacy }, taken);
 }

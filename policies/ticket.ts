@@ -16,7 +16,7 @@ import {
 } from '../gateway/core/policy.ts';
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import { Secret, secretBytes } from '../gateway/core/secret.ts';
-import type { Denial, SessionView } from '../gateway/core/session.ts';
+import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import type { Taken } from '../gateway/core/store.ts';
 import { findCredential } from './credential.ts';
 import { Expiry } from './expiry.ts';
@@ -50,11 +50,15 @@ export const ticket = definePolicy({
   summary: 'Gives tickets for URLs to clients that policies before it have recognised, and lets in who brings one.',
   options: TicketOptions,
   create(options, { clock, store }): Policy {
+    const redeemed = new WeakMap<SessionView, Identity>();
     const terms: Terms = {
       seal: new TicketSeal(secretOf(options.secret)),
       lifetimeMs: lifetimeOf(options.lifetime),
-      expiry: new Expiry(clock, 'The credential of the ticket has expired.'),
-      redeemed: new WeakSet(),
+      expiry: new Expiry(clock, {
+        text: 'The credential of the ticket has expired.',
+        prolonged: (session) => renewedUntil(session, redeemed.get(session)),
+      }),
+      redeemed,
       clock,
       store,
     };
@@ -68,7 +72,8 @@ export const ticket = definePolicy({
         return redeem(session, found.value, terms);
       },
       held(session) {
-        if (terms.redeemed.has(session)) terms.expiry.watch(session);
+        const identity = redeemed.get(session);
+        if (identity !== undefined) terms.expiry.watch(session, identity.expiresAt);
       },
       disconnect: (session) => terms.expiry.forget(session),
     };
@@ -80,7 +85,7 @@ interface Terms extends Pick<PolicyContext, 'clock' | 'store'> {
   readonly lifetimeMs: number;
   readonly expiry: Expiry;
   /** Whose end is watched here, since another policy may not know them. */
-  readonly redeemed: WeakSet<SessionView>;
+  readonly redeemed: WeakMap<SessionView, Identity>;
 }
 
 function secretOf(secret: string | undefined): Buffer | undefined {
@@ -121,8 +126,8 @@ function redeem(session: SessionView, text: string, terms: Terms): MaybePromise<
   const admit = ({ allowed }: Taken): Verdict => {
     if (!allowed) return refuse('The ticket was used before.');
     session.identity = opened.identity;
-    redeemed.add(session);
-    if (session.transport === 'websocket') expiry.watch(session);
+    redeemed.set(session, opened.identity);
+    if (session.transport === 'websocket') expiry.watch(session, opened.identity.expiresAt);
     return undefined;
   };
   const taken = store.take(`ticket:${opened.id}`, { limit: 1, windowMs: lifetimeMs + marginMs }, 1);
@@ -131,6 +136,12 @@ function redeem(session: SessionView, text: string, terms: Terms): MaybePromise<
 
 function isSamePerson({ identity }: SessionView, { identity: { subject, by } }: Ticket): boolean {
   return identity === undefined || (identity.subject === subject && identity.by === by);
+}
+
+/** Who came by a ticket may bring a newer credential to the policy that vouches for it. */
+function renewedUntil({ identity }: SessionView, ticketed: Identity | undefined): number {
+  const isRenewed = identity !== ticketed && identity?.by === ticketed?.by && identity?.subject === ticketed?.subject;
+  return isRenewed ? (identity?.expiresAt ?? Infinity) : 0;
 }
 
 const unknown = deny('unauthorized', 'A ticket is needed.', { headers: ['WWW-Authenticate', 'Bearer'] });

@@ -10,6 +10,8 @@ import {
   openingFaults,
   packageFaults,
   readSources,
+  secretFaults,
+  staleAllowances,
   type Source,
 } from './support/source-rules.ts';
 
@@ -42,6 +44,11 @@ describe('the sources', () => {
 
   it('say in their first lines what they are for', () => {
     assert.deepEqual(openingFaults(everything), []);
+  });
+
+  it('compare secrets in one place only, in constant time', () => {
+    assert.deepEqual(secretFaults(product), []);
+    assert.deepEqual(staleAllowances(product), []);
   });
 
   it('have names that say something, in kebab-case', () => {
@@ -135,6 +142,37 @@ describe('the rules of the sources', () => {
     assert.equal(openingFaults([source('gateway/a.ts', `import x from 'x';`)]).length, 1);
     assert.equal(openingFaults([source('gateway/a.ts', `/** */\nimport x from 'x';`)]).length, 1);
     assert.deepEqual(openingFaults([source('bin/a.ts', `#!/usr/bin/env node\n/** Starts. */`)]), []);
+  });
+
+  it('find comparisons of secrets, by any operator or method', () => {
+    const bad = [
+      `if (token === presented) return true;`,
+      `return user.password !== given;`,
+      `if (given == this.#apiKey) return;`,
+      `const same = signature.equals(other);`,
+      `return keys.includes(presented);`,
+      `if (a.digest.toString('hex') === b) return;`,
+      `if (presented.startsWith(secret)) return;`,
+      `return known.some(({ secret }) => secret === presented);`,
+      `if (headers['x-token'] === options.token) return;`,
+      `return timingSafeEqual(a, b);`,
+    ];
+    for (const line of bad) assert.equal(secretFaults([source('policies/a.ts', `  ${line}\n`)]).length, 1, line);
+  });
+
+  it('find no comparison of a secret where it is a name, a length, or what is written in the code', () => {
+    const good = [
+      `if (key === 'adapter') return entry;`,
+      `if (secret === undefined) return;`,
+      `if (typeof token !== 'string') return;`,
+      `if (keys.length !== other.length) return;`,
+      `// if (token === presented)`,
+      `if (key.startsWith('base64:')) return;`,
+      `if (tokenType === other) return;`,
+      `return secret.length < needed;`,
+    ];
+    for (const line of good) assert.deepEqual(secretFaults([source('policies/a.ts', `${line}\n`)]), [], line);
+    assert.deepEqual(secretFaults([source('gateway/core/secret.ts', 'timingSafeEqual(a, b)')]), []);
   });
 
   it('find a name that says nothing, and one that is not in kebab-case', () => {

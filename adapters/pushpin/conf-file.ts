@@ -30,9 +30,18 @@ export interface ForwardedFor {
   readonly append: boolean;
 }
 
+/** A Unix socket for clients. */
+export interface LocalPort {
+  readonly path: string;
+  /** As `chmod` has it: `660`. */
+  readonly mode: string | undefined;
+}
+
 /** Times in the unit of the name; paths as written, with `{rundir}` and the like put in. */
 export interface PushpinConf {
   readonly httpPort: Address | undefined;
+  readonly httpsPorts: readonly Address[];
+  readonly localPorts: readonly LocalPort[];
   /** 0 error, 1 warn, 2 info, 3 and more debug. */
   readonly logLevel: number;
   readonly clientBufferBytes: number;
@@ -46,6 +55,7 @@ export interface PushpinConf {
   /** For a gateway in front. */
   readonly xForwardedForTrusted: ForwardedFor;
   readonly acceptPushpinRoute: boolean;
+  readonly sockJsUrl: string;
   /** Empty: none. */
   readonly cdnLoop: string;
   readonly upstreamKey: string;
@@ -211,6 +221,34 @@ class Options {
     return { keep, append };
   }
 
+  /** A list; what is none is told and left out. */
+  addresses(name: string): Address[] {
+    return this.#list(name).flatMap((written) => {
+      const address = addressOf(written);
+      if (address !== undefined) return [address];
+      this.#fault(name, `Not a port, nor an address and a port: ${JSON.stringify(written)}.`);
+      return [];
+    });
+  }
+
+  /** A list of paths, each with `?mode=660` and the like behind it. */
+  localPorts(name: string): LocalPort[] {
+    return this.#list(name).map((written) => {
+      const [path = '', query] = written.split('?', 2);
+      const terms = new URLSearchParams(query);
+      const mode = terms.get('mode') ?? undefined;
+      const sound = mode === undefined || /^0?[0-7]{3}$/.test(mode);
+      if (!sound) this.#fault(name, `Not a mode: ${JSON.stringify(mode)}. Owner and group alone may connect to ${path}.`);
+      if (terms.has('user') || terms.has('group'))
+        this.#fault(name, `Foregate does not give ${path} to another user or group: start it as the one that is to have it.`);
+      return { path: decoded(path), mode: sound ? mode : undefined };
+    });
+  }
+
+  #list(name: string): string[] {
+    return (this.#values(name) ?? []).map((value) => value.trim()).filter((value) => value !== '');
+  }
+
   #values(name: string): readonly string[] | undefined {
     return this.#entries.get(name)?.values.map((value) => this.#filledIn(value));
   }
@@ -229,6 +267,14 @@ class Options {
 
 const defaultPlaces: Readonly<Record<string, string>> = { rundir: 'run', libdir: defaultLibdir, ipc_prefix: 'pushpin-' };
 
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
 function addressOf(written: string): Address | undefined {
   const [, host, port = ''] = /^(?:(.+):)?(\d{1,5})$/.exec(written) ?? [];
   if (port === '' || Number(port) < 1 || Number(port) > 65_535) return undefined;
@@ -238,6 +284,8 @@ function addressOf(written: string): Address | undefined {
 function confOf(options: Options): PushpinConf {
   return {
     httpPort: options.address('runner/http_port', '7999'),
+    httpsPorts: options.addresses('runner/https_ports'),
+    localPorts: options.localPorts('runner/local_ports'),
     logLevel: options.count('runner/log_level', 2),
     clientBufferBytes: options.count('runner/client_buffer_size', 8192),
     clientMaxconn: options.count('runner/client_maxconn', 50_000),
@@ -256,6 +304,7 @@ function proxyConf(options: Options) {
     xForwardedFor: options.chain('proxy/x_forwarded_for'),
     xForwardedForTrusted: options.chain('proxy/x_forwarded_for_trusted'),
     acceptPushpinRoute: options.flag('proxy/accept_pushpin_route', false),
+    sockJsUrl: options.text('proxy/sockjs_url', ''),
     cdnLoop: options.text('proxy/cdn_loop', ''),
     upstreamKey: options.text('proxy/upstream_key', ''),
     sigIss: options.text('proxy/sig_iss', 'pushpin'),

@@ -8,6 +8,7 @@ import { reachOf, type Reach } from './precedence.ts';
 import { present, presentOrNone, type Raw } from './present.ts';
 import { RouteNames } from './route-names.ts';
 import type { PushpinRoute, PushpinTarget } from './routes-file.ts';
+import { sockJsSettings } from './sockjs-settings.ts';
 import { targetSettings } from './target-settings.ts';
 
 export interface RouteTerms {
@@ -153,6 +154,7 @@ function optionsOf(route: PushpinRoute, { match, conf, folder, tell }: OptionTer
   return present({
     ...(more.length === 0 ? { target } : { targets }),
     path: pathSettings(route, tell),
+    sockjs: sockJsSettings(route, conf.sockJsUrl, tell),
     grip: route.noGrip ? false : undefined,
     signature: signatureOf(route, { conf, folder, tell }),
     channelPrefix: prefixOf(route, tell),
@@ -246,7 +248,5 @@ function tellIgnored(route: PushpinRoute, { autoCrossOrigin }: PushpinConf, tell
   if (route.logLevel !== undefined) tell('log_level', 'ignored', 'The log has one level for all routes: log.level.');
   const jsonp = Object.values(route.jsonp).some((value) => value !== undefined);
   if (jsonp && !route.aco && !autoCrossOrigin) tell('jsonp', 'ignored', 'Without aco there is no JSONP, in Pushpin neither.');
-  if (route.sockjs !== undefined)
-    tell('sockjs', 'refused', 'Foregate has no equivalent yet for SockJS: its clients cannot connect, plain WebSockets can.');
   if (route.sockjs === undefined && route.sockjsAsPath !== undefined) tell('sockjs_as_path', 'ignored', 'There is no sockjs.');
 }

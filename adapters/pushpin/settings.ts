@@ -3,6 +3,7 @@
  * option. What has no equivalent is left out and told, never replaced by something looser. Defaults of `core/settings.ts` are left
  * out.
  */
+import { posix } from 'node:path';
 import type { Address, ConfFile, PushpinConf } from './conf-file.ts';
 import { withFaults, type Finding } from './finding.ts';
 import type { RoutesFile } from './routes-file.ts';
@@ -37,7 +38,7 @@ export function importPushpin({ conf: { conf, findings, lineOf }, routes, names,
     verdict: 'refused',
     text,
   });
-  const listen = listenSettings(conf, fault);
+  const listen = listenSettings(conf, folder, fault);
   const control = controlSettings(conf, fault);
   const zeromq = zeroMqSettings(conf, fault);
   const metrics = metricsSettings(conf, fault);
@@ -86,13 +87,18 @@ interface Part<Value> {
 type Fault = (option: string, text: string) => Finding;
 
 /** Without any port left nothing may be open to others by chance: Foregate's own default is all addresses. */
-function listenSettings({ httpPort }: PushpinConf, fault: Fault): Part<Raw[]> {
-  if (httpPort !== undefined) return { settings: [listenAt(httpPort)], findings: [] };
+function listenSettings({ httpPort, httpsPorts, localPorts }: PushpinConf, folder: string, fault: Fault): Part<Raw[]> {
+  const tls = { folder: posix.resolve(folder, 'runner/certs') };
+  const settings = [
+    ...(httpPort === undefined ? [] : [listenAt(httpPort)]),
+    ...httpsPorts.map((port) => ({ ...listenAt(port), tls })),
+    ...localPorts.map(({ path, mode }) => present({ socket: posix.resolve(folder, path), socketMode: mode })),
+  ];
+  if (settings.length > 0) return { settings, findings: [] };
   return { settings: [{ host: '127.0.0.1', port: 7999 }], findings: [fault('runner/http_port', noPort)] };
 }
 
-const noPort =
-  'No port for plain HTTP, and others cannot be taken over. Foregate listens on 127.0.0.1:7999 until listen says more.';
+const noPort = 'No port at all. Foregate listens on 127.0.0.1:7999 until listen says more.';
 
 function listenAt({ host, port }: Address): Raw {
   return present({ host, port });

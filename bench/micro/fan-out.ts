@@ -15,6 +15,8 @@ class NullSubscriber implements Subscriber {
   readonly id = newSessionId();
   readonly shape = messageShape;
   readonly meta = noMetadata;
+  readonly asksFilters = false;
+  filterFailed(): void {}
   items = 0;
 
   joined(): boolean {
@@ -29,6 +31,10 @@ class NullSubscriber implements Subscriber {
   act(): void {}
 
   missed(): void {}
+
+  askFilter(): Promise<'drop'> {
+    return Promise.resolve('drop');
+  }
 }
 
 interface Scenario {

@@ -7,6 +7,7 @@ import type { ChannelName } from '../core/ids.ts';
 import { limits } from '../core/limits.ts';
 import type { Publication, Shape, Subscriber, Subscription } from '../core/publication.ts';
 import { noFilters } from './filters.ts';
+import type { Line } from './line.ts';
 import type { Part } from './part.ts';
 
 /** What sets a member apart from those who simply get everything. */
@@ -14,12 +15,12 @@ export interface Terms {
   readonly filters: readonly string[];
   /** The id of the last item the subscriber has; undefined: gaps are not looked for. */
   readonly currentId: string | undefined;
-  /** Where items wait while the subscriber is held: one list for all its memberships, kept by the hub, or one for this alone. */
-  readonly waiting: Publication[] | undefined;
+  /** Where items wait while the subscriber is held or its filters ask: one line of the subscriber, kept by the hub. */
+  readonly line: Line | undefined;
 }
 
 /** The terms of most members: told from others by identity, and no memory of their own. */
-export const plainTerms: Terms = { filters: noFilters, currentId: undefined, waiting: undefined };
+export const plainTerms: Terms = { filters: noFilters, currentId: undefined, line: undefined };
 
 /** One subscriber's place. There are tens of thousands of them, so it is small: 64 bytes, no collections. */
 export class Member implements Subscription {
@@ -46,8 +47,8 @@ export class Member implements Subscription {
 
   /** The subscriber has the item with this id, or one without. */
   goOn(currentId: string | undefined): void {
-    const { filters, waiting } = this.terms;
-    this.terms = normal({ filters, currentId, waiting });
+    const { filters, line } = this.terms;
+    this.terms = normal({ filters, currentId, line });
   }
 
   get filters(): readonly string[] {
@@ -69,8 +70,8 @@ export class Member implements Subscription {
 }
 
 function normal(terms: Terms): Terms {
-  const { filters, currentId, waiting } = terms;
-  return filters.length === 0 && currentId === undefined && waiting === undefined ? plainTerms : terms;
+  const { filters, currentId, line } = terms;
+  return filters.length === 0 && currentId === undefined && line === undefined ? plainTerms : terms;
 }
 
 /** The members of a channel who get the same bytes, save for filters. */

@@ -8,7 +8,16 @@ import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Publication, Shape } from '../core/publication.ts';
 import { plainTerms, type Channel, type Group, type Member, type Round } from './channel.ts';
-import { applyFilters, contentFiltersFit, noFilters, type CurrentIdOf } from './filters.ts';
+import {
+  applyAskingFilters,
+  applyFilters,
+  contentFiltersFit,
+  isItem,
+  namesAskingFilter,
+  noFilters,
+  type CurrentIdOf,
+} from './filters.ts';
+import type { Filtered } from './line.ts';
 import { actionPart, joinBytes, nextPart, type Action, type Encoded, type Part } from './part.ts';
 
 /** So much of a slice one channel may use before the next has its turn: a large channel does not keep small ones waiting. */
@@ -46,11 +55,41 @@ export class FanOut {
     setImmediate(this.#serveSlice);
   }
 
-  /** Gives a member one publication that has waited for it, unless it does not follow what the subscriber has by now. */
-  deliver(member: Member, publication: Publication): void {
-    const { currentId, waiting } = member.terms;
-    if (waiting !== undefined || this.#follow(member, publication)) this.#handOne(member, [publication], 0, currentId);
+  /** Asks the backend what becomes of a publication, if the member's filters do; undefined: they do not. */
+  ask(member: Member, publication: Publication): Promise<Filtered> | undefined {
+    if (!namesAskingFilter(member.filters) || !isItem(publication, member.group.shape)) return undefined;
+    return follows(member, publication) && member.subscriber.asksFilters ? this.#ask(member, publication) : undefined;
+  }
+
+  /**
+   * Gives a member one publication that has waited in its line. What does not follow the subscriber's current id is a gap, or,
+   * where it is `old`, something that it has got already.
+   */
+  deliver(member: Member, publication: Publication, old: boolean, filtered: Filtered | undefined): void {
+    if (publication.formats[member.group.shape.format] === undefined) return;
+    const { currentId } = member.terms;
+    if (!this.#follow(member, publication)) {
+      if (!old) this.#tellMissed(member);
+    } else if (filtered === undefined) this.#handOne(member, [publication], 0, currentId);
+    else if (filtered.publication !== undefined) this.#handAsIs(member, filtered.publication, currentId);
     this.#report();
+  }
+
+  async #ask(member: Member, publication: Publication): Promise<Filtered> {
+    const { filters, group } = member;
+    return { publication: await this.#filterAsking(publication, member), filters, shape: group.shape };
+  }
+
+  async #filterAsking(publication: Publication, member: Member): Promise<Publication | undefined> {
+    try {
+      return await applyAskingFilters(publication, member, this.#currentIdOf);
+    } catch (error) {
+      // Of those who have left nobody wants to know.
+      if (!member.present) return undefined;
+      this.#dropped += 1;
+      this.#log.warn('filter.failed', { channel: member.channel, session: member.subscriber.id, error });
+      return undefined;
+    }
   }
 
   readonly #serveSlice = (): void => {
@@ -169,8 +208,8 @@ export class FanOut {
 
   /** Goes on to the last id of the part, if it leaves no gap and nothing has to wait: then it is given in one go. */
   #followAll(member: Member, part: Part, publications: readonly Publication[]): boolean {
-    const { currentId, waiting } = member.terms;
-    if (waiting !== undefined) return false;
+    const { currentId, line } = member.terms;
+    if (line !== undefined) return false;
     let id = currentId;
     for (let i = part.from; i < part.to && id !== undefined; i += 1) {
       const publication = publications[i];
@@ -184,18 +223,19 @@ export class FanOut {
 
   #handNext(member: Member, publications: readonly Publication[], i: number): void {
     const publication = publications[i];
-    if (publication?.formats[member.group.shape.format] === undefined) return;
-    const { currentId, waiting } = member.terms;
-    if (waiting !== undefined || this.#follow(member, publication)) this.#handOne(member, publications, i, currentId);
+    const format = publication?.formats[member.group.shape.format];
+    if (publication === undefined || format === undefined) return;
+    const { currentId, line } = member.terms;
+    if (line !== undefined) this.#dropped += line.add(publication, format.action === 'close');
+    else if (this.#follow(member, publication)) this.#handOne(member, publications, i, currentId);
     else this.#tellMissed(member);
   }
 
   /** True if the publication leaves no gap; then the member goes on to its id. */
   #follow(member: Member, publication: Publication): boolean {
-    const { currentId } = member.terms;
-    if (currentId === undefined || isApart(publication, member)) return true;
-    if (publication.previousId !== currentId) return false;
-    member.goOn(publication.id);
+    if (isApart(publication, member)) return true;
+    if (!follows(member, publication)) return false;
+    if (member.currentId !== undefined) member.goOn(publication.id);
     return true;
   }
 
@@ -203,15 +243,17 @@ export class FanOut {
     const publication = publications[i];
     const { shape } = member.group;
     if (publication === undefined) return;
-    if (member.terms.waiting !== undefined) this.#keep(member.terms.waiting, publication);
-    else if (shape.joins && publication.formats[shape.format]?.action === 'send')
+    if (shape.joins && publication.formats[shape.format]?.action === 'send')
       this.#handOwn(member, { from: i, to: i + 1 }, publications, currentId);
     else this.#actOwn(member, actionPart(publication, i, shape));
   }
 
-  #keep(waiting: Publication[], publication: Publication): void {
-    if (waiting.length < limits.heldItems) waiting.push(publication);
-    else this.#dropped += 1;
+  /** The filters have done their work. */
+  #handAsIs(member: Member, publication: Publication, currentId: string | undefined): void {
+    const { group } = member;
+    const encode = (one: Publication): Encoded => this.#encode(one, group);
+    if (group.shape.joins) this.#hand(member, joinBytes([publication], 0, 1, encode), currentId);
+    else this.#hand(member, { ...actionPart(publication, 0, group.shape), items: 1 }, undefined);
   }
 
   #tellMissed(member: Member): void {
@@ -285,6 +327,11 @@ export class FanOut {
   }
 }
 
+/** True if the publication leaves no gap. */
+function follows({ currentId }: Member, { previousId }: Publication): boolean {
+  return currentId === undefined || previousId === currentId;
+}
+
 /** An action without ids, such as a close or a refresh, brings nothing: it is no item of the channel's order. */
 function isApart({ id, previousId, formats }: Publication, { group }: Member): boolean {
   return id === undefined && previousId === undefined && formats[group.shape.format]?.action !== 'send';
@@ -303,4 +350,13 @@ function idBehind(
     if (publication?.formats[format] !== undefined) behind = publication.id;
   }
   return behind;
+}
+
+/** True while the member has the filters and the shape that have been asked. */
+export function fits({ filters, group }: Member, asked: Filtered): boolean {
+  return (
+    group.shape === asked.shape &&
+    filters.length === asked.filters.length &&
+    filters.every((name, i) => name === asked.filters[i])
+  );
 }

@@ -1,5 +1,5 @@
 /** Filters of a subscription: they drop an item for one subscriber, or change its content (GRIP chapter 5). */
-import type { Publication, Shape, Subscriber, Subscription } from '../core/publication.ts';
+import type { AskingFilter, Publication, Shape, Subscriber, Subscription } from '../core/publication.ts';
 import type { Metadata } from '../core/session.ts';
 
 /** The one empty list of filters. */
@@ -8,11 +8,18 @@ export const noFilters: readonly string[] = [];
 /** The current id that a subscriber has in a channel of this name, if it has one. */
 export type CurrentIdOf = (subscriber: Subscriber, channel: string) => string | undefined;
 
-type Filter =
-  { readonly changes: 'nothing'; passes(publication: Publication, subscription: Subscription): boolean } | ContentFilter;
+type Filter = OwnFilter | { readonly changes: 'nothing' | 'content'; readonly asks: AskingFilter };
+type OwnFilter = CheckFilter | ContentFilter;
+
+interface CheckFilter {
+  readonly changes: 'nothing';
+  readonly asks?: undefined;
+  passes(publication: Publication, subscription: Subscription): boolean;
+}
 
 interface ContentFilter {
   readonly changes: 'content';
+  readonly asks?: undefined;
   /** Undefined where the content cannot be made: the item is dropped. */
   apply(content: Buffer, publication: Publication, subscription: Subscription, idOf: CurrentIdOf): Buffer | undefined;
 }
@@ -29,24 +36,109 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ['require-sub', { changes: 'nothing', passes: hasRequired }],
   ['build-id', { changes: 'content', apply: buildId }],
   ['var-subst', { changes: 'content', apply: substituteVariables }],
+  ['http-check', { changes: 'nothing', asks: 'http-check' }],
+  ['http-modify', { changes: 'content', asks: 'http-modify' }],
 ]);
 
 /**
  * The publication as this subscription gets it, or undefined where it does not: dropped, the publisher's `content-filters` do not
- * fit, or a filter failed. Unknown names are ignored. Actions are not changed, only dropped.
+ * fit, or a filter failed. Unknown names are ignored. Actions are not changed, only dropped. Filters that ask cannot do so here:
+ * they drop the item, since it shall not go out unchecked.
  */
 export function applyFilters(publication: Publication, subscription: Subscription, idOf: CurrentIdOf): Publication | undefined {
   const { shape } = subscription.subscriber;
-  if (!contentFiltersFit(publication, shape, subscription.filters)) return undefined;
+  if (!contentFiltersFit(publication, shape, subscription.filters)) return tellMismatch(publication, subscription);
   const original = shape.content(publication);
-  let content = original;
+  let content: Buffer | undefined | 'dropped' = original;
   for (const name of subscription.filters) {
     const filter = filters.get(name);
-    if (filter?.changes === 'nothing' && !filter.passes(publication, subscription)) return undefined;
-    if (filter?.changes !== 'content' || content === undefined) continue;
-    content = filter.apply(content, publication, subscription, idOf);
-    if (content === undefined) return undefined;
+    if (filter === undefined) continue;
+    if (filter.asks === undefined) content = applyFilter(name, filter, content, publication, subscription, idOf);
+    else if (isItem(publication, shape)) return undefined;
+    if (content === 'dropped') return undefined;
   }
+  return withContent(publication, shape, original, content);
+}
+
+/**
+ * The same where filters may ask the backend about the item; one after the other, since each gets what those before it have made.
+ * @throws whatever {@link Subscriber.askFilter} throws
+ */
+export async function applyAskingFilters(
+  publication: Publication,
+  subscription: Subscription,
+  idOf: CurrentIdOf,
+): Promise<Publication | undefined> {
+  const { subscriber } = subscription;
+  const { shape } = subscriber;
+  if (!contentFiltersFit(publication, shape, subscription.filters)) return tellMismatch(publication, subscription);
+  const original = shape.content(publication);
+  let content: Buffer | undefined | 'dropped' = original;
+  for (const name of subscription.filters) {
+    const filter = filters.get(name);
+    if (filter === undefined) continue;
+    if (filter.asks === undefined) content = applyFilter(name, filter, content, publication, subscription, idOf);
+    else content = await ask(filter.asks, content, publication, subscriber);
+    if (content === 'dropped') return undefined;
+  }
+  return withContent(publication, shape, original, content);
+}
+
+/** True where one of these filters asks the backend. */
+export function namesAskingFilter(names: readonly string[]): boolean {
+  return names.some((name) => filters.get(name)?.asks !== undefined);
+}
+
+/** True for what has content, false for an action such as `close`: nobody is asked about those. */
+export function isItem(publication: Publication, shape: Shape): boolean {
+  return publication.formats[shape.format]?.action === 'send';
+}
+
+async function ask(
+  filter: AskingFilter,
+  content: Buffer | undefined,
+  publication: Publication,
+  subscriber: Subscriber,
+): Promise<Buffer | undefined | 'dropped'> {
+  const answer = await subscriber.askFilter({ filter, publication, content });
+  if (answer === 'drop') return 'dropped';
+  return answer === 'pass' ? content : answer;
+}
+
+/** The content behind the filter. */
+function applyFilter(
+  name: string,
+  filter: OwnFilter,
+  content: Buffer | undefined,
+  publication: Publication,
+  subscription: Subscription,
+  idOf: CurrentIdOf,
+): Buffer | undefined | 'dropped' {
+  if (filter.changes === 'nothing') return filter.passes(publication, subscription) ? content : 'dropped';
+  if (content === undefined) return undefined;
+  const made = filter.apply(content, publication, subscription, idOf);
+  if (made === undefined) subscription.subscriber.filterFailed(() => `The filter '${name}' cannot be applied to the item.`);
+  return made ?? 'dropped';
+}
+
+function tellMismatch({ formats }: Publication, { subscriber, filters: names }: Subscription): undefined {
+  const format = formats[subscriber.shape.format];
+  const wanted = format?.action === 'send' ? format.contentFilters : undefined;
+  subscriber.filterFailed(
+    () => `content filter mismatch: subscription=${changingOf(names).join(',')} message=${wanted?.join(',') ?? ''}`,
+  );
+}
+
+function changingOf(names: readonly string[]): string[] {
+  return names.filter((name) => filters.get(name)?.changes === 'content');
+}
+
+function withContent(
+  publication: Publication,
+  shape: Shape,
+  original: Buffer | undefined,
+  content: Buffer | undefined,
+): Publication {
   return content === undefined || content === original ? publication : shape.withContent(publication, content);
 }
 
@@ -54,7 +146,7 @@ export function applyFilters(publication: Publication, subscription: Subscriptio
 export function contentFiltersFit(publication: Publication, shape: Shape, names: readonly string[]): boolean {
   const format = publication.formats[shape.format];
   if (format?.action !== 'send' || format.contentFilters === undefined) return true;
-  const changing = names.filter((name) => filters.get(name)?.changes === 'content');
+  const changing = changingOf(names);
   return changing.length === format.contentFilters.length && changing.every((name, i) => name === format.contentFilters?.[i]);
 }
 

@@ -9,8 +9,10 @@ import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Publication, Subscriber } from '../core/publication.ts';
-import { Channel, type Member } from './channel.ts';
-import { FanOut } from './fan-out.ts';
+import { Channel, plainTerms, type Member } from './channel.ts';
+import { FanOut, fits } from './fan-out.ts';
+import { namesAskingFilter } from './filters.ts';
+import { Line } from './line.ts';
 
 export interface HubParts {
   /** The bus's own `want`; a function, since a bus is made with the hub as its receiver. */
@@ -26,8 +28,8 @@ export class Hub {
   readonly #channels = new Map<ChannelName, Channel>();
   /** The first membership of each subscriber; it leads to the others. */
   readonly #memberships = new Map<Subscriber, Member>();
-  /** Subscribers for whom items wait, and what waits. */
-  readonly #held = new Map<Subscriber, Publication[]>();
+  /** Of subscribers that are held, or whose filters ask the backend. */
+  readonly #lines = new Map<Subscriber, Line>();
   #subscriptionCount = 0;
 
   constructor({ want, log, metrics }: HubParts) {
@@ -53,6 +55,8 @@ export class Hub {
    * @param previousId the id of the last item the subscriber has: from there on `missed` tells it of gaps
    */
   join(subscriber: Subscriber, name: ChannelName, filters: readonly string[], previousId?: string): MaybePromise<void> {
+    const line = this.#lineFor(subscriber, name, filters);
+    if (previousId !== undefined) line?.renewed(name);
     const member = this.#find(subscriber, name);
     if (member?.group.shape === subscriber.shape) {
       member.change({ filters, currentId: previousId });
@@ -61,7 +65,7 @@ export class Hub {
     const known = this.#channels.get(name);
     const channel = known ?? new Channel(name);
     if (member !== undefined) this.#detach(member);
-    this.#link(channel.add(subscriber, { filters, currentId: previousId, waiting: this.#held.get(subscriber) }));
+    this.#link(channel.add(subscriber, { filters, currentId: previousId, line }));
     if (known === undefined) this.#open(channel);
     return channel.ready;
   }
@@ -71,6 +75,11 @@ export class Hub {
     const member = this.#find(subscriber, name);
     if (member === undefined) return;
     this.#detach(member);
+    const line = this.#lines.get(subscriber);
+    if (line !== undefined) {
+      line.left(name);
+      this.#settle(subscriber, line);
+    }
     this.#closeIfEmpty(member.group.channel);
   }
 
@@ -78,7 +87,8 @@ export class Hub {
   drop(subscriber: Subscriber): void {
     let member = this.#memberships.get(subscriber);
     this.#memberships.delete(subscriber);
-    this.#held.delete(subscriber);
+    this.#lines.get(subscriber)?.close();
+    this.#lines.delete(subscriber);
     for (; member !== undefined; member = member.next) {
       this.#takeOut(member);
       this.#closeIfEmpty(member.group.channel);
@@ -111,15 +121,20 @@ export class Hub {
     return this.#find(subscriber, name)?.currentId;
   }
 
+  /** The id that the subscriber will have of a channel when what waits in its line has come. */
+  comingId(subscriber: Subscriber, name: ChannelName): string | undefined {
+    const { currentId, line } = this.#find(subscriber, name)?.terms ?? plainTerms;
+    return line === undefined ? currentId : line.idBehind(name, currentId);
+  }
+
   /**
    * Lets publications wait for the subscriber, at most {@link limits.heldItems}, whatever it has joined or joins: a body that
    * may contain them is on its way to it.
    */
   hold(subscriber: Subscriber): void {
-    if (this.#held.has(subscriber)) return;
-    const waiting: Publication[] = [];
-    this.#held.set(subscriber, waiting);
-    for (const member of this.#membersOf(subscriber)) member.change({ waiting });
+    const line = this.#lineOf(subscriber);
+    line.hold();
+    this.#settle(subscriber, line);
   }
 
   /**
@@ -127,28 +142,26 @@ export class Hub {
    * a channel that the subscriber has left is dropped too.
    */
   release(subscriber: Subscriber): void {
-    const waiting = this.#held.get(subscriber);
-    if (waiting === undefined) return;
-    this.#held.delete(subscriber);
-    for (const member of this.#membersOf(subscriber)) member.change({ waiting: undefined });
-    for (const publication of waiting) {
-      const member = this.#find(subscriber, publication.channel);
-      if (member !== undefined) this.#fanOut.deliver(member, publication);
-    }
+    const line = this.#lines.get(subscriber);
+    if (line === undefined) return;
+    line.release();
+    this.#settle(subscriber, line);
   }
 
   /** The same as {@link hold} for one channel alone, at most {@link limits.heldItems} of its own. */
   holdChannel(subscriber: Subscriber, name: ChannelName): void {
-    const member = this.#find(subscriber, name);
-    if (member?.terms.waiting === undefined) member?.change({ waiting: [] });
+    if (!this.joined(subscriber, name)) return;
+    const line = this.#lineOf(subscriber);
+    line.holdChannel(name);
+    this.#settle(subscriber, line);
   }
 
   /** The same as {@link release} for a channel that was held alone. */
   releaseChannel(subscriber: Subscriber, name: ChannelName): void {
-    const member = this.#find(subscriber, name);
-    const waiting = member?.terms.waiting;
-    member?.change({ waiting: undefined });
-    for (const publication of waiting ?? []) if (member?.present === true) this.#fanOut.deliver(member, publication);
+    const line = this.#lines.get(subscriber);
+    if (line === undefined) return;
+    line.releaseChannel(name);
+    this.#settle(subscriber, line);
   }
 
   /** All channels with members in this process. */
@@ -167,6 +180,55 @@ export class Hub {
   receive(publication: Publication): void {
     const channel = this.#channels.get(publication.channel);
     if (channel !== undefined) this.#fanOut.add(channel, publication);
+  }
+
+  /** The line of a subscriber that joins the channel with these filters, if its items have to go by one. */
+  #lineFor(subscriber: Subscriber, name: ChannelName, filters: readonly string[]): Line | undefined {
+    if (filters.length > 0 && subscriber.asksFilters && namesAskingFilter(filters)) {
+      const own = this.#lineOf(subscriber);
+      own.asks = true;
+      this.#settle(subscriber, own);
+    }
+    const line = this.#lines.get(subscriber);
+    return line?.serves(name) === true ? line : undefined;
+  }
+
+  #lineOf(subscriber: Subscriber): Line {
+    const known = this.#lines.get(subscriber);
+    if (known !== undefined) return known;
+    const line = this.#makeLine(subscriber);
+    this.#lines.set(subscriber, line);
+    return line;
+  }
+
+  #makeLine(subscriber: Subscriber): Line {
+    const fanOut = this.#fanOut;
+    const memberOf = ({ channel }: Publication): Member | undefined => this.#find(subscriber, channel);
+    return new Line({
+      ask(publication) {
+        const member = memberOf(publication);
+        return member && fanOut.ask(member, publication);
+      },
+      fits(publication, filtered) {
+        const member = memberOf(publication);
+        return member === undefined || fits(member, filtered);
+      },
+      deliver(publication, old, filtered) {
+        const member = memberOf(publication);
+        if (member !== undefined) fanOut.deliver(member, publication, old, filtered);
+      },
+    });
+  }
+
+  /** Lets the memberships that the line serves go by it, and no others. */
+  #settle(subscriber: Subscriber, line: Line): void {
+    // Whoever was given something may have left at it, and have come back.
+    if (this.#lines.get(subscriber) !== line) return;
+    if (line.idle) this.#lines.delete(subscriber);
+    for (const member of this.#membersOf(subscriber)) {
+      const own = line.serves(member.channel) ? line : undefined;
+      if (member.terms.line !== own) member.change({ line: own });
+    }
   }
 
   *#membersOf(subscriber: Subscriber): Generator<Member> {

@@ -2,6 +2,7 @@
 import { addressList } from '../core/address-list.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Dialect } from '../core/dialect.ts';
+import { dryRun } from '../core/dry-run.ts';
 import { toMs } from '../core/duration.ts';
 import { ForegateError } from '../core/errors.ts';
 import { channelName, routeId, type RouteId } from '../core/ids.ts';
@@ -83,32 +84,31 @@ class Compiler {
     this.#signer = key === undefined ? undefined : createSigner({ issuer, key }, context.clock);
   }
 
-  async hooks(scope: string, policies: readonly LoadedPolicy[]): Promise<RouteHooks> {
+  /** @throws ConfigError where a policy would do nothing: with one that seems to protect and does not, nobody looks further */
+  async #hooks(
+    scope: string,
+    policies: readonly LoadedPolicy[],
+    { isIdle, message }: { readonly isIdle: (policy: Policy) => boolean; readonly message: string },
+  ): Promise<RouteHooks> {
     const { store, clock, log, metrics, revocations } = this.#context;
+    const { trusts } = this.#forwarded;
     const made: (readonly [string, Policy])[] = [];
-    for (const [index, { use, definition, options, place }] of policies.entries()) {
+    const rehearsed = dryRun({ log, metrics, clock });
+    for (const [index, { use, definition, options, place, dryRun: isDryRun = false }] of policies.entries()) {
       const own = { scope: `${scope}.${index}`, directory: this.#loaded.directory };
-      const context = { store, clock, log, metrics, revocations, ...own };
+      const context = { store, clock, log, metrics, revocations, trusts, ...own };
       const policy = await created(definition, options, context, place);
       this.#policies.push(policy);
-      made.push([use, policy]);
+      if (isIdle(policy)) throw new ConfigError([{ ...place, message }]);
+      made.push([use, isDryRun ? rehearsed(use, policy) : policy]);
     }
     return compileHooks(made, { log, metrics });
   }
 
   /** A policy that has nothing to say about publishing would seem to protect the control API, and would not. */
-  async controlHooks(): Promise<RouteHooks> {
-    const policies = this.#loaded.controlPolicies;
-    const before = this.#policies.length;
-    const hooks = await this.hooks('control', policies);
-    const idle = policies.find((_, index) => this.#policies[before + index]?.publish === undefined);
-    if (idle === undefined) return hooks;
-    throw new ConfigError([
-      {
-        ...idle.place,
-        message: 'has no rule for publishing, so it would protect nothing here; who may publish is said by control.auth',
-      },
-    ]);
+  controlHooks(): Promise<RouteHooks> {
+    const message = 'has no rule for publishing, so it would protect nothing here; who may publish is said by control.auth';
+    return this.#hooks('control', this.#loaded.controlPolicies, { isIdle: ({ publish }) => publish === undefined, message });
   }
 
   /** @throws ForegateError for a key that is none */
@@ -123,6 +123,11 @@ class Compiler {
     };
   }
 
+  #routeHooks({ settings: { id }, policies }: LoadedRoute): Promise<RouteHooks> {
+    const message = 'has rules for publishers only, so it would protect nothing here; its place is control.policies';
+    return this.#hooks(id, policies, { isIdle: isForPublishers, message });
+  }
+
   async route(loaded: LoadedRoute): Promise<Route> {
     const { settings } = loaded;
     const [first, ...others] = settings.targets.map((target) => this.#target(target, loaded));
@@ -132,12 +137,14 @@ class Compiler {
       id,
       match: matchOf(settings.match),
       targets: [first, ...others],
-      hooks: await this.hooks(settings.id, loaded.policies),
+      hooks: await this.#routeHooks(loaded),
       limits: settings.limits,
       grip: settings.grip ? { signer: this.#signerOf(settings) } : undefined,
+      filterRequests: settings.filterRequests,
       channelPrefix: settings.channelPrefix,
       headers: Object.entries(settings.headers).flat(),
       path: pathChange(settings.path),
+      sockjs: sockJsTerms(settings.sockjs),
       forwarded: this.#forwarded,
       closeFrames: settings.closeFrames,
       pings: settings.pings,
@@ -200,6 +207,10 @@ class Compiler {
   }
 }
 
+function isForPublishers({ connect, held, message, subscribe, request, response, publish }: Policy): boolean {
+  return publish !== undefined && [connect, held, message, subscribe, request, response].every((hook) => hook === undefined);
+}
+
 /** A policy may find fault with its options that no schema can say: told with the place in the file. */
 async function created(
   definition: PolicyDefinition,
@@ -215,13 +226,20 @@ async function created(
   }
 }
 
-function matchOf({ host, path, transports, tls, byId }: RouteSettings['match']): Match {
+/** What a route takes, as the router compares it. */
+export function matchOf({ host, path, transports, tls, byId }: RouteSettings['match']): Match {
   return { host: host?.toLowerCase(), path, transports, tls, byId };
 }
 
 function pathChange(change: RouteSettings['path']): PathChange | undefined {
   if (change?.replace !== undefined) return { replace: change.replace };
   return change?.remove === undefined ? undefined : { remove: change.remove };
+}
+
+function sockJsTerms(settings: RouteSettings['sockjs']): Route['sockjs'] {
+  if (settings === undefined) return undefined;
+  const { path, asPath = path, clientUrl, cookie } = settings;
+  return { path, asPath, clientUrl, cookie };
 }
 
 function jsonpTerms(settings: RouteSettings['jsonp']): Route['jsonp'] {

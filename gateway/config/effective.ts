@@ -13,10 +13,16 @@ export function effectiveSettings(loaded: LoadedConfig): string {
     ...route,
     policies: shownPolicies(loaded.routes[index]?.policies ?? []),
   }));
+  const listen = settings.listen.map(({ host, port, ...rest }) => (rest.socket === undefined ? { host, port, ...rest } : rest));
   const control = { ...settings.control, policies: shownPolicies(loaded.controlPolicies) };
-  return stringify({ ...settings, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
+  return stringify({ ...settings, listen, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
-  return policies.map(({ use, definition, options }) => ({ use, ...(masked(options, plain(definition.options)) as object) }));
+/** Policies as they stand in the file, with all options and without secrets. */
+export function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
+  return policies.map(({ use, dryRun, definition, options }) => ({
+    use,
+    ...(dryRun && { dryRun }),
+    ...(masked(options, plain(definition.options)) as object),
+  }));
 }

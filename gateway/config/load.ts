@@ -5,6 +5,7 @@ import { SettingsSchema, type RouteSettings, type Settings } from '../core/setti
 import { checkWith } from './check.ts';
 import { mergeDefaults, withDefaults } from './defaults.ts';
 import { isMapping } from './json-schema.ts';
+import { checkListeners } from './listener-rules.ts';
 import type { LoadedPolicy, Parts } from './parts.ts';
 import { readPolicies, type PolicyTerms } from './policies.ts';
 import { ConfigError, didYouMean, finding, formatPath, type Finding, type Problem } from './report.ts';
@@ -25,6 +26,8 @@ export interface LoadedConfig {
   /** The routes of `settings` in their order, with what their names stand for. */
   readonly routes: readonly LoadedRoute[];
   readonly controlPolicies: readonly LoadedPolicy[];
+  /** Where texts of `settings` were read from: full paths by the place in the file, `listen[0].tls.cert`. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 export interface LoadedRoute {
@@ -69,9 +72,10 @@ async function loadSource(source: Source, parts: Parts, environment: Environment
     ...policies.findings,
     ...checkAdapters(written, parts.adapters),
     ...checkRules(written),
+    ...checkListeners(written, directory),
   ]);
   if (findings.length > 0) throw new ConfigError(inOrder(findings, source));
-  return frozen(complete(source.file, directory, written, { policies, adapters: parts.adapters }));
+  return frozen({ ...complete(source.file, directory, written, { policies, adapters: parts.adapters }), files: filled.files });
 }
 
 /** One finding per path, the first: what comes after it is a consequence, or a guess about a variable that is not there. */
@@ -170,7 +174,7 @@ function complete(
   directory: string,
   written: Mapping,
   { policies, adapters }: { readonly policies: AllPolicies; readonly adapters: readonly Profile[] },
-): LoadedConfig {
+): Omit<LoadedConfig, 'files'> {
   const settings = settingsOf(written, policies);
   const routes = settings.routes.map((route, index): LoadedRoute => {
     const adapter = adapters.find(({ name }) => name === route.adapter.use);
@@ -193,7 +197,7 @@ function settingsOf(written: Mapping, policies: AllPolicies): Settings {
 }
 
 function asUsed(policies: readonly LoadedPolicy[]): Mapping[] {
-  return policies.map(({ use, options }) => ({ use, ...options }));
+  return policies.map(({ use, dryRun, options }) => ({ use, ...(dryRun && { dryRun }), ...options }));
 }
 
 /** One list of targets, each with its dialect. */

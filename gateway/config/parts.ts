@@ -14,6 +14,8 @@ export interface LoadedPolicy {
   readonly use: string;
   readonly definition: PolicyDefinition;
   readonly options: Readonly<Record<string, unknown>>;
+  /** It decides, and everything passes. */
+  readonly dryRun?: boolean;
   /** Where it stands, for what only its `create` can find wrong: `new ConfigError([{ ...place, message }])`. */
   readonly place: Omit<Problem, 'message'>;
 }

@@ -35,7 +35,7 @@ export async function readPolicies(list: unknown, path: Path, terms: PolicyTerms
 
 async function readPolicy(entry: unknown, path: Path, terms: PolicyTerms): Promise<PoliciesRead> {
   if (!isMapping(entry)) return { policies: [], findings: [] };
-  const { use, ...written } = entry;
+  const { use, dryRun, ...written } = entry;
   if (typeof use !== 'string' || use === '') return { policies: [], findings: [] };
   const found = await findDefinition(use, terms);
   if (typeof found === 'string') return { policies: [], findings: [finding([...path, 'use'], found)] };
@@ -45,7 +45,7 @@ async function readPolicy(entry: unknown, path: Path, terms: PolicyTerms): Promi
   const findings = [...filled.findings, ...checked];
   if (findings.length > 0) return { policies: [], findings };
   const options = withDefaults(filled.value, plain(found.options)) as LoadedPolicy['options'];
-  return { policies: [{ use, definition: found, options, place: terms.placeOf(path) }], findings };
+  return { policies: [{ use, definition: found, options, dryRun: dryRun === true, place: terms.placeOf(path) }], findings };
 }
 
 /** The definition, or what is wrong with `use`. */

@@ -83,7 +83,17 @@ policies:
   - { use: rate-limit, messages: 20, window: 1s }
 \`\`\`
 
-\`use\` names the policy, all other keys are its options.`;
+\`use\` names the policy, \`dryRun\` may stand beside it, and all other keys are its options.
+
+## Dry run
+
+\`dryRun: true\` beside any \`use\` tries a policy out: it decides and counts as it would, and everything passes. What it would have refused is in the log as \`policy.would-deny\`, with policy, moment and code (a line in ten seconds at most for each policy; \`times\` says for how many it stands), and in the metric \`foregate_policy_dry_run_denials_total\`; delays, messages meant for the policy and answers of its own are told as \`policy.would-delay\`, \`policy.would-consume\` and \`policy.would-answer\`. Nothing that it does reaches anybody: header fields it wants in answers are left out, credentials it would take away go on, changes to requests are made on a copy, nothing is sent to clients or closed. An identity it finds is believed only by other policies in dry run on the same route; for all others, and in lists and logs, the client stays who it was. A policy that has to wait, say for a key set, is waited for. \`foregate check\` shows which policies are in dry run.
+
+\`\`\`yaml
+policies:
+  - { use: jwt, secret: "\${JWT_SECRET}" }
+  - { use: rate-limit, messages: 20, window: 1s, dryRun: true }
+\`\`\``;
 
 const ownPolicies = `## Your own
 

@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { algorithmOf, signingKey } from '../backend/signing-key.ts';
+import { unixAddress } from '../core/address-list.ts';
 import { realClock } from '../core/clock.ts';
 import { toMs } from '../core/duration.ts';
 import { isHeaderName, isHeaderValue, isHopByHop } from '../core/headers.ts';
@@ -23,6 +24,7 @@ export function checkRules(file: Mapping): Finding[] {
   const defaults = mapping(file['defaults']);
   return [
     ...checkPorts(file),
+    ...list(file['listen']).flatMap((port, index) => checkClientCertificates(mapping(mapping(port)['tls']), index)),
     ...checkControl(mapping(file['control'])),
     ...checkZeroMq(mapping(mapping(file['control'])['zeromq'])),
     ...checkGrip(mapping(file['grip'])),
@@ -39,6 +41,7 @@ export function checkRules(file: Mapping): Finding[] {
     ...list(file['routes']).flatMap((route, index) => [
       ...checkRoute(mapping(route), ['routes', index]),
       ...checkPath(mapping(defaults['path']), mapping(mapping(route)['path']), ['routes', index, 'path']),
+      ...checkSockJs(defaults, mapping(route), ['routes', index, 'sockjs']),
     ]),
   ];
 }
@@ -136,6 +139,18 @@ function checkPath(base: Mapping, change: Mapping, path: Path): Finding[] {
   return replace.length > 0 ? replace : wrong('remove', 'replace');
 }
 
+/** Else no request of a SockJS client would come to the route, or its path would be cut in a place that means nothing. */
+function checkSockJs(defaults: Mapping, route: Mapping, path: Path): Finding[] {
+  const merged = (key: string): Mapping => ({ ...mapping(defaults[key]), ...mapping(route[key]) });
+  const { path: base, asPath } = merged('sockjs') as { readonly path?: unknown; readonly asPath?: unknown };
+  const matched = mapping(route['match'])['path'] ?? '/';
+  if (typeof base !== 'string' || typeof matched !== 'string') return [];
+  const inMatch = `must begin with match.path: ${JSON.stringify(matched)}`;
+  if (!base.startsWith(matched)) return [finding([...path, 'path'], inMatch)];
+  const isCut = 'replace' in merged('path') && typeof asPath === 'string' && !asPath.startsWith(matched);
+  return isCut ? [finding([...path, 'asPath'], `${inMatch}, in whose place path.replace stands`)] : [];
+}
+
 function checkHeaders(headers: Mapping, path: Path): Finding[] {
   return Object.entries(headers).flatMap(([name, value]): Finding[] => {
     const at = [...path, name];
@@ -164,6 +179,7 @@ function checkStripped(name: string, path: Path): Finding[] {
 }
 
 function checkRange(range: string, path: Path): Finding[] {
+  if (range === unixAddress) return [];
   const [address = '', bits, ...more] = range.split('/');
   const family = isIP(address);
   const sound =
@@ -181,13 +197,23 @@ function checkPorts(file: Mapping): Finding[] {
   });
 }
 
+function checkClientCertificates(tls: Mapping, index: number): Finding[] {
+  if (!('clientCertificates' in tls) || 'ca' in tls) return [];
+  return [finding(['listen', index, 'tls', 'clientCertificates'], 'needs "ca": the authority that signs them')];
+}
+
 /** Everything that will listen on a fixed port. */
 function listeners(file: Mapping): { readonly path: Path; readonly host: string; readonly port: number }[] {
   const complete = mapping(withDefaults(file, plain(SettingsSchema)));
   const clients = list(complete['listen']).map((entry, index) => [entry, ['listen', index]] as const);
   const others = ['control', 'metrics'].map((key) => [complete[key], [key]] as const);
   return [...clients, ...others].flatMap(([entry, path]) => {
-    const { host, port } = mapping(entry) as { readonly host?: unknown; readonly port?: unknown };
+    const { host, port, socket } = mapping(entry) as {
+      readonly host?: unknown;
+      readonly port?: unknown;
+      readonly socket?: unknown;
+    };
+    if (socket !== undefined) return [];
     return typeof host === 'string' && typeof port === 'number' && port !== 0 ? [{ path, host, port }] : [];
   });
 }

@@ -4,7 +4,7 @@
  * are already written out, and one for editors, complete with the options of every policy.
  */
 import type { TSchema } from 'typebox';
-import { derivedMark, SettingsSchema } from '../core/settings.ts';
+import { derivedMark, dryRunText, SettingsSchema } from '../core/settings.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
 import type { JsonSchema, Schemas } from './json-schema.ts';
 import type { Parts } from './parts.ts';
@@ -103,16 +103,18 @@ function annotations(schema: JsonSchema): Pick<JsonSchema, 'description' | 'defa
   };
 }
 
+const dryRun: JsonSchema = { type: 'boolean', default: false, description: dryRunText };
+
 /** The options of a policy with its `use` put before them. */
 function builtIn({ name, summary, options }: PolicyDefinition): JsonSchema {
   const schema = asWritten(options);
   const use = { const: name, description: summary };
   if (schema.properties === undefined)
-    return { type: 'object', description: summary, properties: { use }, required: ['use'], allOf: [schema] };
+    return { type: 'object', description: summary, properties: { use, dryRun }, required: ['use'], allOf: [schema] };
   return {
     ...schema,
     description: summary,
-    properties: { use, ...schema.properties },
+    properties: { use, dryRun, ...schema.properties },
     required: ['use', ...(schema.required ?? [])],
   };
 }
@@ -121,7 +123,7 @@ function custom(policies: readonly PolicyDefinition[]): JsonSchema {
   return {
     type: 'object',
     description: 'A policy of your own: a file (`./policies/mine.mjs`) or an installed package.',
-    properties: { use: { type: 'string', not: { enum: policies.map(({ name }) => name) } } },
+    properties: { use: { type: 'string', not: { enum: policies.map(({ name }) => name) } }, dryRun },
     required: ['use'],
     additionalProperties: true,
   };

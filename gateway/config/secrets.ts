@@ -34,24 +34,26 @@ export function substitute(value: unknown, environment: Environment): Substitute
   return { value: visit(value, []), findings, original: (path) => originals.get(formatPath(path)) };
 }
 
-/** Reads `file:PATH` from `directory`, and turns text that came from a variable into the number or switch the schema wants. */
+/** Reads `file:PATH` from `directory` (and says by path which files these were), and turns text that came from a variable into the number or switch the schema wants. */
 export function fillIn(
   value: unknown,
   schema: JsonSchema,
   base: Path,
   terms: { readonly directory: string; readonly original: Substituted['original'] },
-): { readonly value: unknown; readonly findings: readonly Finding[] } {
+): { readonly value: unknown; readonly findings: readonly Finding[]; readonly files: ReadonlyMap<string, string> } {
   const findings: Finding[] = [];
+  const files = new Map<string, string>();
   const filled = walk(value, schema, base, (part, { type, ...marks }, path) => {
     if (typeof part !== 'string') return part;
     if (terms.original(path) !== undefined && type !== 'string') return asType(part, type);
     const file = fileOf(part, marks);
     if (file === undefined) return part;
     const read = readSmallFile(resolve(terms.directory, file));
+    files.set(formatPath(path), resolve(terms.directory, file));
     if (read.text === undefined) findings.push(finding(path, `names the file ${JSON.stringify(file)}, which ${read.fault}`));
     return read.text ?? part;
   });
-  return { value: filled, findings };
+  return { value: filled, findings, files };
 }
 
 /** A copy for people: secrets are `***`, of a PEM text only the first line stays. */

@@ -2,14 +2,13 @@
  * Who may use the control API: the three ways in which GRIP's client libraries prove themselves (GRIP chapter 9), and client
  * certificates. Secrets are compared in constant time; keys are made once.
  */
-import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { realClock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { deny } from '../core/policy.ts';
 import { isPromise } from '../core/promise.ts';
-import { secretBytes } from '../core/secret.ts';
+import { digest, isSameDigest, secretBytes } from '../core/secret.ts';
 import type { Denial, Identity } from '../core/session.ts';
 import { tokenVerifier } from '../../policies/token-verifier.ts';
 
@@ -94,18 +93,18 @@ function headerIdentity(authorization: string | undefined, { basic, bearer }: Ch
 
 function checkPassword(users: readonly { readonly user: string; readonly password: string }[]): Check {
   const known = users.map(({ user, password }) => ({
-    digest: digestOf(`${user}:${password}`),
+    digest: digest(`${user}:${password}`),
     identity: { subject: user, by: 'basic' },
   }));
-  return (credentials) => known[equalIndex(known, digestOf(Buffer.from(credentials, 'base64')))]?.identity;
+  return (credentials) => known[equalIndex(known, digest(Buffer.from(credentials, 'base64')))]?.identity;
 }
 
 function checkKey(keys: readonly string[]): Check {
   const known = keys.flatMap((key, i) => {
     const identity = { subject: `key ${i + 1}`, by: 'bearer' };
-    return formsOf(key).map((form) => ({ digest: digestOf(form), identity }));
+    return formsOf(key).map((form) => ({ digest: digest(form), identity }));
   });
-  return (credentials) => known[equalIndex(known, digestOf(credentials))]?.identity;
+  return (credentials) => known[equalIndex(known, digest(credentials))]?.identity;
 }
 
 /** Some publishers send a `base64:` key as it is written, others the bytes it stands for. */
@@ -113,16 +112,12 @@ function formsOf(key: string): readonly (string | Buffer)[] {
   return key.startsWith('base64:') ? [key, secretBytes(key)] : [key];
 }
 
-function digestOf(secret: string | Buffer): Buffer {
-  return hash('sha256', secret, 'buffer');
-}
-
 /** Looks at every entry, so the time tells nothing about where or whether one is equal. */
-function equalIndex(known: readonly { readonly digest: Buffer }[], digest: Buffer): number {
+function equalIndex(known: readonly { readonly digest: Buffer }[], presented: Buffer): number {
   let found = -1;
   for (let i = 0; i < known.length; i += 1) {
     const entry = known[i];
-    if (entry && timingSafeEqual(entry.digest, digest)) found = i;
+    if (entry && isSameDigest(entry.digest, presented)) found = i;
   }
   return found;
 }

@@ -2,16 +2,21 @@
 import { BlockList, isIP } from 'node:net';
 import { ForegateError } from './errors.ts';
 
+/** Stands for the address of clients that come over a Unix socket: they have none. */
+export const unixAddress = 'unix';
+
 /**
- * Compiles addresses (`10.0.0.1`, `::1`) and ranges (`10.0.0.0/8`, `fd00::/8`) into a test. An IPv4 address is found in its
+ * Compiles addresses (`10.0.0.1`, `::1`) and ranges (`10.0.0.0/8`, `fd00::/8`) into a test; `unix` means Unix sockets. An IPv4 address is found in its
  * IPv6-mapped form too; anything that is no address is in no list.
  * @throws ForegateError `bad-request` that names the entry.
  */
 export function addressList(entries: readonly string[]): (address: string) => boolean {
   if (entries.length === 0) return () => false;
   const list = new BlockList();
-  for (const entry of entries) addEntry(list, entry);
+  const unix = entries.includes(unixAddress);
+  for (const entry of entries) if (entry !== unixAddress) addEntry(list, entry);
   return (address) => {
+    if (address === unixAddress) return unix;
     const plain = normalAddress(address);
     const family = familyOf(plain);
     return family !== undefined && list.check(plain, family);

@@ -2,9 +2,9 @@
 import type { Message } from './event.ts';
 
 export interface ClientSocket {
-  /** Frames the messages and writes them at once, in one write. */
-  sendMessages(messages: readonly Message[]): void;
-  /** Writes frames that were made ready by a shape. */
+  /** Frames of the messages, for `writeFrames`; none for those that this client cannot get. */
+  encode(messages: readonly Message[]): Buffer;
+  /** Writes frames that were made ready here or by a shape, at once, in one write. */
   writeFrames(frames: Buffer): void;
   /** Starts or answers the closing handshake; no code is a close frame without one. The socket is gone after it, or after a deadline. */
   startClose(code: number | undefined, reason: string): void;

@@ -45,7 +45,10 @@ export function setHeader(headers: HeaderDraft, name: string, value: string): vo
 }
 
 export function removeHeader(headers: HeaderDraft, lowerName: string): void {
-  for (let i = headers.length - 2; i >= 0; i -= 2) if (headers[i]?.toLowerCase() === lowerName) headers.splice(i, 2);
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    const name = headers[i];
+    if (name?.length === lowerName.length && name.toLowerCase() === lowerName) headers.splice(i, 2);
+  }
 }
 
 /** A copy without the fields for which `drop` says true; names are given in lower case. */

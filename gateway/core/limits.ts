@@ -13,6 +13,8 @@ export const limits = {
   queueEvents: 10_000,
   /** One message from a client; a larger one closes the session with 1009 (GRIP: below 200000). */
   messageBytes: 199_999,
+  /** Levels of a message that is checked by a schema: one that refers to itself needs stack for each. */
+  checkedDepth: 100,
   /** Bytes towards a client that it has not taken; above it no next request starts (GRIP: 200000). */
   unsentBytes: 200_000,
   /** Of those, what its socket is handed: what is published beyond it waits in the session, where it can still be left out. */
@@ -70,6 +72,11 @@ export const limits = {
   lastIdBytes: 1024,
   /** Other origins that links may lead to. */
   linkOrigins: 16,
+  /** So long a filter waits for its answer (GRIP: 10 s), and the body of that (GRIP: 100000). */
+  filterTimeoutMs: 10_000,
+  filterReplyBytes: 100_000,
+  /** Requests of the filters of one route that wait or are in flight; the items of further ones are dropped. */
+  filterRequests: 10_000,
   /** Connections to one target; further exchanges wait for a free one. */
   targetConnections: 512,
   /** Calls that may wait for a free connection to one target; further ones fail as overloaded. */
@@ -78,6 +85,18 @@ export const limits = {
   earlyBytes: 65_536,
   /** A token or key of a client: three times the longest token seen in use; longer ones are refused unread. */
   credentialBytes: 8192,
+  /** Calls at once to one server that says who a client is; after a restart everybody comes at once. */
+  authCalls: 256,
+  /** Calls that wait for their turn there; further clients are refused as long as these wait. */
+  authWaiting: 10_000,
+  /** What such a call repeats of the client's request: below the 16 KB of header fields that servers take. */
+  authQuestionBytes: 12_288,
+  /** Body of such an answer: a page that says no, or the claims of a token. */
+  authBodyBytes: 16_384,
+  /** Answers, and checked passwords, that one policy remembers; over it the oldest are forgotten. */
+  authAnswers: 10_000,
+  /** Passwords that wait to be hashed, one after the other; further clients are refused as long as these wait. */
+  passwordChecks: 256,
   /** Keys a key set may hold; the rest is not read. */
   keySetKeys: 100,
   keySetBytes: 262_144,
@@ -87,6 +106,32 @@ export const limits = {
   revocations: 100_000,
   /** Keys the store in memory counts apart (about 400 bytes each); further ones share one budget until windows end. */
   storeKeys: 100_000,
+  /** A SockJS client hears something at least so often, for proxies that cut quiet connections (SockJS: 25 s). */
+  sockJsHeartbeatMs: 25_000,
+  /** So long a SockJS client may go without asking for more; then it is gone. Its last frame is repeated so long, too (SockJS: 5 s). */
+  sockJsAwayMs: 5000,
+  /** Messages of one SockJS body or frame: as many as may wait for the backend. */
+  sockJsMessages: 10_000,
+  /** Bodies of one SockJS session that are read or wait at once; clients send one after the other. */
+  sockJsSends: 8,
+  /** How long one of them may take to come in. */
+  sockJsSendMs: 30_000,
+  /** Bytes of one answer that streams; then the client asks again, since it keeps what it has read (SockJS: 128 KiB). */
+  sockJsStreamBytes: 131_072,
+  /** SockJS sessions that are over and whose last frame is repeated; those over it are forgotten at once. */
+  sockJsEnded: 10_000,
+  /** Certificates of a folder that are kept ready (about 50 kB each); further ones are read again when asked for. */
+  certificates: 1000,
+  /** Requests and WebSockets at once on one HTTP/2 connection (RFC 9113 section 6.5.2: not below 100). */
+  http2Streams: 128,
+  /** Header fields of an HTTP/2 request before cookies are joined: browsers send each cookie in a field of its own. */
+  http2Fields: 256,
+  /** The longest that a limit keeps a client waiting; who would have to wait longer is closed. */
+  delayMs: 30_000,
+  /** Leases the store in memory gives: about as many connections as a process can have, times the policies that count them. */
+  storeLeases: 1_000_000,
+  /** A policy in dry run has one line in the log in this time for each kind of verdict: it may speak for every message. */
+  dryRunLogMs: 10_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */
@@ -97,7 +142,7 @@ export const limits = {
   channelPendingBytes: 16_777_216,
   /** Bytes that are joined into one write per subscriber, the last item not counted. */
   joinedBytes: 65_536,
-  /** Publications that wait for one subscriber while a body is on its way to it; further ones are dropped (GRIP: 100). */
+  /** Publications that wait for one subscriber while a body is on its way to it, or a filter asks; further ones are dropped (GRIP: 100). */
   heldItems: 100,
   /** So long an item with an id is known, and a second one with it is dropped (GRIP: 60 s). */
   duplicateMemoryMs: 60_000,

@@ -12,9 +12,12 @@ export const counters = {
   publications_refused: 'Items that came over ZeroMQ and were not valid or not allowed: nobody could be told.',
   publications_dropped: 'Published items that came a second time, or out of order where no more could wait.',
   deliveries: 'Items handed to subscribers.',
-  deliveries_dropped: 'Items a subscriber did not get: it read too slowly, or they did not fit its protocol.',
+  deliveries_dropped: 'Items a subscriber did not get: it was too slow, a filter failed, or they did not fit.',
+  filter_requests: 'Requests that the filters `http-check` and `http-modify` made.',
+  filter_requests_failed: 'Questions of these filters that got no sound answer.',
   subscriptions_refused: 'Subscriptions refused by a policy or over the limit.',
   policy_denials: 'Times a policy denied.',
+  policy_dry_run_denials: 'Times a policy in dry run would have denied.',
   policy_errors: 'Times a policy threw.',
 } as const;
 

@@ -69,6 +69,8 @@ export interface PolicyContext {
   readonly scope: string;
   /** The folder that relative paths in options start from. */
   readonly directory: string;
+  /** True for a proxy of ours (`trustedProxies`): what it tells of its clients is believed. */
+  readonly trusts: (address: string) => boolean;
 }
 
 export interface PolicyDefinition<Options extends TSchema = TSchema> {
@@ -204,7 +206,7 @@ function guardNotice(
   ];
 }
 
-/** Runs the hooks of a moment in order; the first verdict that is not "go on" ends the round. Stays synchronous while they are. */
+/** Runs the hooks of a moment in order; the first verdict that is not to go on, now or later, ends the round. Stays synchronous while they are. */
 export function runHooks<Subject, Detail, Outcome extends ConnectVerdict>(
   hooks: readonly Hook<Subject, Detail, Outcome>[],
   subject: Subject,
@@ -213,8 +215,25 @@ export function runHooks<Subject, Detail, Outcome extends ConnectVerdict>(
   for (let i = 0; i < hooks.length; i += 1) {
     const verdict = hooks[i]?.(subject, detail);
     if (verdict === undefined) continue;
-    if (isPromise(verdict)) return verdict.then((later) => later ?? runHooks(hooks.slice(i + 1), subject, detail));
-    return verdict;
+    if (isPromise(verdict)) return verdict.then((later) => withRest(later, hooks.slice(i + 1), subject, detail));
+    return verdict.kind === 'delay' ? withRest(verdict, hooks.slice(i + 1), subject, detail) : verdict;
   }
   return undefined;
+}
+
+/** Who is only to wait has to please the others, too; the longest wait holds. */
+function withRest<Subject, Detail, Outcome extends ConnectVerdict>(
+  verdict: Outcome | undefined,
+  rest: readonly Hook<Subject, Detail, Outcome>[],
+  subject: Subject,
+  detail: Detail,
+): MaybePromise<Outcome | undefined> {
+  if (verdict !== undefined && verdict.kind !== 'delay') return verdict;
+  const next = runHooks(rest, subject, detail);
+  return isPromise(next) ? next.then((later) => stricter(verdict, later)) : stricter(verdict, next);
+}
+
+function stricter<Outcome extends ConnectVerdict>(delay: Outcome | undefined, other: Outcome | undefined): Outcome | undefined {
+  if (delay?.kind !== 'delay' || other === undefined) return other ?? delay;
+  return other.kind === 'delay' && other.ms < delay.ms ? delay : other;
 }

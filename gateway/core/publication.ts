@@ -58,6 +58,19 @@ export interface Shape {
   withContent(publication: Publication, content: Buffer): Publication;
 }
 
+/** Filters that ask the backend about each item (GRIP 5). */
+export type AskingFilter = 'http-check' | 'http-modify';
+
+export interface FilterQuestion {
+  readonly filter: AskingFilter;
+  readonly publication: Publication;
+  /** As the filters before this one made it. Undefined where the item has none, such as a patch. */
+  readonly content: Buffer | undefined;
+}
+
+/** Bytes stand in place of the content. */
+export type FilterAnswer = 'pass' | 'drop' | Buffer;
+
 /** What the hub knows of a session. */
 export interface Subscriber {
   readonly id: SessionId;
@@ -66,6 +79,12 @@ export interface Subscriber {
   readonly meta: Metadata;
   /** True if it has joined the channel: for `require-sub`. */
   joined(channel: string): boolean;
+  /** False where its route does not let filters ask: then they drop every item. */
+  readonly asksFilters: boolean;
+  /** Rejects where no sound answer came: then the item is dropped. */
+  askFilter(question: FilterQuestion): Promise<FilterAnswer>;
+  /** A filter could not do its work, so the item is left out. `fault` makes a sentence for those who want to know. */
+  filterFailed(fault: () => string): void;
   /**
    * One write for everything of a channel that was joined into `bytes`. False: it was not taken, though it follows the subscriber's
    * current id (`follows`), which therefore stays as it was.

@@ -80,12 +80,15 @@ export interface Route {
   readonly limits: RouteLimits;
   /** GRIP for this route; undefined: replies are not read for instructions. */
   readonly grip: { readonly signer: Signer | undefined } | undefined;
+  /** Requests per second and URL that filters may make of the backend; 0: they may not. */
+  readonly filterRequests: number;
   /** Put before the channel names that backends and holds give. */
   readonly channelPrefix: string;
   /** Fields set in every request; one without value is taken out. */
   readonly headers: HeaderList;
   /** Undefined: the client's own path. */
   readonly path: PathChange | undefined;
+  readonly sockjs: SockJsTerms | undefined;
   readonly forwarded: ForwardedTerms;
   /** A close frame before the connection ends on a failure; Pushpin sends none. */
   readonly closeFrames: boolean;
@@ -113,8 +116,19 @@ export interface Route {
 }
 
 /** GRIP as far as it is done here: a gateway in front does it itself. */
-export function gripFor(route: Route, { fromGateway }: ClientRequest): Route['grip'] {
-  return fromGateway === true ? undefined : route.grip;
+export function gripFor(route: Route, { gripInFront }: ClientRequest): Route['grip'] {
+  return gripInFront === true ? undefined : route.grip;
+}
+
+/** Where SockJS clients are let in. */
+export interface SockJsTerms {
+  /** Their base URL's path, without a `/` at its end. */
+  readonly path: string;
+  /** Of every session, towards policies and the backend. */
+  readonly asPath: string;
+  /** The script of the iframe page; undefined: no such page. */
+  readonly clientUrl: string | undefined;
+  readonly cookie: boolean;
 }
 
 /** Names of query parameters, and what holds without them (GRIP 8.6). */

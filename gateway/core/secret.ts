@@ -1,7 +1,8 @@
 /**
  * Strings that must not be shown: keys, passwords, tokens; and PEM texts. The mark stands in the schema, so that the loader
- * knows what to read from files, and the printed settings and messages know what to hide.
+ * knows what to read from files, and the printed settings and messages know what to hide. Also how secrets are compared.
  */
+import { hash, timingSafeEqual } from 'node:crypto';
 import { Type, type TString } from 'typebox';
 
 interface SecretOptions {
@@ -35,6 +36,19 @@ export function isPemSchema(schema: object): boolean {
 /** The bytes of a symmetric secret: `base64:...` decoded, anything else as UTF-8. */
 export function secretBytes(secret: string): Buffer {
   return secret.startsWith('base64:') ? Buffer.from(secret.slice('base64:'.length), 'base64') : Buffer.from(secret);
+}
+
+/** SHA-256: what is kept and compared in place of a secret. */
+export function digest(secret: string | Buffer): Buffer {
+  return hash('sha256', secret, 'buffer');
+}
+
+/**
+ * The one comparison of secrets; the architecture test looks for others. Digests have one length, so the time it takes tells
+ * neither how much of a secret was right nor how long it is.
+ */
+export function isSameDigest(known: Buffer, presented: Buffer): boolean {
+  return timingSafeEqual(known, presented);
 }
 
 // Ordinary keywords, not symbols: the mark survives writing the schema to a file and copying it.

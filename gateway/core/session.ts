@@ -1,6 +1,7 @@
 /** A session as policies, dialects and profiles see it: one long-lived client. */
 import type { ErrorCode } from './errors.ts';
 import type { Message } from './event.ts';
+import type { Reply } from './exchange.ts';
 import type { HeaderList } from './headers.ts';
 import type { RouteId, SessionId } from './ids.ts';
 
@@ -29,8 +30,26 @@ export interface Denial {
   readonly retryAfterMs?: number;
   /** For the HTTP answer: `WWW-Authenticate`, `RateLimit`. */
   readonly headers?: HeaderList;
+  /** The HTTP answer itself, instead of the status of the code and the sentence: another server has refused in its own words. */
+  readonly reply?: Pick<Reply, 'status' | 'headers' | 'body'>;
   /** What happens to a message: `close` the session (default), `drop` the message, or `answer` with a frame. */
   readonly action?: 'close' | 'drop' | 'answer';
+  /** With `answer`: the text of the frame, instead of the usual one. */
+  readonly text?: string;
+  /** For an open WebSocket, instead of the code's own: one of 4000 to 4999. */
+  readonly closeCode?: number;
+}
+
+/** A certificate of a client that the authority of the port has signed. */
+export interface ClientCertificate {
+  /** By short names: `CN`, `O`, `OU`. */
+  readonly subject: Readonly<Record<string, readonly string[]>>;
+  readonly altNames: readonly { readonly kind: 'dns' | 'uri' | 'email' | 'ip'; readonly value: string }[];
+  /** As `openssl x509 -fingerprint -sha256` writes it. */
+  readonly fingerprint256: string;
+  readonly serial: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
 }
 
 export interface ClientRequest {
@@ -42,8 +61,12 @@ export interface ClientRequest {
   readonly address: string;
   /** True if the client came by TLS, or a proxy that is believed says so. */
   readonly secure: boolean;
-  /** True if a gateway in front sent it, as its `Grip-Sig` proves; GRIP is that one's business then (GRIP 8.5). */
+  /** True if a gateway in front sent it, as its `Grip-Sig` proves: it is believed. */
   readonly fromGateway?: boolean;
+  /** GRIP is the business of the gateway in front (GRIP 8.5): so it is unless what it carries is undone here. */
+  readonly gripInFront?: boolean;
+  /** There only if the client showed one and the port knows its authority. */
+  readonly certificate?: ClientCertificate;
 }
 
 /** A place in the client's request; `name` as the client wrote it. */

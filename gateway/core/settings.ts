@@ -41,22 +41,65 @@ const ListenSchema = Type.Object(
   {
     host: Type.String({ minLength: 1, default: '0.0.0.0', description: 'Address to listen on.' }),
     port: port(7999, 'Port to listen on; 0 takes any free one.'),
+    socket: Type.Optional(
+      Type.String({
+        minLength: 1,
+        examples: ['/run/foregate/clients.sock'],
+        description: 'Path of a Unix socket to listen on, instead of `host` and `port`. Its clients have the address `unix`.',
+      }),
+    ),
+    socketMode: Type.Optional(
+      Type.String({
+        pattern: '^0?[0-7]{3}$',
+        examples: ['0666'],
+        description: 'Who may connect to the socket, as `chmod` has it, in quotes. Left out: `0660`.',
+      }),
+    ),
     tls: Type.Optional(
       Type.Object(
         {
-          cert: Pem({ description: 'Certificate chain (PEM).' }),
-          key: Secret({ description: 'Private key (PEM).' }),
+          cert: Type.Optional(Pem({ description: 'Certificate chain (PEM). A file is read again when it changes.' })),
+          key: Type.Optional(Secret({ description: 'Private key (PEM). A file is read again when it changes.' })),
+          ca: Type.Optional(
+            Pem({ description: 'Clients are asked for a certificate signed by this authority (PEM); see the policy `mtls`.' }),
+          ),
+          clientCertificates: Type.Optional(
+            Type.Enum(['request', 'require'], {
+              description:
+                'What happens to clients without such a certificate. `require`, which holds where nothing is said: there is no connection. `request`: they may come, and the policy `mtls` decides on each route.',
+            }),
+          ),
+          folder: Type.Optional(
+            Type.String({
+              minLength: 1,
+              examples: ['tls/certs'],
+              description:
+                'Instead of `cert` and `key`: a folder with `HOST.crt` and `HOST.key` for each host that clients ask for, else `_.PARENT-DOMAIN.crt`, else `default_PORT.crt` or `default.crt`. Files are read again when they change.',
+            }),
+          ),
         },
-        { description: 'Makes the port speak TLS (`wss://`, `https://`).' },
+        { description: 'Makes the port speak TLS (`wss://`, `https://`): `cert` and `key`, or `folder`.' },
       ),
     ),
+    http2: Type.Optional(
+      Type.Boolean({
+        description: 'HTTP/2 beside HTTP/1.1, for clients that ask for it (ALPN). Left out: on where there is `tls`.',
+      }),
+    ),
   },
-  { description: 'One port for clients.' },
+  { description: 'One port or Unix socket for clients.' },
 );
+
+/** What `dryRun` beside any `use` means. */
+export const dryRunText =
+  'With `true` the policy decides, counts and logs, but everything passes: what it would have refused is told in the log (`policy.would-deny`) and counted (`foregate_policy_dry_run_denials_total`).';
 
 /** `use` names the policy, the rest of the mapping is its options. */
 const UseSchema = Type.Object(
-  { use: Type.String({ minLength: 1, description: 'The name of a policy, a file (`./mine.mjs`) or an installed package.' }) },
+  {
+    use: Type.String({ minLength: 1, description: 'The name of a policy, a file (`./mine.mjs`) or an installed package.' }),
+    dryRun: Type.Optional(Type.Boolean({ description: dryRunText })),
+  },
   { additionalProperties: true, description: 'A policy and its options.' },
 );
 
@@ -222,6 +265,9 @@ const TargetSchema = Type.Object(
   { description: 'One place where requests go.' },
 );
 
+/** No query, no empty segment. */
+const sockJsPath = '^(/[\\x21-\\x22\\x24-\\x2e\\x30-\\x3e\\x40-\\x7e]+)+$';
+
 const faultAction = (description: string) => Type.Enum(['close', 'drop', 'answer'], { default: 'close', description });
 
 const faultTexts: Readonly<Record<FaultKind, string>> = {
@@ -243,6 +289,11 @@ const routeOptions = {
   ),
   policies: policyList('Rules for the clients of this route, in order; see [policies](policies.md).'),
   grip: flag(true, 'Whether the backend may use GRIP: subscribe its clients to channels and hold requests.'),
+  filterRequests: count(
+    0,
+    'Requests per second and URL that `http-check` and `http-modify` may make; more wait. 0: subscriptions that name one of these filters get no items.',
+    0,
+  ),
   channelPrefix: Type.String({
     default: '',
     description: 'Put before every channel name the backend gives, so that routes cannot mix.',
@@ -283,6 +334,40 @@ const routeOptions = {
         key: Type.Optional(Secret({ description: 'Key, in the forms of `grip.key`; left out: `grip.key`.' })),
       },
       { description: '`Grip-Sig` of this route, where it is not that of `grip`.' },
+    ),
+  ),
+  sockjs: Type.Optional(
+    Type.Object(
+      {
+        path: Type.String({
+          pattern: sockJsPath,
+          examples: ['/sock'],
+          description: 'Where SockJS clients connect: their base URL, without a `/` at its end. Below `match.path`.',
+        }),
+        asPath: Type.Optional(
+          Type.String({
+            pattern: '^/[\\x21-\\x22\\x24-\\x3e\\x40-\\x7e]*$',
+            examples: ['/ws'],
+            description: 'The path towards the backend, for all of them; left out: `path`.',
+          }),
+        ),
+        clientUrl: Type.Optional(
+          Type.String({
+            pattern: '^(https?://|/)[\\x21\\x23-\\x26\\x28-\\x3b\\x3d\\x3f-\\x7e]+$',
+            examples: ['https://static.example/sockjs.min.js'],
+            description:
+              'The SockJS client as a script, for the page `/iframe.html` that browsers without CORS need. Left out: there is no such page. With it pages of every origin connect as if they were of the origin of Foregate, so the policy `origin` says nothing of them.',
+          }),
+        ),
+        cookie: flag(
+          false,
+          'Tell clients to send cookies, and set `JSESSIONID` where there is none, for balancers that need it to find the process again.',
+        ),
+      },
+      {
+        description:
+          'Lets SockJS clients in, which fall back to requests where WebSockets do not get through. For the backend and the policies each is a WebSocket.',
+      },
     ),
   ),
   limits: Type.Object(
@@ -524,10 +609,13 @@ export const SettingsSchema = Type.Object(
       },
       { default: {}, description: 'How backends can tell that a request came through here.' },
     ),
-    trustedProxies: Type.Array(Type.String({ description: 'An address or a range, such as `10.0.0.0/8`.' }), {
-      default: [],
-      description: 'Proxies in front whose `X-Forwarded-*` and `Forwarded` fields are believed: addresses or CIDR ranges.',
-    }),
+    trustedProxies: Type.Array(
+      Type.String({ description: 'An address or a range, such as `10.0.0.0/8`; `unix` for all Unix sockets.' }),
+      {
+        default: [],
+        description: 'Proxies in front whose `X-Forwarded-*` and `Forwarded` fields are believed: addresses or CIDR ranges.',
+      },
+    ),
     forwarded: Type.Optional(ForwardedSchema),
     cdnLoop: Type.Optional(CdnLoopSchema),
     routeHeader: Type.Optional(

@@ -3,6 +3,7 @@
  * send itself. Usually a peer that the route trusts is a proxy of ours: what it says is kept and its chain goes on, while anybody
  * else starts a new chain. The setting `forwarded` has other rules.
  */
+import { unixAddress } from '../core/address-list.ts';
 import { headerValues, withoutHeaders, type HeaderDraft, type HeaderList } from '../core/headers.ts';
 import type { ChainRule, ForwardedRules, ForwardedTerms } from '../core/route.ts';
 import type { ClientRequest } from '../core/session.ts';
@@ -51,7 +52,7 @@ function ruledFields(request: ClientRequest, { host, said, trusted, scheme }: To
   const rule = (request.fromGateway === true ? rules.forSigned : rules.for) ?? (trusted ? goesOn : startsAfresh);
   const came = headerValues(said, 'x-forwarded-for');
   const others = rules.others === 'pass' ? said : usualFields(request, host, trusted ? said : []);
-  const fields = chainField(ruledChain(rule, came, request.address));
+  const fields = chainField(ruledChain(rule, came, shown(request.address)));
   const { proto } = rules;
   fields.push(...withoutHeaders(others, (name) => isFor(name) || (proto !== undefined && isProto(name))));
   if (request.secure && (proto === 'both' || proto === 'x-forwarded-proto')) fields.push('X-Forwarded-Proto', scheme);
@@ -80,19 +81,19 @@ function usualFields(request: ClientRequest, host: string | undefined, said: Hea
   if (said.length === 0) return ownFields(request, host);
   const kept = said.filter((_, i) => !isChain(said[i - (i % 2)] ?? ''));
   const names = new Set(kept.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
-  const fields = ['X-Forwarded-For', chain(headerValues(said, 'x-forwarded-for'), request.address), ...kept];
+  const fields = ['X-Forwarded-For', chain(headerValues(said, 'x-forwarded-for'), shown(request.address)), ...kept];
   const own = ownFields(request, host);
   for (let i = 2; i < own.length; i += 2) {
     const name = own[i] ?? '';
     if (!names.has(name.toLowerCase())) fields.push(name, own[i + 1] ?? '');
   }
   const forwarded = headerValues(said, 'forwarded');
-  if (forwarded.length > 0) fields.push('Forwarded', chain(forwarded, `for=${node(request.address)}`));
+  if (forwarded.length > 0) fields.push('Forwarded', chain(forwarded, `for=${node(shown(request.address))}`));
   return fields;
 }
 
 function ownFields(request: ClientRequest, host: string | undefined): HeaderDraft {
-  const fields = ['X-Forwarded-For', request.address, 'X-Forwarded-Proto', request.secure ? 'https' : 'http'];
+  const fields = ['X-Forwarded-For', shown(request.address), 'X-Forwarded-Proto', request.secure ? 'https' : 'http'];
   if (host !== undefined) fields.push('X-Forwarded-Host', host);
   fields.push('X-Forwarded-Port', portOf(host) ?? (request.secure ? '443' : '80'));
   return fields;
@@ -115,6 +116,11 @@ function isProto(lowerName: string): boolean {
 
 function chain(before: readonly string[], last: string): string {
   return [...before, last].join(', ');
+}
+
+/** A peer without address is one all the same: backends count their trusted proxies (RFC 7239 section 6.2). */
+function shown(address: string): string {
+  return address === unixAddress ? 'unknown' : address;
 }
 
 /** An address as `Forwarded` wants it (RFC 7239 section 6). */

@@ -41,8 +41,8 @@ export function createPassThrough(terms: PassThroughTerms): PassThrough {
   const road: Road = { clock: terms.clock, log: terms.log, placeOf, send: createSender() };
   return {
     handle(plain) {
-      const { headers, fromGateway } = plain.session.request;
-      if (fromGateway !== true && isEventRequest(headers)) {
+      const { headers, gripInFront } = plain.session.request;
+      if (gripInFront !== true && isEventRequest(headers)) {
         answer(plain, 403, 'Client not allowed to send WebSocket events directly.\n');
         return;
       }

@@ -247,7 +247,7 @@ export class Passage {
       return;
     }
     this.#isRelayed = true;
-    const clean = session.request.fromGateway === true ? gatewayReplyHeaders : cleanReplyHeaders;
+    const clean = session.request.gripInFront === true ? gatewayReplyHeaders : cleanReplyHeaders;
     const headers = clean(reply.rawHeaders);
     for (const part of answerHeaders) headers.push(part);
     response.sendDate = false;
@@ -344,8 +344,8 @@ export class Passage {
   #cut(): void {
     const { request, response } = this.#plain;
     if (response.writableFinished) return;
-    const hasPlainSocket = response.socket !== null && !('encrypted' in response.socket);
-    if (request.httpVersionMinor === 0 && hasPlainSocket) response.socket.resetAndDestroy();
+    const socket = request.httpVersion === '1.0' ? response.socket : null;
+    if (socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
     else response.destroy();
   }
 
@@ -369,12 +369,21 @@ export class Passage {
     const { request, response, route } = this.#plain;
     if (response.destroyed || response.writableFinished) return;
     const before = this.#movedBytes;
-    this.#movedBytes = request.socket.bytesRead + request.socket.bytesWritten + (this.#upstream?.socket?.bytesRead ?? 0);
+    this.#movedBytes = this.#moved();
     // An upload may take its time; the deadline of its reply starts when it has ended.
     const mayGoOn = (this.#reply !== undefined || !request.complete) && this.#movedBytes !== before;
     if (mayGoOn) this.#watch(this.#reply ? route.idleMs : this.#target.timeoutMs);
     else if (this.#reply) this.#idle();
     else this.#fail('downstream-timeout');
+  }
+
+  /** A number that changes when bytes of this request have moved. */
+  #moved(): number {
+    const { request, response } = this.#plain;
+    const socket = this.#upstream?.socket;
+    // A connection of HTTP/2 carries others, too.
+    if (request.httpVersionMajor === 2) return (socket?.bytesRead ?? 0) + (socket?.bytesWritten ?? 0) - response.writableLength;
+    return request.socket.bytesRead + request.socket.bytesWritten + (socket?.bytesRead ?? 0);
   }
 
   #idle(): void {

@@ -75,7 +75,7 @@ export function pump(reply: IncomingMessage, response: ServerResponse, counts: R
 
 /** Early hints go on; other interim answers mean nothing beyond their connection. HTTP/1.0 knows none. */
 export function relayHint(status: number, rawHeaders: readonly string[], client: ServerResponse): void {
-  if (status !== 103 || client.req.httpVersionMinor === 0 || client.headersSent || client.destroyed) return;
+  if (status !== 103 || client.req.httpVersion === '1.0' || client.headersSent || client.destroyed) return;
   const link = headerValues(rawHeaders, 'link');
   try {
     if (link.length > 0) client.writeEarlyHints({ link });

@@ -21,7 +21,11 @@ import { offersGrip } from '../wire/grip-socket.ts';
 import { forwardingFields, isForwardingField, isTrusted } from './forwarded.ts';
 
 /** What this gateway does for a backend that speaks GRIP, in the words of `Grip-Feature` (GRIP 8.3). */
-export const gripFeatures = 'filter:skip-self, filter:skip-users, filter:require-sub, filter:build-id, filter:var-subst';
+export const gripFeatures =
+  'status, link:next, link:gone, filter:skip-self, filter:skip-users, filter:require-sub, filter:build-id, filter:var-subst';
+
+/** Where filters may ask the backend. */
+const askingFeatures = `${gripFeatures}, filter:http-check, filter:http-modify`;
 
 /**
  * What all requests of a WebSocket session share: the client's handshake, cleaned, with its forwarding fields, the route's own
@@ -34,7 +38,7 @@ export function buildHead(
   target: Target,
   consumed: readonly ConsumedCredential[],
 ): RequestHead {
-  const kind = request.fromGateway === true ? 'gateway-session' : 'session';
+  const kind = request.gripInFront === true ? 'gateway-session' : 'session';
   const { path, headers } = build(request, rulesOf(route, target, kind), consumed);
   return { path, headers: headers.slice() }; // It is kept as long as the session: without the room an array that grew has to spare.
 }
@@ -46,7 +50,7 @@ export function buildPlainHead(
   target: Target,
   consumed: readonly ConsumedCredential[],
 ): RequestHead {
-  return build(request, rulesOf(route, target, request.fromGateway === true ? 'gateway-plain' : 'plain'), consumed);
+  return build(request, rulesOf(route, target, request.gripInFront === true ? 'gateway-plain' : 'plain'), consumed);
 }
 
 /** What of a reply goes to a client: no fields of this hop, nothing meant for Foregate, no value that would break the head. */
@@ -160,7 +164,7 @@ function routeFields(route: Route): HeaderDraft {
 }
 
 function gripFields(route: Route): HeaderDraft {
-  return route.grip ? ['Grip-Feature', gripFeatures] : [];
+  return route.grip ? ['Grip-Feature', route.filterRequests > 0 ? askingFeatures : gripFeatures] : [];
 }
 
 /** Fields of the client that do not go on. */

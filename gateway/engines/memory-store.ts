@@ -5,7 +5,10 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { ForegateError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import type { Budget, Store, Taken } from '../core/store.ts';
+import type { BucketBudget, Budget, Store, Taken } from '../core/store.ts';
+import { MemoryBuckets } from './memory-buckets.ts';
+import { MemoryLeases } from './memory-leases.ts';
+import { MemoryWindows } from './memory-windows.ts';
 
 /**
  * Makes an empty store; it answers at once, never by a promise. Keys beyond `keysMax` (default: `storeKeys` of the limits) are not
@@ -13,11 +16,31 @@ import type { Budget, Store, Taken } from '../core/store.ts';
  * nor the count of anybody who was there before.
  */
 export function memoryStore(options: { readonly keysMax?: number } = {}): Store {
-  const counts = new Counts(options.keysMax ?? limits.storeKeys);
+  const keysMax = options.keysMax ?? limits.storeKeys;
+  const counts = new Counts(keysMax);
+  const buckets = new MemoryBuckets(keysMax);
+  const longWindows = new MemoryWindows(keysMax);
+  const leases = new MemoryLeases(limits.storeLeases);
   return {
-    take: (key, budget, cost) => (cost > 0 ? counts.take(key, budget, Math.ceil(cost)) : counts.look(key, budget)),
-    close: async () => counts.clear(),
+    take: (key, budget, cost) => {
+      const points = cost > 0 ? Math.ceil(cost) : 0;
+      if (hasBucket(budget)) return buckets.take(key, budget, points);
+      if (budget.windowMs > longestTimerMs) return longWindows.take(key, budget, points);
+      return points > 0 ? counts.take(key, budget, points) : counts.look(key, budget);
+    },
+    lease: (key, holder, terms) => leases.lease(key, holder, terms),
+    release: (key, holderId) => leases.release(key, holderId),
+    close: async () => {
+      counts.clear();
+      buckets.clear();
+      longWindows.clear();
+      leases.clear();
+    },
   };
+}
+
+function hasBucket(budget: Budget): budget is BucketBudget {
+  return budget.burst !== undefined;
 }
 
 class Counts {
@@ -29,7 +52,6 @@ class Counts {
   }
 
   take(key: string, budget: Budget, cost: number): Taken {
-    if (budget.windowMs > longestTimerMs) throw new ForegateError('internal', 'A window may have at most 24 days.');
     const count = this.#storage.incrby(key, cost, budget.windowMs / 1000);
     if (count.isFirstInDuration && this.#storage.size() > this.#keysMax) return this.#takeTogether(key, budget, cost);
     return taken(count, budget);

@@ -10,6 +10,7 @@ import { limits } from '../core/limits.ts';
 import type { ForwardedTerms, SignatureCheck } from '../core/route.ts';
 import type { ClientRequest } from '../core/session.ts';
 import { isTrusted, saysTls } from '../downstream/forwarded.ts';
+import { clientCertificate } from './client-certificate.ts';
 
 /** What the settings say of arriving requests; changes with a reload. */
 export interface ArrivalTerms {
@@ -34,7 +35,9 @@ export function arrivingRequest(
     address: normalAddress(socket.remoteAddress ?? ''),
     secure: socket instanceof TLSSocket,
   };
-  const known = comesFromGateway(rawHeaders, terms.upstream) ? { ...request, fromGateway: true } : request;
+  const certificate = socket instanceof TLSSocket ? clientCertificate(socket) : undefined;
+  const shown = certificate === undefined ? request : { ...request, certificate };
+  const known = comesFromGateway(rawHeaders, terms.upstream) ? { ...shown, fromGateway: true, gripInFront: true } : shown;
   return terms.acceptProto && !known.secure && cameOverTls(known, terms.forwarded) ? { ...known, secure: true } : known;
 }
 

@@ -24,12 +24,14 @@ import { WebSocketSession } from '../session/websocket-session.ts';
 import { formatExtension, offersGrip } from '../wire/grip-socket.ts';
 import { arrivingRequest, goesInCircles, namedRoute, type ArrivalTerms } from './arrival.ts';
 import { allowCrossOrigin } from './cross-origin.ts';
-import { EarlyClient } from './early-client.ts';
 import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.ts';
-import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
 import { jsonpRequest } from './jsonp.ts';
+import { WebSocketHandshake, type OpenHandshake, type Upgrade } from './open-handshake.ts';
+import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
 import type { Router } from './router.ts';
 import { sharedHeaders } from './shared-headers.ts';
+import { webSocketPlace } from './sockjs-place.ts';
+import { SockJs } from './sockjs.ts';
 
 export interface FrontParts {
   readonly sessions: HoldParts;
@@ -47,8 +49,17 @@ export class Front {
   readonly #parts: FrontParts;
   readonly #handshakes = new WeakMap<Route, HandshakeServer>();
 
+  readonly #sockJs: SockJs;
+
   constructor(parts: FrontParts) {
     this.#parts = parts;
+    const { clock, metrics } = parts.sessions;
+    this.#sockJs = new SockJs({
+      clock,
+      metrics,
+      full: () => this.#full(),
+      connect: (client, route, handshake) => void this.#connect(client, route, handshake),
+    });
   }
 
   /** A request without an upgrade. */
@@ -59,6 +70,8 @@ export class Front {
       answerRequest(response, route);
       return;
     }
+    const { sockjs: terms } = route;
+    if (terms !== undefined && this.#sockJs.handle({ request, response, client, route, terms })) return;
     if (route.cors) allowCrossOrigin(request, response);
     const { jsonp, limits } = route;
     const meant = jsonp === undefined ? request : jsonpRequest(request, response, jsonp, limits.replyBytes);
@@ -77,14 +90,22 @@ export class Front {
     const client = arrivingRequest(request, this.#parts.arrivals());
     const route = this.#routeFor(client, request.headers.host, 'websocket');
     const refusal = 'id' in route ? (handshakeFlaw(request) ?? this.#full()) : route;
-    if (refusal !== undefined) {
-      answerHandshake(socket, refusal);
-    } else if ('id' in route) {
-      const kept = { ...client, headers: sharedHeaders(client.headers) };
-      const session = new WebSocketSession(this.#parts.sessions, route, kept);
-      void this.#connect(session, { request, early: new EarlyClient(socket, head), socket });
-    }
+    if (refusal !== undefined) answerHandshake(socket, refusal);
+    else if ('id' in route) this.#shake(client, route, { request, socket, head });
   };
+
+  /** On a route for SockJS clients the path says how they want it. */
+  #shake(client: ClientRequest, route: Route, upgrade: Upgrade): void {
+    const place = route.sockjs === undefined ? { framed: false, path: client.path } : webSocketPlace(client.path, route.sockjs);
+    if (place === undefined) {
+      answerHandshake(upgrade.socket, textReply(404, 'Not found.', []));
+      return;
+    }
+    const { framed, path } = place;
+    const server = this.#handshakeServer(route);
+    const handshake = new WebSocketHandshake({ ...upgrade, server, sockJs: framed ? this.#parts.sessions : undefined });
+    void this.#connect(framed ? { ...client, path, gripInFront: false } : { ...client, path }, route, handshake);
+  }
 
   #routeFor({ headers, path, secure }: ClientRequest, host: string | undefined, transport: Transport): Route | Reply {
     if (headers.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
@@ -145,29 +166,30 @@ export class Front {
     for (const notice of session.route.hooks.held) notice(session);
   }
 
-  async #connect(session: WebSocketSession, arriving: Arriving): Promise<void> {
-    const { early, socket } = arriving;
-    this.#parts.sessions.registry.add(session);
+  async #connect(client: ClientRequest, route: Route, handshake: OpenHandshake): Promise<void> {
+    const { sessions } = this.#parts;
+    const session = new WebSocketSession(sessions, route, { ...client, headers: sharedHeaders(client.headers) });
+    sessions.registry.add(session);
     const answerHeaders: HeaderDraft = [];
-    session.refuse = (denial) => dismiss(early, socket, denialReply(denial, answerHeaders));
-    const opening = await this.#open(session, answerHeaders, early);
+    session.refuse = (denial) => handshake.refuse(denialReply(denial, answerHeaders));
+    const opening = await this.#open(session, answerHeaders, handshake);
     session.refuse = undefined;
     if (opening.kind === 'accepted') {
-      await this.#accept(session, opening, { ...arriving, answerHeaders });
+      await this.#accept(session, opening, handshake, answerHeaders);
       return;
     }
     session.refusedAtOpening();
-    dismiss(early, socket, opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders));
+    handshake.refuse(opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders));
   }
 
   /** Through the policies to the backend; every failure becomes an answer. */
-  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, early: EarlyClient): Promise<Opening> {
+  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, handshake: OpenHandshake): Promise<Opening> {
     const { route } = session;
     try {
       const decision = await this.#admit(session, route, answerHeaders);
       if (decision?.kind === 'deny') return decision;
-      if (decision?.kind === 'answer') return { kind: 'refused', reply: decision.reply };
-      const opening = await openUpstream(session, early);
+      if (decision?.kind === 'answer') return { kind: 'refused', reply: replyOf(decision, answerHeaders) };
+      const opening = await openUpstream(session, handshake);
       const flaw = opening.kind === 'refused' && opening.reply.body.length > route.limits.refusalBytes;
       return flaw ? { kind: 'refused', reply: errorReply('reply-too-large', undefined) } : opening;
     } catch (thrown) {
@@ -177,17 +199,18 @@ export class Front {
     }
   }
 
-  async #accept(session: WebSocketSession, opening: Extract<Opening, { kind: 'accepted' }>, client: Answering): Promise<void> {
+  async #accept(
+    session: WebSocketSession,
+    opening: Extract<Opening, { kind: 'accepted' }>,
+    handshake: OpenHandshake,
+    answerHeaders: HeaderDraft,
+  ): Promise<void> {
     const { accept, steps, backend } = opening;
     const upstream = backend === undefined ? new Pump(session) : new Relay(session, backend);
     const subprotocol = chosenSubprotocol(session.request.headers, accept, session.consumed);
-    const answer = { headers: [...client.answerHeaders, ...accept.headers, ...gripAnswer(session, accept)], subprotocol };
-    const clientSocket = client.early.left
-      ? undefined
-      : this.#handshakeServer(session.route).accept(client.request, client.socket, client.early.release(), answer);
-    if (clientSocket !== undefined) clientSocket.listener = session;
-    else client.socket.end(); // It may have closed its own sending side only.
-    await session.accepted(clientSocket, upstream, { accept, steps });
+    const headers = [...answerHeaders, ...accept.headers, ...gripAnswer(session, accept)];
+    const socket = handshake.accept(session, { headers, subprotocol });
+    await session.accepted(socket, upstream, { accept, steps });
   }
 
   #handshakeServer(route: Route): HandshakeServer {
@@ -210,32 +233,10 @@ function replyOf(decision: Denial | OwnAnswer, answerHeaders: HeaderList): Reply
   return { ...reply, headers: [...answerHeaders, ...reply.headers] };
 }
 
-/** A client whose handshake is about to be answered. */
-interface Arriving {
-  readonly request: IncomingMessage;
-  readonly early: EarlyClient;
-  readonly socket: Duplex;
-}
-
-interface Answering extends Arriving {
-  readonly answerHeaders: HeaderDraft;
-}
-
 /** A gateway in front that offered GRIP is told that the backend took it: it is the one to read its messages (GRIP 8.5). */
 function gripAnswer({ request }: WebSocketSession, { grip }: Accept): HeaderList {
-  if (request.fromGateway !== true || grip === undefined || !offersGrip(request.headers)) return [];
+  if (request.gripInFront !== true || grip === undefined || !offersGrip(request.headers)) return [];
   return ['Sec-WebSocket-Extensions', formatExtension(grip)];
-}
-
-/** Answers a client whose handshake is open, once. */
-function dismiss(early: EarlyClient, socket: Duplex, reply: Reply): void {
-  if (early.left) {
-    socket.end(); // It may have closed its own sending side only.
-    return;
-  }
-  early.dismiss();
-  early.release();
-  answerHandshake(socket, reply);
 }
 
 /** A request that another describes comes from the same client. */

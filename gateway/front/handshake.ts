@@ -38,7 +38,7 @@ function offeredSubprotocols(rawHeaders: HeaderList): readonly string[] | undefi
 }
 
 /** What goes into a client's 101 besides the fields of the protocol itself. */
-interface Answer {
+export interface Answer {
   readonly headers: HeaderList;
   readonly subprotocol: string | undefined;
 }

@@ -17,6 +17,7 @@ import {
 } from '../core/headers.ts';
 import { limits } from '../core/limits.ts';
 import type { JsonpTerms } from '../core/route.ts';
+import { isCallback } from '../wire/script-callback.ts';
 import { textReply } from './refusal.ts';
 
 /**
@@ -36,11 +37,6 @@ export function jsonpRequest(
   const described = describedRequest(request, query, terms);
   if (described instanceof IncomingMessage) wrapAnswer(response, { callback, extended: terms.mode === 'extended', answerBytes });
   return described;
-}
-
-/** Dotted names of ASCII letters: anything else could be a script of its own. */
-function isCallback(text: string): boolean {
-  return text.length <= 255 && /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$/.test(text);
 }
 
 function invalid(parameter: string): Reply {
@@ -96,7 +92,10 @@ interface Described {
   readonly body: string | undefined;
 }
 
-function madeRequest({ socket }: IncomingMessage, { method, url, headers, body }: Described): IncomingMessage {
+function madeRequest(
+  { socket, httpVersionMajor, httpVersionMinor, httpVersion }: IncomingMessage,
+  { method, url, headers, body }: Described,
+): IncomingMessage {
   const made = new IncomingMessage(socket);
   const bytes = Buffer.from(body ?? '');
   if (body !== undefined) headers.push('Content-Length', String(bytes.length));
@@ -104,9 +103,9 @@ function madeRequest({ socket }: IncomingMessage, { method, url, headers, body }
     method,
     url,
     rawHeaders: headers,
-    httpVersionMajor: 1,
-    httpVersionMinor: 1,
-    httpVersion: '1.1',
+    httpVersionMajor,
+    httpVersionMinor,
+    httpVersion,
     complete: true,
   });
   made.headers = Object.fromEntries([...fields(headers)].map(([name, value]) => [name.toLowerCase(), value]));
@@ -124,7 +123,7 @@ interface Wrapping {
 /** Holds the answer back until it is whole; then it is written as a script, under status 200. */
 function wrapAnswer(response: ServerResponse, wrapping: Wrapping): void {
   const answer = new HeldAnswer(wrapping.answerBytes);
-  const write = { head: response.writeHead.bind(response), end: response.end.bind(response) };
+  const { writeHead, write, end } = response;
   Object.defineProperty(response, 'headersSent', { get: () => answer.begun });
   response.flushHeaders = () => undefined;
   response.writeHead = (status: number, ...rest: unknown[]): ServerResponse => {
@@ -136,8 +135,10 @@ function wrapAnswer(response: ServerResponse, wrapping: Wrapping): void {
     answer.take(part);
     const reply = answer.whole();
     const script = scriptOf(reply, wrapping);
-    write.head(200, 'OK', [...scriptFields(reply.headers), 'Content-Length', String(script.length)]);
-    return write.end(script);
+    // What ends an answer may write it.
+    Object.assign(response, { writeHead, write, end });
+    response.writeHead(200, 'OK', [...scriptFields(reply.headers), 'Content-Length', String(script.length)]);
+    return response.end(script);
   };
 }
 

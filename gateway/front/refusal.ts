@@ -8,8 +8,9 @@ import { isHeaderName, isHeaderValue, withoutHeaders, type HeaderList } from '..
 import type { Denial } from '../core/session.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
 
-/** The answer for a denial: its sentence as plain text, with `Retry-After` where a wait is known. */
-export function denialReply({ code, detail, retryAfterMs, headers = [] }: Denial, answer: HeaderList = []): Reply {
+/** The answer for a denial: its sentence as plain text, with `Retry-After` where a wait is known; or the answer it brings. */
+export function denialReply({ code, detail, retryAfterMs, headers = [], reply }: Denial, answer: HeaderList = []): Reply {
+  if (reply !== undefined) return { ...reply, reason: STATUS_CODES[reply.status] ?? '', headers: [...answer, ...reply.headers] };
   const wait = retryAfterMs === undefined ? [] : ['Retry-After', String(Math.max(1, Math.ceil(retryAfterMs / 1000)))];
   return textReply(errors[code].status, detail, [...answer, ...headers, ...wait]);
 }
@@ -22,7 +23,7 @@ export function errorReply(code: ErrorCode, detail: string | undefined): Reply {
 
 export function textReply(status: number, text: string, headers: HeaderList): Reply {
   const body = Buffer.from(`${text}\n`);
-  return { status, reason: STATUS_CODES[status] ?? '', headers: ['Content-Type', 'text/plain; charset=utf-8', ...headers], body };
+  return { status, reason: STATUS_CODES[status] ?? '', headers: ['Content-Type', 'text/plain', ...headers], body };
 }
 
 /** Writes a whole reply in place of the 101; the connection ends with it. */

@@ -24,25 +24,28 @@ export interface Asked {
   readonly routeId?: string | undefined;
 }
 
-export class Router {
+/** What it looks at of a route. */
+export type Routable = Pick<Route, 'id' | 'match'>;
+
+export class Router<R extends Routable = Route> {
   readonly noRouteStatus: number;
   /** In the order in which they are tried. */
-  readonly #routes: readonly Route[];
-  readonly #byId: ReadonlyMap<string, Route>;
+  readonly #routes: readonly R[];
+  readonly #byId: ReadonlyMap<string, R>;
   /** Exact hosts that never use routes without host. */
   readonly #exclusive: ReadonlySet<string>;
 
-  constructor(routes: readonly Route[], { exclusiveHosts, noRouteStatus }: RouterSettings) {
+  constructor(routes: readonly R[], { exclusiveHosts, noRouteStatus }: RouterSettings) {
     this.noRouteStatus = noRouteStatus;
     const open = routes.filter(({ match }) => match.byId !== 'only');
-    this.#byId = new Map(routes.flatMap((route) => (route.match.byId === 'never' ? [] : [[route.id, route]])));
+    this.#byId = new Map(routes.flatMap((route) => (route.match.byId === 'never' ? [] : [[route.id, route] as const])));
     this.#routes = open.toSorted(
       (a, b) => hostRank(b) - hostRank(a) || b.match.path.length - a.match.path.length || tlsRank(b) - tlsRank(a),
     );
     this.#exclusive = new Set(exclusiveHosts ? open.flatMap(({ match }) => match.host ?? []) : []);
   }
 
-  find({ host, path, transport, secure, routeId }: Asked): Route | undefined {
+  find({ host, path, transport, secure, routeId }: Asked): R | undefined {
     if (routeId !== undefined) return this.#byId.get(routeId);
     const name = hostName(host);
     const end = path.indexOf('?');
@@ -58,12 +61,12 @@ export class Router {
   }
 }
 
-function tlsRank({ match: { tls } }: Route): number {
+function tlsRank({ match: { tls } }: Routable): number {
   return tls === undefined ? 0 : 1;
 }
 
 /** Exact hosts before wildcards, longer wildcards before shorter, no host last. */
-function hostRank({ match: { host } }: Route): number {
+function hostRank({ match: { host } }: Routable): number {
   if (host === undefined) return 0;
   return host.startsWith('*.') ? host.length : 1000 + host.length;
 }

@@ -22,9 +22,12 @@ export interface SocketListener {
   gone(): void;
 }
 
+/** Of HTTP/1.1 a socket; of HTTP/2 what looks like one, and asks to be told. */
+type Connection = Socket & { closeFrameRead?(): void };
+
 /** `ws` keeps these to itself; typed here so that a change of theirs shows in one place. */
 interface Inside {
-  readonly _socket: Socket;
+  readonly _socket: Connection;
   readonly _closeFrameReceived: boolean;
 }
 
@@ -35,7 +38,7 @@ export class ClientWebSocket extends WebSocket implements ClientSocket {
   listener: SocketListener | undefined;
   #closeStarted = false;
 
-  get #socket(): Socket {
+  get #socket(): Connection {
     // The field exists in every `ws` of the pinned version; it is not in its types.
     return (this as unknown as Inside)._socket;
   }
@@ -45,8 +48,8 @@ export class ClientWebSocket extends WebSocket implements ClientSocket {
     return socket.writable ? socket.writableLength : 0;
   }
 
-  sendMessages(messages: readonly Message[]): void {
-    if (messages.length > 0) this.writeFrames(encodeFrames(messages));
+  encode(messages: readonly Message[]): Buffer {
+    return encodeFrames(messages);
   }
 
   writeFrames(frames: Buffer): void {
@@ -83,6 +86,7 @@ export class ClientWebSocket extends WebSocket implements ClientSocket {
     }
     const text = String(reason ?? nothing);
     if (!this.#closeStarted) {
+      this.#socket.closeFrameRead?.();
       this.listener?.closing(code, text);
       return;
     }

@@ -77,7 +77,7 @@ export class Closing {
   clientCloses(code: number | undefined, reason: string): void {
     if (this.#phase !== 'open') return;
     if (this.#detached) {
-      this.#close('foregate', 1000, '');
+      this.#close('foregate', 1000, '', true); // An answer to the client's own frame, not a word about a failure.
       return;
     }
     this.#clientCode = code;

@@ -2,7 +2,7 @@
 import type { Message } from '../core/event.ts';
 import type { Denial } from '../core/session.ts';
 
-/** `{"type":"error","code":…,"detail":…,"retryAfterMs":…}`; the last only where a wait is known. */
-export function faultFrame({ code, detail, retryAfterMs }: Denial): Message {
-  return { kind: 'text', data: Buffer.from(JSON.stringify({ type: 'error', code, detail, retryAfterMs })) };
+/** `{"type":"error","code":…,"detail":…,"retryAfterMs":…}`; the last only where a wait is known. Or the denial's own text. */
+export function faultFrame({ code, detail, retryAfterMs, text }: Denial): Message {
+  return { kind: 'text', data: Buffer.from(text ?? JSON.stringify({ type: 'error', code, detail, retryAfterMs })) };
 }

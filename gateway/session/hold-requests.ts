@@ -4,26 +4,17 @@
  */
 import type { Reply, RequestDraft } from '../core/exchange.ts';
 import { withoutHeaders, type HeaderList } from '../core/headers.ts';
-import type { Subscriber } from '../core/publication.ts';
-import type { Route } from '../core/route.ts';
+import type { FilterAnswer, FilterQuestion } from '../core/publication.ts';
 import type { SessionView } from '../core/session.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { hasDocument } from '../wire/grip-headers.ts';
-import {
-  lastFields,
-  LinkRequests,
-  ownOrigins,
-  resolveLink,
-  type LastIds,
-  type LinkCaller,
-  type Origins,
-  type Place,
-} from './link-requests.ts';
+import type { FilterCaller } from './filter-requests.ts';
+import { LinkRequests, type LinkCaller } from './link-requests.ts';
 import type { HoldParts } from './parts.ts';
+import { lastFields, lastIdsOf, ownOrigins, resolveLink, type LastIds, type Origins, type Place } from './place.ts';
 
 /** What these requests need of their session. */
-export interface HoldCaller extends Subscriber {
-  readonly route: Route;
+export interface HoldCaller extends FilterCaller {
   readonly view: SessionView;
   /** Fields that go with a next link besides GRIP's own. */
   readonly linkFields: HeaderList;
@@ -55,7 +46,7 @@ export class HoldRequests {
   again(): Promise<Reply> {
     const { draft, requestBody } = this.#first;
     void this.tellGone();
-    return this.#links.fetch(undefined, () => repeatDraft(draft, requestBody, lastIds(this.#parts, this.#caller)));
+    return this.#links.fetch(undefined, () => repeatDraft(draft, requestBody, lastIdsOf(this.#caller, this.#parts.hub)));
   }
 
   /** A next link; undefined if it does not answer, or the client left. */
@@ -65,6 +56,18 @@ export class HoldRequests {
     const reply = await this.#links.follow(place);
     if (reply !== undefined) this.#place = place;
     return reply;
+  }
+
+  /** What a filter wants to know of an item. @throws ForegateError where no sound answer came */
+  askFilter(question: FilterQuestion): Promise<FilterAnswer> {
+    const { target, draft } = this.#first;
+    return this.#parts.filterRequests.ask(question, this.#caller, {
+      target,
+      headers: draft.headers,
+      place: this.#place,
+      origins: this.#origins,
+      lastIds: lastIdsOf(this.#caller, this.#parts.hub),
+    });
   }
 
   /** Resolves when the backend has answered, or will not. */
@@ -95,7 +98,7 @@ function linkCaller(parts: HoldParts, caller: HoldCaller, { target, draft }: Gri
     get linkFields() {
       return caller.linkFields;
     },
-    lastIds: () => lastIds(parts, caller),
+    lastIds: () => lastIdsOf(caller, parts.hub),
     takes: ({ status, headers }) => status >= 200 && status < 300 && !hasDocument(headers),
     hold: () => parts.hub.hold(caller),
     failed: (why) => {
@@ -103,11 +106,6 @@ function linkCaller(parts: HoldParts, caller: HoldCaller, { target, draft }: Gri
       parts.hub.release(caller);
     },
   };
-}
-
-function lastIds({ hub }: HoldParts, caller: HoldCaller): LastIds {
-  const { length } = caller.route.channelPrefix;
-  return [...hub.currentIds(caller)].map(([channel, id]) => [channel.slice(length), id]);
 }
 
 /** The client's request once more, with what the client has of each channel. */

@@ -10,7 +10,7 @@ import type { Reply } from '../core/exchange.ts';
 import type { Hold, Instruct } from '../core/hold.ts';
 import { isChannelName, type ChannelName } from '../core/ids.ts';
 import type { Membership } from '../core/instruction.ts';
-import type { Publication, Subscriber } from '../core/publication.ts';
+import type { FilterAnswer, FilterQuestion, Publication, Subscriber } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
 import { noMetadata, type Denial, type Identity, type Metadata, type SessionView } from '../core/session.ts';
 import type { GripReply } from '../downstream/passage.ts';
@@ -104,6 +104,10 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     return this.#writer?.shape ?? responseShape;
   }
 
+  get asksFilters(): boolean {
+    return this.route.filterRequests > 0;
+  }
+
   get linkFields() {
     return this.#events?.linkFields ?? [];
   }
@@ -183,6 +187,23 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
       this.#behind = false;
       if (!this.#over) this.#schedule.askInTime();
     });
+  }
+
+  async askFilter(question: FilterQuestion): Promise<FilterAnswer> {
+    try {
+      return await this.#requests.askFilter(question);
+    } catch (thrown) {
+      this.filterFailed(() => toForegateError(thrown).message);
+      throw thrown;
+    }
+  }
+
+  /** In debug mode that ends the hold (GRIP 5). */
+  filterFailed(fault: () => string): void {
+    if (!this.route.debug || this.#over) return;
+    const error = new ForegateError('downstream-fault', fault());
+    if (this.#writer === undefined) this.#fail(error);
+    else this.#endWith(error);
   }
 
   // The backlog's host.
@@ -335,11 +356,12 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
 
   /** An item was published that the body does not contain, or perhaps does not: while it was made nobody was subscribed yet. */
   #hasMissed(joined: readonly Membership[]): boolean {
-    const { missedSince } = this.#parts;
+    const { hub, lastId, missedSince } = this.#parts;
     if (joined.some(({ channel, previousId }) => missedSince(channel, this.#askedAt, previousId))) return true;
-    for (const [channel, id] of this.#parts.hub.currentIds(this)) {
-      const last = this.#parts.lastId(channel);
-      if (last !== undefined && last !== id) return true;
+    for (const [channel] of hub.currentIds(this)) {
+      const id = hub.comingId(this, channel);
+      const last = lastId(channel);
+      if (id !== undefined && last !== undefined && last !== id) return true;
     }
     return false;
   }

@@ -22,6 +22,8 @@ interface Entry {
   readonly event: ClientEvent;
   verdict: Verdict;
   settled: boolean;
+  /** When a delay ends, which began with the verdict. */
+  dueAt: number;
 }
 
 export class Intake {
@@ -53,7 +55,7 @@ export class Intake {
   }
 
   #wait(event: ClientEvent, verdict: MaybePromise<Verdict>): void {
-    const entry: Entry = { event, verdict: undefined, settled: false };
+    const entry: Entry = { event, verdict: undefined, settled: false, dueAt: 0 };
     this.#waiting ??= [];
     this.#waiting.push(entry);
     if (this.#waiting.length >= waitingMax) this.#pause();
@@ -67,6 +69,7 @@ export class Intake {
   #arrived(entry: Entry, verdict: Verdict): void {
     entry.verdict = verdict;
     entry.settled = true;
+    if (verdict?.kind === 'delay') entry.dueAt = performance.now() + verdict.ms;
     this.#drain();
   }
 
@@ -76,7 +79,7 @@ export class Intake {
     let taken = 0;
     for (let first = waiting[0]; first?.settled; first = waiting[taken]) {
       if (first.verdict?.kind === 'delay') {
-        this.#hold(first, first.verdict.ms);
+        this.#hold(first);
         break;
       }
       taken += 1;
@@ -88,14 +91,17 @@ export class Intake {
   }
 
   /** The first waiting event goes on after its delay; the client is not read meanwhile. */
-  #hold(first: Entry, ms: number): void {
+  #hold(first: Entry): void {
     this.#held = true;
     this.#pause();
     first.verdict = undefined;
-    setTimeout(() => {
-      this.#held = false;
-      this.#drain();
-    }, ms);
+    setTimeout(
+      () => {
+        this.#held = false;
+        this.#drain();
+      },
+      Math.max(0, first.dueAt - performance.now()),
+    );
   }
 
   #pause(): void {

@@ -4,14 +4,10 @@
  */
 import { ForegateError } from '../core/errors.ts';
 import type { Reply, RequestDraft } from '../core/exchange.ts';
-import { fields, header, setHeader, type HeaderDraft, type HeaderList } from '../core/headers.ts';
+import { header, type HeaderList } from '../core/headers.ts';
 import type { Route, Target } from '../core/route.ts';
-import type { ClientRequest } from '../core/session.ts';
-import { gripLast } from '../wire/grip-headers.ts';
 import type { SessionParts } from './parts.ts';
-
-/** Channels, without the route's prefix, and the ids the client has of them. */
-export type LastIds = readonly (readonly [channel: string, id: string])[];
+import { lastFields, linkHeaders, type LastIds, type Place } from './place.ts';
 
 /** On whose behalf links are asked. */
 export interface LinkCaller {
@@ -107,47 +103,6 @@ export class LinkRequests {
   }
 }
 
-/** Where a link leads: a path at the client's own origin, which is the route's target, or at another one. */
-export interface Place {
-  readonly origin: string | undefined;
-  readonly path: string;
-}
-
-/** Nothing of the client goes with a link: it carries itself whatever identifies the user. */
-function linkDraft({ origin, path }: Place, first: HeaderList, more: HeaderList): RequestDraft {
-  const headers = [...fields(first)].filter(([name]) => /^(host|grip-feature|cdn-loop)$/i.test(name)).flat();
-  if (origin !== undefined) setHeader(headers, 'Host', new URL(origin).host);
-  return { method: 'GET', path, headers: [...headers, ...more], body: undefined };
-}
-
-/** What the client has of each channel, as `Grip-Last`. */
-export function lastFields(lastIds: LastIds): HeaderDraft {
-  return lastIds.flatMap(([channel, id]) => {
-    const value = gripLast(channel, id);
-    return value === undefined ? [] : ['Grip-Last', value];
-  });
-}
-
-/** Its own first; links to any of them go to the route's target. */
-export type Origins = readonly [string, ...string[]];
-
-/** Where the client thinks it is, and where the backend does, which may have been told another host. */
-export function ownOrigins({ secure, headers }: ClientRequest, first: HeaderList): Origins {
-  const scheme = secure ? 'https' : 'http';
-  const hosts = [header(headers, 'host'), header(first, 'host')];
-  const [own = 'http://localhost', ...others] = hosts.flatMap((host) => originOf(`${scheme}://${host ?? ''}`) ?? []);
-  return [own, ...others];
-}
-
-function originOf(text: string): string | undefined {
-  return URL.parse(text)?.origin;
-}
-
-/** Resolves a link against the place of the request before it; undefined for what leads nowhere. */
-export function resolveLink(uri: string, from: Place, origins: Origins): Place | undefined {
-  // Put together first: a path such as `//host/` alone would be read as another host.
-  const url = URL.parse(uri, (from.origin ?? origins[0]) + from.path);
-  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
-  const path = url.pathname + url.search;
-  return origins.includes(url.origin) ? { origin: undefined, path } : { origin: url.origin, path };
+function linkDraft(place: Place, first: HeaderList, more: HeaderList): RequestDraft {
+  return { method: 'GET', path: place.path, headers: [...linkHeaders(place, first), ...more], body: undefined };
 }

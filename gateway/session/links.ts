@@ -13,6 +13,8 @@ export interface LinkRequest {
   readonly target: Target;
   /** Scheme, host and port, where they are not those of the client's own request; else the target is asked. */
   readonly origin: string | undefined;
+  /** Left out: those of the route and its target. */
+  readonly terms?: { readonly replyBytes: number; readonly timeoutMs: number };
   /** Called when the request's turn has come. It may throw if the request is not wanted any more. */
   draft(): RequestDraft;
 }
@@ -37,14 +39,14 @@ export class Links {
     await Promise.all([...this.#foreign.values()].map((downstream) => downstream.close()));
   }
 
-  #shared({ route, target, origin }: LinkRequest, draft: RequestDraft): Promise<Reply> {
+  #shared({ route, target, origin, terms }: LinkRequest, draft: RequestDraft): Promise<Reply> {
     const key = JSON.stringify([route.id, target.origin, origin, draft.method, draft.path, withoutSignature(draft.headers)]);
     // Other methods do something: each time they are called.
     const isShared = (draft.method === 'GET' || draft.method === 'HEAD') && draft.body === undefined;
     const known = isShared ? this.#inFlight.get(key) : undefined;
     if (known !== undefined) return known;
-    const terms = { replyBytes: route.limits.replyBytes, timeoutMs: target.timeoutMs };
-    const sending = this.#downstream(target, origin).send(draft, terms);
+    const own = { replyBytes: route.limits.replyBytes, timeoutMs: target.timeoutMs };
+    const sending = this.#downstream(target, origin).send(draft, terms ?? own);
     if (!isShared) return sending;
     this.#inFlight.set(key, sending);
     const forget = (): void => void this.#inFlight.delete(key);

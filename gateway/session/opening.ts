@@ -6,13 +6,13 @@ import { errors, ForegateError, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { Accept, Step } from '../core/instruction.ts';
 import { deny } from '../core/policy.ts';
-import type { Target } from '../core/route.ts';
+import type { Route, Target } from '../core/route.ts';
 import type { Denial } from '../core/session.ts';
-import { buildHead } from '../downstream/request-head.ts';
+import { buildHead, hostOf } from '../downstream/request-head.ts';
 import type { BackendSocket } from '../downstream/websocket-client.ts';
 import { clientLastIds } from './client-last-ids.ts';
 import { exchange, sendOnce, type Outcome } from './exchange.ts';
-import { lastFields, type LastIds } from './link-requests.ts';
+import { lastFields, type LastIds } from './place.ts';
 import { openRelay } from './relay.ts';
 import type { WebSocketSession } from './websocket-session.ts';
 
@@ -52,7 +52,12 @@ export async function openUpstream(session: WebSocketSession, client: Waiting): 
       session.head = head; // The ids are told with OPEN alone.
     }
   }
-  throw failure;
+  throw failure.code === 'downstream-unreachable' ? unreachable(session.route, failure) : failure;
+}
+
+function unreachable({ targets }: Route, cause: ForegateError): ForegateError {
+  const tried = targets.map(({ origin }) => hostOf(origin)).join(', ');
+  return new ForegateError('downstream-unreachable', `Unable to connect to any targets. Tried: ${tried}`, { cause });
 }
 
 const badLastIds = deny(

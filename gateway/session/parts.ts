@@ -9,6 +9,7 @@ import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Denial } from '../core/session.ts';
 import type { Send } from './exchange.ts';
+import type { FilterRequests } from './filter-requests.ts';
 import type { Links } from './links.ts';
 import type { SessionRegistry } from './registry.ts';
 
@@ -20,6 +21,7 @@ export interface SessionParts {
   readonly clock: Clock;
   /** How events after the opening are sent. */
   readonly send: Send;
+  readonly filterRequests: FilterRequests;
   readonly links: Links;
   /** The id of the last item of a channel that was delivered in order. */
   readonly lastId: (channel: ChannelName) => string | undefined;

@@ -14,8 +14,9 @@ import type { ClientRequest, Denial, SessionView } from '../core/session.ts';
 import { eventsMediaType } from '../wire/websocket-events.ts';
 import { webSocketOverHttp } from '../wire/websocket-over-http.ts';
 import { HoldSchedule } from './hold-schedule.ts';
-import { LinkRequests, ownOrigins, resolveLink, type LinkCaller, type Place } from './link-requests.ts';
+import { LinkRequests, type LinkCaller } from './link-requests.ts';
 import type { SessionParts } from './parts.ts';
+import { ownOrigins, resolveLink, type Place } from './place.ts';
 import { subscribe, type Joining } from './subscribe.ts';
 
 /** What recovery needs of its session. */
@@ -130,9 +131,9 @@ export class Recovery {
 
   /** A backend's id is of just now, so what is not known was not published; a client's may be of long ago. */
   #hasMissed(channel: ChannelName, byClient: boolean): boolean {
-    const currentId = this.#currentId(channel);
+    const id = this.#parts.hub.comingId(this.#host, channel);
     const last = this.#parts.lastId(channel);
-    return currentId !== undefined && last !== currentId && (last !== undefined || byClient);
+    return id !== undefined && last !== id && (last !== undefined || byClient);
   }
 
   async #ask(followed: Followed): Promise<void> {

@@ -112,7 +112,7 @@ export class Relay implements Upstream {
   #read(steps: readonly Step[]): void {
     if (this.#ending) return;
     if (this.#applying === undefined) this.#apply(steps);
-    else this.#applying = this.#applying.then(() => this.#guarded(() => this.#host.apply(steps)));
+    else this.#wait(this.#applying.then(() => this.#guarded(() => this.#host.apply(steps))));
   }
 
   #apply(steps: readonly Step[]): void {
@@ -120,6 +120,11 @@ export class Relay implements Upstream {
     const waiting = isPromise(applying) ? applying : this.#host.room();
     if (waiting === undefined) return;
     this.#backend.pause();
+    this.#wait(waiting);
+  }
+
+  /** The last that is waited for lets the backend go on: some may have come after it was told to pause. */
+  #wait(waiting: Promise<void>): void {
     const applied = waiting.then(() => {
       if (this.#applying !== applied) return;
       this.#applying = undefined;

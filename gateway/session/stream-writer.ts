@@ -1,9 +1,10 @@
 /**
  * The answer of a held request as it goes on: head first, then bytes made ready by a shape, straight to the socket, since
- * `ServerResponse` would frame each of them anew. HTTP/1.1 gets chunks, HTTP/1.0 the bare content until the connection ends.
+ * `ServerResponse` would frame each of them anew. HTTP/1.1 gets chunks, HTTP/1.0 the bare content until the connection ends, HTTP/2
+ * the bare content on its stream.
  */
 import { STATUS_CODES, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { isHeaderValue } from '../core/headers.ts';
 import type { ReplyHead } from '../core/hold.ts';
 import type { Shape } from '../core/publication.ts';
@@ -13,13 +14,16 @@ export class StreamWriter {
   readonly shape: Shape;
   readonly #response: ServerResponse;
   readonly #chunked: boolean;
+  /** Of HTTP/2. */
+  readonly #stream: Writable | undefined;
   /** Frames of an answer whose turn has not come: the client sent its request before it had the answer to another. */
   #early: Buffer[] = [];
   #earlyBytes = 0;
 
   constructor(response: ServerResponse) {
     this.#response = response;
-    this.#chunked = response.req.httpVersionMinor > 0;
+    this.#stream = 'stream' in response ? (response.stream as Writable) : undefined;
+    this.#chunked = response.req.httpVersion === '1.1';
     this.shape = this.#chunked ? chunkedStream : plainStream;
     // The head is written right after this event.
     if (response.socket === null) response.once('socket', () => process.nextTick(() => this.#writeEarly()));
@@ -34,7 +38,7 @@ export class StreamWriter {
   /** Writes the head. False: with this method or status there is no body, and all that is left is to end. */
   start({ status, reason, headers }: ReplyHead): boolean {
     const bodiless = status === 204 || status === 304;
-    const framing = this.#chunked ? ['Transfer-Encoding', 'chunked'] : ['Connection', 'close'];
+    const framing = this.#framing();
     const kept = headers.filter((_, i) => !isLength(headers[i - (i % 2)] ?? ''));
     const phrase = isHeaderValue(reason) ? reason : STATUS_CODES[status];
     this.#response.sendDate = false;
@@ -92,6 +96,11 @@ export class StreamWriter {
     this.#response.destroy();
   }
 
+  #framing(): string[] {
+    if (this.#stream !== undefined) return [];
+    return this.#chunked ? ['Transfer-Encoding', 'chunked'] : ['Connection', 'close'];
+  }
+
   #writeEarly(): void {
     const frames = Buffer.concat(this.#early);
     this.#early = [];
@@ -107,8 +116,8 @@ export class StreamWriter {
     });
   }
 
-  get #socket(): Socket | undefined {
-    return this.#response.socket ?? undefined;
+  get #socket(): Writable | undefined {
+    return this.#stream ?? this.#response.socket ?? undefined;
   }
 }
 

@@ -1,5 +1,7 @@
 /** A session joins a channel, if its limits and the policies let it. */
+import { namesAskingFilter } from '../channel/filters.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
+import type { ChannelName } from '../core/ids.ts';
 import type { Membership } from '../core/instruction.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Subscriber } from '../core/publication.ts';
@@ -33,9 +35,25 @@ function overLimit(session: Joining, { channel }: Membership, { hub }: SessionPa
 
 function join(session: Joining, membership: Membership, verdict: Verdict, parts: SessionParts): MaybePromise<void> {
   if (!session.open) return undefined;
-  if (verdict?.kind !== 'deny') return parts.hub.join(session, membership.channel, membership.filters, membership.previousId);
+  if (verdict?.kind !== 'deny') return admit(session, membership, parts);
   if (closes(verdict)) session.end(verdict);
   return refused(session, membership, verdict.code, parts);
+}
+
+function admit(session: Joining, { channel, filters, previousId }: Membership, parts: SessionParts): MaybePromise<void> {
+  if (filters.length > 0 && !session.asksFilters && namesAskingFilter(filters)) tellFiltersOff(session, channel, parts);
+  return parts.hub.join(session, channel, filters, previousId);
+}
+
+/** Once for each session: the subscription stands, but its filters drop every item. */
+function tellFiltersOff(session: Joining, channel: ChannelName, { filterRequests, log }: SessionParts): void {
+  if (!filterRequests.isFirstFault(session)) return;
+  log.warn('subscription.filters-off', {
+    session: session.id,
+    route: session.route.id,
+    channel,
+    detail: 'The route does not let filters ask the backend (filterRequests).',
+  });
 }
 
 function closes(denial: Denial): boolean {

@@ -4,7 +4,7 @@
  */
 import type { ClientSocket } from '../core/client-socket.ts';
 import type { SessionInfo } from '../core/control-host.ts';
-import { errors, type ForegateError } from '../core/errors.ts';
+import { errors, toForegateError, type ForegateError } from '../core/errors.ts';
 import { isMessage, type ClientEvent, type Close, type Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
 import { isChannelName, newSessionId, type ChannelName } from '../core/ids.ts';
@@ -12,7 +12,7 @@ import type { Accept, GripSocket, Instruction, Membership, Step } from '../core/
 import { limits } from '../core/limits.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import type { MaybePromise } from '../core/promise.ts';
-import type { Publication } from '../core/publication.ts';
+import type { FilterAnswer, FilterQuestion, Publication, Shape } from '../core/publication.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import {
   noMetadata,
@@ -23,7 +23,6 @@ import {
   type Metadata,
 } from '../core/session.ts';
 import { messageShape } from '../wire/message-shape.ts';
-import { encodeFrames } from '../wire/websocket-frame.ts';
 import { applySteps, type StepHost } from './apply.ts';
 import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
 import type { SocketListener } from './client-websocket.ts';
@@ -33,6 +32,7 @@ import { faultFrame } from './fault-frame.ts';
 import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
 import type { SessionParts } from './parts.ts';
+import { lastIdsOf, ownOrigins } from './place.ts';
 import type { PumpHost } from './pump.ts';
 import { Recovery, type RecoveryHost } from './recovery.ts';
 import type { Registered } from './registry.ts';
@@ -44,7 +44,8 @@ export class WebSocketSession
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
-  readonly shape = messageShape;
+  /** How what is published becomes bytes for its socket. */
+  shape: Shape = messageShape;
   readonly request: ClientRequest;
   readonly openedAt: number;
   readonly route: Route;
@@ -313,8 +314,7 @@ export class WebSocketSession
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
     this.route.statistics.counts.clientMessagesSent += messages.length;
-    if (this.#backlog?.waits === true) this.#backlog.keep(encodeFrames(messages));
-    else this.socket?.sendMessages(messages);
+    this.#write(messages);
     this.#instructed?.sent();
   }
 
@@ -375,6 +375,33 @@ export class WebSocketSession
 
   missed(channel: ChannelName): void {
     this.#recovery?.missed(channel);
+  }
+
+  get asksFilters(): boolean {
+    return this.route.filterRequests > 0;
+  }
+
+  /** In debug mode that ends the session (GRIP 5). */
+  filterFailed(fault: () => string): void {
+    if (this.route.debug) this.end({ kind: 'deny', code: 'downstream-fault', detail: fault() });
+  }
+
+  async askFilter(question: FilterQuestion): Promise<FilterAnswer> {
+    const { hub, filterRequests } = this.#parts;
+    const { path, headers } = this.head;
+    const base = {
+      target: this.target,
+      headers,
+      place: { origin: undefined, path },
+      origins: ownOrigins(this.request, headers),
+      lastIds: lastIdsOf(this, hub),
+    };
+    try {
+      return await filterRequests.ask(question, this, base);
+    } catch (thrown) {
+      this.filterFailed(() => toForegateError(thrown).message);
+      throw thrown;
+    }
   }
 
   // The backlog's host.
@@ -469,14 +496,22 @@ export class WebSocketSession
 
   async #welcome(): Promise<void> {
     this.#parts.metrics.count('sessions_opened');
-    if (this.request.fromGateway === true) return; // Channels are its own business.
+    if (this.request.gripInFront === true) return; // Channels are its own business.
     for (const channel of this.target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
   }
 
-  #end({ code, detail }: Denial, withFrame: boolean): void {
+  #end({ code, detail, closeCode = errors[code].close }: Denial, withFrame: boolean): void {
     if (!this.#closing.open) return;
     this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code, detail });
-    this.#closing.end(errors[code].close, detail, withFrame);
+    this.#closing.end(closeCode, detail, withFrame);
+  }
+
+  /** Behind what waits. */
+  #write(messages: readonly Message[]): void {
+    const frames = this.socket?.encode(messages);
+    if (frames === undefined || frames.length === 0) return;
+    if (this.#backlog?.waits === true) this.#backlog.keep(frames);
+    else this.socket?.writeFrames(frames);
   }
 
   #leave(channel: ChannelName): void {

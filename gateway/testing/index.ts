@@ -10,4 +10,12 @@ export {
   type TestSession,
   type TestSessionOptions,
 } from './policy-kit.ts';
+export {
+  playSession,
+  type Played,
+  type PlayedSession,
+  type PlayedVerdict,
+  type PlayTerms,
+  type RecordedEvent,
+} from './recorded-session.ts';
 export { storeContract } from './store-contract.ts';

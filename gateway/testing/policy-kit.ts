@@ -21,10 +21,16 @@ export interface TestSession extends SessionView {
 export interface TestSessionOptions extends Partial<ClientRequest> {
   /** Default: `websocket`. */
   readonly transport?: SessionView['transport'];
+  /** Default: now. */
+  readonly openedAt?: number;
 }
 
 /** A session that has just arrived: a WebSocket handshake for `/` from 192.0.2.1 with no header fields, unless told otherwise. */
-export function testSession({ transport = 'websocket', ...request }: TestSessionOptions = {}): TestSession {
+export function testSession({
+  transport = 'websocket',
+  openedAt = Date.now(),
+  ...request
+}: TestSessionOptions = {}): TestSession {
   const sent: Message[] = [];
   let ended: Denial | undefined;
   return {
@@ -32,7 +38,7 @@ export function testSession({ transport = 'websocket', ...request }: TestSession
     routeId: routeId('test'),
     transport,
     request: { method: 'GET', path: '/', headers: [], address: '192.0.2.1', secure: true, ...request },
-    openedAt: Date.now(),
+    openedAt,
     state: noMetadata,
     meta: noMetadata,
     identity: undefined,
@@ -88,6 +94,7 @@ function testContext(): PolicyContext {
     revocations: noRevocations,
     scope: 'test',
     directory: process.cwd(),
+    trusts: () => false,
   };
 }
 

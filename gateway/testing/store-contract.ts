@@ -1,7 +1,7 @@
 /** What every store must keep. Windows are short and real, since an engine has a clock of its own. */
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Budget, Store } from '../core/store.ts';
+import type { Budget, LeaseHolder, LeaseTerms, Store } from '../core/store.ts';
 import { describe, it } from './suite.ts';
 
 /** Declares the suite; `open` makes a store with no counts, which the suite closes. */
@@ -108,6 +108,102 @@ export function storeContract(name: string, open: () => Store | Promise<Store>):
     );
 
     it(
+      'takes windows of a month, and counts no point too many in them',
+      using(async (store) => {
+        const month = { limit: 2, windowMs: 31 * 86_400_000 };
+        assert.ok((await store.take('key', month, 0)).allowed);
+        const { resetMs } = await store.take('key', month, 1);
+        assert.ok(resetMs > 30 * 86_400_000, `${resetMs} ms`);
+        assert.deepEqual(await takeTimes(store, 3, month), [true, false, false]);
+      }),
+    );
+
+    it(
+      'allows the burst of a bucket at once, and refused points cost nothing',
+      using(async (store) => {
+        const budget = { limit: 60, windowMs: 60_000, burst: 3 };
+        assert.deepEqual(await takeTimes(store, 30, budget), [true, true, true, ...Array.from({ length: 27 }, () => false)]);
+        const { resetMs } = await store.take('key', budget, 1);
+        assert.ok(resetMs > 0 && resetMs <= 1000, `${resetMs} ms`);
+        assert.equal((await store.take('other', budget, 4)).allowed, false);
+      }),
+    );
+
+    it(
+      'fills a bucket evenly',
+      using(async (store) => {
+        const budget = { limit: 10, windowMs: 1000, burst: 2 };
+        assert.deepEqual(await takeTimes(store, 3, budget), [true, true, false]);
+        const { resetMs } = await store.take('key', budget, 1);
+        await wait(resetMs + 5);
+        assert.equal((await store.take('key', budget, 1)).allowed, true);
+      }),
+    );
+
+    it(
+      'lets points of a bucket be taken in advance, one behind the other, up to the longest wait',
+      using(async (store) => {
+        const budget = { limit: 1, windowMs: 10_000, burst: 1, waitMs: 20_000 };
+        const waits: (number | undefined)[] = [];
+        for (let i = 0; i < 4; i += 1) {
+          const { allowed, waitMs = 0 } = await store.take('key', budget, 1);
+          waits.push(allowed ? Math.round(waitMs / 10_000) : undefined);
+        }
+        assert.deepEqual(waits, [0, 1, 2, undefined]);
+        assert.equal((await store.take('key', { limit: 1, windowMs: 10_000, burst: 1 }, 1)).allowed, false);
+      }),
+    );
+
+    it(
+      'gives exactly as many leases as may be to holders that come at the same moment',
+      using(async (store) => {
+        const granted = await Promise.all(Array.from({ length: 50 }, async () => store.lease('key', holder(), atMost(20))));
+        assert.equal(granted.filter(Boolean).length, 20);
+        assert.equal(await store.lease('another', holder(), atMost(1)), true);
+      }),
+    );
+
+    it(
+      'gives a lease again when it was released, once, and not to those who had none',
+      using(async (store) => {
+        const [one, two, three] = [holder(), holder(), holder()];
+        assert.equal(await store.lease('key', one, atMost(1)), true);
+        assert.equal(await store.lease('key', two, atMost(1)), false);
+        store.release('key', two.id);
+        assert.equal(await store.lease('key', two, atMost(1)), false);
+        store.release('key', one.id);
+        store.release('key', one.id);
+        assert.equal(await store.lease('key', two, atMost(1)), true);
+        assert.equal(await store.lease('key', three, atMost(1)), false);
+      }),
+    );
+
+    it(
+      'gives a holder that asks again the lease it has',
+      using(async (store) => {
+        const one = holder();
+        assert.equal(await store.lease('key', one, atMost(1)), true);
+        assert.equal(await store.lease('key', one, atMost(1)), true);
+        store.release('key', one.id);
+        assert.equal(await store.lease('key', holder(), atMost(1)), true);
+      }),
+    );
+
+    it(
+      'takes a lease from who came first, and tells it once, where the terms say so',
+      using(async (store) => {
+        const lost: string[] = [];
+        const [one, two, three] = ['one', 'two', 'three'].map((id) => ({ id, lost: () => void lost.push(id) }));
+        assert.ok(one && two && three);
+        const terms = { max: 2, over: 'evict' } as const;
+        for (const each of [one, two, three]) assert.equal(await store.lease('key', each, terms), true);
+        assert.deepEqual(lost, ['one']);
+        store.release('key', one.id);
+        assert.equal(await store.lease('key', holder(), atMost(2)), false);
+      }),
+    );
+
+    it(
       'can be closed twice',
       using(async (store) => {
         await store.take('key', threePerMinute, 1);
@@ -115,6 +211,17 @@ export function storeContract(name: string, open: () => Store | Promise<Store>):
       }),
     );
   });
+}
+
+let holders = 0;
+
+function holder(): LeaseHolder {
+  holders += 1;
+  return { id: `holder-${holders}`, lost: () => assert.fail('a lease was lost') };
+}
+
+function atMost(max: number): LeaseTerms {
+  return { max, over: 'refuse' };
 }
 
 const threePerMinute: Budget = { limit: 3, windowMs: 60_000 };

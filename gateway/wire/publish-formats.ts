@@ -30,7 +30,9 @@ export function parseMessageFormat(value: unknown): MessageFormat {
   const code = wholeNumberMember(owner, format, 'code', 65_535) ?? 1000;
   // GRIP lets every code through; codes that no endpoint may send would make clients fail the connection.
   if (!isSendableCloseCode(code)) throw invalidValue(owner, 'code');
-  return { action, code, reason: closeReason(stringMember(owner, format, 'reason') ?? '') };
+  const reason = closeReason(stringMember(owner, format, 'reason') ?? '');
+  // Without a code a close frame has no place for a reason.
+  return { action, code, reason: 'code' in format ? reason : '' };
 }
 
 /** @throws ForegateError `bad-request` */

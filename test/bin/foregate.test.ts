@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import jsonwebtoken, { type JwtPayload } from 'jsonwebtoken';
+import { parse } from 'yaml';
 import { foregate } from './command.ts';
 
 /** Each run takes about half a second, more on a busy machine. */
@@ -73,6 +74,52 @@ describe('foregate check', () => {
     equal(code, 2);
     match(stderr, /^foregate\.yaml +was not found\. Make one/);
   });
+
+  it('explains what a request would meet: the route, its targets, and the policies in order with all their options', async () => {
+    await writeFile(
+      join(folder, 'foregate.yaml'),
+      `defaults:
+  policies: [{ use: rate-limit, connections: 5 }]
+routes:
+  - { id: chat, match: { host: chat.example, path: /chat, transports: [websocket] }, targets: ["http://one:1", "ws://two:2"], policies: [
+      { use: api-key, keys: [{ key: hunter2, name: shop }] }, { use: quota, messages: 3, dryRun: true } ] }
+  - { id: secure, match: { path: /chat, tls: true }, target: "http://three:3" }
+  - { id: rest, match: { path: /chat }, target: "http://four:4" }
+`,
+    );
+    const asked = async (...args: string[]) => foregate(['check', '--explain', ...args], { cwd: folder });
+    const { code, stdout, stderr } = await asked('/chat/room?x=1', '--host', 'chat.example');
+    deepEqual([code, stderr], [0, '']);
+    const explained: unknown = parse(stdout);
+    deepEqual(explained, {
+      route: 'chat',
+      match: { host: 'chat.example', path: '/chat', transports: ['websocket'], byId: 'never' },
+      targets: [
+        { url: 'http://one:1', dialect: 'websocket-over-http' },
+        { url: 'ws://two:2', dialect: 'relay' },
+      ],
+      policies: [
+        { use: 'api-key', keys: [{ key: '***', name: 'shop' }], from: { header: 'X-API-Key' }, forward: false },
+        {
+          use: 'quota',
+          dryRun: true,
+          messages: 3,
+          period: 'day',
+          timeZone: 'UTC',
+          by: 'subject',
+          over: 'close',
+          legacyFields: false,
+        },
+      ],
+    });
+    match((await asked('/chat', '--host', 'chat.example', '--transport', 'http')).stdout, /^route: rest$[^]*use: rate-limit/m);
+    match((await asked('/chat', '--tls')).stdout, /^route: secure$/m);
+    equal((await asked('/other')).stdout, 'route: null\nstatus: 404\n');
+    const wrong = await asked('chat');
+    deepEqual([wrong.code, wrong.stdout], [1, '']);
+    const all = await foregate(['check'], { cwd: folder });
+    match(all.stdout, /- use: quota\n +dryRun: true$/m);
+  }).timeout(severalRuns);
 
   it('finds options that only the policy itself can judge', async () => {
     await writeFile(join(folder, 'foregate.yaml'), 'routes: [{ id: a, target: "http://h", policies: [{ use: jwt }] }]\n');

@@ -38,6 +38,11 @@ function write(route: string, more = ''): Promise<void> {
   return writeFile(join(folder, 'foregate.yaml'), text);
 }
 
+function writeSocket(path: string): Promise<void> {
+  const text = `listen: [{ socket: ${path} }]\ncontrol: { port: 0 }\nroutes: [{ id: a, target: "${target}" }]\n`;
+  return writeFile(join(folder, 'foregate.yaml'), text);
+}
+
 async function start(): Promise<{ readonly url: string; readonly control: string; readonly run: Process }> {
   started = startForegate(['run', '--port', '0'], { cwd: folder });
   const [, url = ''] = await outputOf(started, /"for":"clients","address":"([^"]+)"/);
@@ -208,6 +213,20 @@ describe('foregate run', () => {
     const { code, stderr } = await foregate(['run', '--port', String(taken)], { cwd: folder });
     equal(code, 1);
     match(stderr, new RegExp(`^Port ${taken} of 127\\.0\\.0\\.1 is in use\\..*--port 0\\.\n$`));
+  });
+
+  it('names its Unix socket in the log', async () => {
+    await writeSocket('clients.sock');
+    started = startForegate(['run'], { cwd: folder });
+    const [, address = ''] = await outputOf(started, /"for":"clients","address":"([^"]+)"/);
+    equal(address, `unix:${join(folder, 'clients.sock')}`);
+  });
+
+  it('says why there can be no Unix socket', async () => {
+    await writeSocket('missing/clients.sock');
+    const { code, stderr } = await foregate(['run'], { cwd: folder });
+    equal(code, 1);
+    match(stderr, /^The socket .*missing\/clients\.sock cannot be made: its folder/);
   });
 
   it('ends with 2 for a configuration that is wrong or missing', async () => {

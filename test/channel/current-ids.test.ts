@@ -345,6 +345,43 @@ describe('a held subscriber', () => {
     assert.deepEqual(ann.given, ['s;', '9;', '10;']);
   });
 
+  it('that is held in one channel alone gets joined what others bring, and so many items of its own wait', async () => {
+    const hub = new TestHub();
+    const ann = new Recorder();
+    void hub.join(ann, news, []);
+    hub.holdChannel(ann, news);
+    void hub.join(ann, sport, []);
+    for (let i = 0; i < limits.heldItems + 2; i += 1) hub.receive(item(`${i}`));
+    for (const content of ['s', 't']) hub.receive(item(content, { channel: sport }));
+    await turns(3);
+    assert.deepEqual(ann.given, ['s;t;']);
+    hub.releaseChannel(ann, news);
+    assert.deepEqual([ann.given.length, ann.given.at(-1)], [limits.heldItems + 1, `${limits.heldItems - 1};`]);
+    for (const content of ['a', 'b']) hub.receive(item(content));
+    await turns();
+    assert.equal(ann.given.at(-1), 'a;b;');
+    assert.equal(hub.counted.deliveries_dropped, 2);
+  });
+
+  it('may be held as a whole while one channel is held alone, and again at what it gets', async () => {
+    const hub = new TestHub();
+    const ann = new Recorder({ inside: (self) => void (self.text.endsWith('again;') && hub.holdChannel(self, news)) });
+    for (const name of [news, sport]) void hub.join(ann, name, []);
+    hub.holdChannel(ann, news);
+    hub.hold(ann);
+    for (const content of ['again', 'b', 'c']) hub.receive(item(content));
+    hub.receive(item('s', { channel: sport }));
+    await turns(2);
+    hub.release(ann);
+    assert.deepEqual(ann.given, ['s;']);
+    hub.releaseChannel(ann, news);
+    assert.deepEqual(ann.given, ['s;', 'again;']);
+    hub.receive(item('t', { channel: sport }));
+    await turns();
+    hub.releaseChannel(ann, news);
+    assert.deepEqual(ann.given, ['s;', 'again;', 't;', 'b;', 'c;']);
+  });
+
   it('gets nothing that waited in a channel it has left meanwhile, or leaves at what it gets', async () => {
     const hub = new TestHub();
     const [left, leaving] = [new Recorder(), new Recorder({ inside: (self) => hub.drop(self) })];

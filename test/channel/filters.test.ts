@@ -41,7 +41,7 @@ describe('filters', () => {
   });
 
   it('ignore unknown names', () => {
-    assert.equal(filtered(item('a'), { filters: ['http-check', 'toString', '', 'Skip-Self'] }), 'a');
+    assert.equal(filtered(item('a'), { filters: ['http-chek', 'toString', '', 'Skip-Self'] }), 'a');
   });
 
   it('drop an item at the first filter that does, whatever the others say', () => {

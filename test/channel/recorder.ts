@@ -4,7 +4,14 @@ import { channelName, newSessionId, type ChannelName } from '../../gateway/core/
 import { silentLog, type Log } from '../../gateway/core/log.ts';
 import type { CounterName } from '../../gateway/core/metrics.ts';
 import type { MaybePromise } from '../../gateway/core/promise.ts';
-import type { MessageFormat, Publication, Shape, Subscriber } from '../../gateway/core/publication.ts';
+import type {
+  FilterAnswer,
+  FilterQuestion,
+  MessageFormat,
+  Publication,
+  Shape,
+  Subscriber,
+} from '../../gateway/core/publication.ts';
 import { noMetadata, type Metadata } from '../../gateway/core/session.ts';
 
 /** Counts how often it encodes. Content `refuse` has no bytes, `break` throws. */
@@ -43,6 +50,8 @@ interface Behaviour {
   readonly joined?: readonly string[];
   /** Runs inside each write, action and miss. */
   readonly inside?: (self: Recorder) => void;
+  /** What the backend says to filters that ask; without it they may not. */
+  readonly answer?: (question: FilterQuestion) => Promise<FilterAnswer>;
   /** Whether it takes no such write now, if it may be fetched later. */
   readonly refuses?: (text: string) => boolean;
 }
@@ -57,15 +66,19 @@ export class Recorder implements Subscriber {
   /** The channel of each write. */
   readonly channels: ChannelName[] = [];
   items = 0;
+  /** What filters have asked: the filter and the content. */
+  readonly asked: string[] = [];
+  readonly #answer: Behaviour['answer'];
   readonly #joined: readonly string[];
   readonly #inside: ((self: Recorder) => void) | undefined;
   readonly #refuses: (text: string) => boolean;
 
-  constructor({ shape = plainShape, meta, joined = [], inside, refuses }: Behaviour = {}) {
+  constructor({ shape = plainShape, meta, joined = [], inside, answer, refuses }: Behaviour = {}) {
     this.shape = shape;
     this.meta = meta === undefined ? noMetadata : new Map(Object.entries(meta));
     this.#joined = joined;
     this.#inside = inside;
+    this.#answer = answer;
     this.#refuses = refuses ?? (() => false);
   }
 
@@ -94,6 +107,17 @@ export class Recorder implements Subscriber {
   act(publication: Publication): void {
     this.given.push(`<${this.shape.content(publication)?.toString() ?? publication.formats.message?.action}>`);
     this.#inside?.(this);
+  }
+
+  filterFailed(): void {}
+
+  get asksFilters(): boolean {
+    return this.#answer !== undefined;
+  }
+
+  askFilter(question: FilterQuestion): Promise<FilterAnswer> {
+    this.asked.push(`${question.filter} ${question.content?.toString() ?? '-'}`);
+    return this.#answer?.(question) ?? Promise.reject(new Error('Nobody can be asked.'));
   }
 
   missed(channel: ChannelName): void {

@@ -4,7 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, get, type ClientRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  get,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Channel, HttpStreamFormat, Publisher, WebSocketMessageFormat, type WebSocketContext } from '@fanoutio/grip';
 import { ServeGrip } from '@fanoutio/serve-grip';
@@ -13,7 +21,6 @@ import jsonwebtoken from 'jsonwebtoken';
 import Koa from 'koa';
 import { WebSocket } from 'ws';
 import { startForegate, type RunningForegate } from '../support/gateway.ts';
-import { freePort } from '../support/processes.ts';
 import { eventually } from '../protocol/stage.ts';
 
 const key = 'changeme-0123456789abcdef0123456789';
@@ -66,7 +73,7 @@ function answerSocket(socket: WebSocketContext | null): null {
   return null;
 }
 
-const frameworks: readonly { readonly name: string; readonly make: (serveGrip: ServeGrip) => Server }[] = [
+const frameworks: readonly { readonly name: string; readonly make: (serveGrip: ServeGrip) => RequestListener }[] = [
   {
     name: 'Express',
     make: (serveGrip) => {
@@ -79,7 +86,7 @@ const frameworks: readonly { readonly name: string; readonly make: (serveGrip: S
           (await serve(serveGrip, request as GripRequest, response as GripResponse, String(request.body))) ?? undefined,
         );
       });
-      return createServer(app);
+      return app;
     },
   },
   {
@@ -93,7 +100,7 @@ const frameworks: readonly { readonly name: string; readonly make: (serveGrip: S
         context.body = await serve(serveGrip, context.req, context.res, Buffer.concat(parts).toString());
       });
       const handle = app.callback();
-      return createServer((request, response) => void handle(request, response));
+      return (request, response) => void handle(request, response);
     },
   },
 ];
@@ -104,20 +111,18 @@ for (const { name, make } of frameworks)
     let running: RunningForegate;
 
     beforeEach(async () => {
-      const port = await freePort();
-      backend = make(
-        new ServeGrip({
-          grip: { control_uri: `http://127.0.0.1:${port}/`, control_iss: 'test', key, verify_key: key, verify_iss: 'gw' },
-        }),
-      );
+      let listener: RequestListener | undefined;
+      backend = createServer((request, response) => listener?.(request, response));
       await once(backend.listen(0, '127.0.0.1'), 'listening');
       running = await startForegate({
         listen: [{ host: '127.0.0.1', port: 0 }],
-        control: { port, auth: { jwt: [{ issuer: 'test', key }] } },
+        control: { port: 0, auth: { jwt: [{ issuer: 'test', key }] } },
         grip: { issuer: 'gw', key },
         publish: { waitForEarlier: '200ms' },
         routes: [{ id: 'all', target: `http://127.0.0.1:${(backend.address() as AddressInfo).port}` }],
       });
+      const grip = { control_uri: `${running.controlUrl}/`, control_iss: 'test', key, verify_key: key, verify_iss: 'gw' };
+      listener = make(new ServeGrip({ grip }));
     });
     afterEach(async () => {
       await running.stop();
@@ -125,7 +130,7 @@ for (const { name, make } of frameworks)
       backend.closeAllConnections();
     });
 
-    const token = jsonwebtoken.sign({ iss: 'test' }, key, { algorithm: 'HS256', expiresIn: 60 });
+    const token = jsonwebtoken.sign({ iss: 'test' }, key, { algorithm: 'HS256', expiresIn: 3600 });
     const joined = (channel: string, count: number): Promise<void> =>
       eventually(async () => {
         const response = await fetch(`${running.controlUrl}/channels`, { headers: { Authorization: `Bearer ${token}` } });

@@ -1,170 +1,176 @@
-/** Runs the contract of policies on each one that comes with Foregate, and on the example of the documentation. */
+/**
+ * What every policy that comes with Foregate must do, whatever it is for: with options right and wrong, with clients that it lets in
+ * and refuses, when what it needs fails, and under a reload in the middle of connections. Its cases are in `policy-cases.ts`.
+ */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
+import { stringify } from 'yaml';
+import { ConfigError, createForegate, loadText, type LoadedConfig } from '../../gateway/index.ts';
+import type { Policy, PolicyDefinition } from '../../gateway/core/policy.ts';
+import { fields } from '../../gateway/core/headers.ts';
+import { playSession, policyContract, type PlayedVerdict, type RecordedEvent } from '../../gateway/testing/index.ts';
 import { policies } from '../../policies/index.ts';
-import { policyContract, type PolicySamples } from '../../gateway/testing/policy-contract.ts';
+import { clearStage, eventually, setStage, stageConfig } from '../protocol/stage.ts';
+import { caseFaults, policyCases, type PolicyCases } from './policy-cases.ts';
+import { failures } from './policy-failures.ts';
 
-const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const publicKey = rsa.publicKey.export({ format: 'pem', type: 'spki' });
-const privateKey = rsa.privateKey.export({ format: 'pem', type: 'pkcs8' });
-const secret = 'a secret of thirty-two bytes or more';
-
-const samples: Readonly<Record<string, PolicySamples>> = {
-  origin: {
-    good: [
-      { allow: ['https://app.example'] },
-      { allow: ['*.app.example', 'app.example:8443', 'null', 'http://[::1]:5173', 'capacitor://localhost'], required: true },
-    ],
-    bad: [
-      {},
-      { allow: [] },
-      { allow: 'https://app.example' },
-      { allow: ['*'] },
-      { allow: ['https://app.example/'] },
-      { allow: ['https://user@app.example'] },
-      { allow: ['https://*'] },
-      { allow: ['https://a.*.example'] },
-      { allow: ['https://app.example:port'] },
-      { allow: [''] },
-      { allow: ['https://app.example'], requird: true },
-    ],
-  },
-  jwt: {
-    good: [
-      { secret },
-      { publicKey, algorithms: ['RS256', 'PS256'], issuer: 'https://id.example', audience: ['chat', 'news'] },
-      { jwks: 'https://id.example/jwks.json', from: { subprotocol: 'token', cookie: 'session' }, required: false },
-      {
-        discovery: 'https://id.example',
-        claims: { role: ['admin'] },
-        scopes: ['chat:write'],
-        forwardClaims: { 'X-User': 'sub' },
-      },
-      {
-        issuers: [
-          { issuer: 'https://a.example', secret },
-          { issuer: 'https://b.example', discovery: 'https://b.example', audience: 'chat' },
-        ],
-        warn: { before: '30s', text: 'soon' },
-        renewal: { value: 'auth', answer: 'ok' },
-      },
-    ],
-    bad: [
-      {},
-      { secret, publicKey },
-      { secret, jwks: 'https://id.example/jwks.json' },
-      { secret: '' },
-      { secret: 'base64:' },
-      { secret, algorithms: ['none'] },
-      { secret, algorithms: [] },
-      { secret, algorithms: ['RS256'] },
-      { publicKey, algorithms: ['HS256'] },
-      { publicKey, algorithms: ['RS256', 'HS256'] },
-      { publicKey, algorithms: ['ES256'] },
-      { publicKey: 'not a key' },
-      { publicKey: privateKey },
-      { jwks: 'id.example/jwks.json' },
-      { jwks: 'file:///keys.json' },
-      { jwks: 'https://user:password@id.example/jwks.json' },
-      { secret, from: {} },
-      { secret, from: { body: 'token' } },
-      { secret, issuer: [] },
-      { secret, clockTolerance: '5' },
-      { secret, audiance: 'chat' },
-      { discovery: 'http://id.example' },
-      { secret, discovery: 'https://id.example' },
-      { issuers: [] },
-      { issuers: [{ secret }] },
-      { issuers: [{ issuer: 'a', secret }], secret },
-      { secret, claims: { role: [] } },
-      { secret, claims: { role: { not: 'a value' } } },
-      { secret, scopes: [] },
-      { secret, scopes: ['two scopes'] },
-      { secret, forwardClaims: { 'X User': 'sub' } },
-      { secret, forwardClaims: { Host: 'sub' } },
-      { secret, forwardClaims: { Connection: 'sub' } },
-      { secret, forwardClaims: { Content_Length: 'sub' } },
-      { secret, forwardClaims: { 'Grip-Sig': 'sub' } },
-      { secret, forwardClaims: { 'X-User': 'sub', x_user: 'name' } },
-      { secret, renewal: {} },
-      { secret, warn: { before: 'soon', text: 'x' } },
-    ],
-  },
-  'api-key': {
-    good: [
-      { keys: [{ key: 'k1', name: 'shop' }] },
-      { keys: [{ key: 'k1', name: 'shop', expires: '2100-01-01' }] },
-      {
-        keys: [
-          { key: 'k1', name: 'shop' },
-          { key: 'k2', name: 'shop' },
-        ],
-        from: { query: 'key' },
-        forward: true,
-      },
-    ],
-    bad: [
-      {},
-      { keys: [] },
-      { keys: ['k1'] },
-      { keys: [{ key: 'k1' }] },
-      { keys: [{ key: '', name: 'shop' }] },
-      {
-        keys: [
-          { key: 'k1', name: 'shop' },
-          { key: 'k1', name: 'other' },
-        ],
-      },
-      { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
-      { keys: [{ key: 'k1', name: 'shop', expires: 'tomorrow' }] },
-      { keys: [{ key: 'k1', name: 'shop', expires: '2027-02-31T00:00' }] },
-      { file: 'no-such-file.yaml' },
-      { file: '.' },
-    ],
-  },
-  ticket: {
-    good: [{}, { path: '/chat/tickets', parameter: 't', lifetime: '30s', secret }],
-    bad: [
-      { path: 'tickets' },
-      { path: '/tickets?x' },
-      { parameter: '' },
-      { lifetime: '0s' },
-      { lifetime: '500ms' },
-      { lifetime: '1h' },
-      { secret: 'short' },
-      { secret: 'base64:' },
-      { tickets: true },
-    ],
-  },
-  'rate-limit': {
-    good: [
-      { messages: 20 },
-      { bytes: 1000, window: '1m', by: 'session', over: 'drop' },
-      { connections: 5, window: '24d', by: 'key' },
-    ],
-    bad: [
-      {},
-      { messages: 1, bytes: 1 },
-      { messages: 0 },
-      { messages: 1.5 },
-      { messages: 'twenty' },
-      { messages: 1, window: '0s' },
-      { messages: 1, window: '25d' },
-      { messages: 1, window: 1000 },
-      { messages: 1, by: 'color' },
-      { messages: 1, over: 'ignore' },
-      { connections: 1, by: 'session' },
-    ],
-  },
-};
-
-for (const policy of policies) {
-  const options = samples[policy.name];
-  if (options !== undefined) policyContract(policy, options);
-}
+/** In `fileWith`. */
+const firstLineOfPolicy = 5;
 
 describe('the list of policies', () => {
-  it('has a contract run for each, and no name twice', () => {
-    assert.deepEqual(policies.map(({ name }) => name).toSorted(), Object.keys(samples).toSorted());
+  it('has cases for each, and no name twice', () => {
+    assert.deepEqual(caseFaults(policies.map(({ name }) => name)), []);
+  });
+
+  it('says what is to be added', () => {
+    const cases = { a: {}, b: {} };
+    assert.deepEqual(caseFaults(['a', 'b'], cases), []);
+    assert.match(caseFaults(['a', 'b', 'c'], cases).join(), /^policies\/index.ts lists "c", .* add .*policy-cases.ts$/);
+    assert.match(caseFaults(['a'], cases).join(), /"b", which policies\/index.ts does not list$/);
+    assert.match(caseFaults(['a', 'a', 'b'], cases).join(), /lists "a" twice$/);
   });
 });
+
+function completeContract(policy: PolicyDefinition, { good, bad, allow, deny, noPlainClient }: PolicyCases): void {
+  policyContract(policy, { good, bad });
+
+  describe(`policy: ${policy.name}, in the program`, () => {
+    afterEach(clearStage);
+
+    for (const options of good) {
+      it(`reads from a file ${JSON.stringify(options).slice(0, 60)}`, async () => {
+        const foregate = await createForegate(await loadText(fileWith(policy.name, options)));
+        await foregate.stop();
+      });
+    }
+
+    for (const options of bad) {
+      it(`tells the line of what is wrong with ${JSON.stringify(options).slice(0, 60)}`, async () => {
+        await assert.rejects(
+          async () => createForegate(await loadText(fileWith(policy.name, options))),
+          (thrown) => {
+            assert.ok(thrown instanceof ConfigError, `not told with its place: ${String(thrown)}`);
+            for (const { line, column, path } of thrown.problems) {
+              assert.ok(line >= firstLineOfPolicy && column > 0, `${line}:${column}`);
+              assert.match(path, /^routes\[0\]\.policies\[0\]/);
+            }
+            return true;
+          },
+        );
+      });
+    }
+
+    it('lets pass what it shall, and tidies up', async () => {
+      const { verdicts, timersLeft } = await playSession(policy, allow.options, allow.events);
+      assert.deepEqual(verdicts.filter(isDenied), []);
+      assert.equal(timersLeft, 0);
+    });
+
+    if (!('never' in deny)) {
+      it('refuses what it shall, and tidies up', async () => {
+        const { verdicts, timersLeft } = await playSession(policy, deny.options, deny.events);
+        assert.equal(codeOf(verdicts.at(-1)), deny.code);
+        assert.deepEqual(verdicts.slice(0, -1).filter(isDenied), []);
+        assert.equal(timersLeft, 0);
+      });
+    }
+
+    for (const [kind, failure] of Object.entries(failures)) {
+      it(`refuses where ${kind}, if it needs that`, async () => {
+        const scenes = 'never' in deny ? [allow] : [allow, deny];
+        for (const { options, events } of scenes) {
+          const { terms, spoilt, needed } = failure(events);
+          const { verdicts } = await playSession(policy, options, spoilt, terms);
+          if (needed()) assert.ok(verdicts.some(isDenied), 'it let pass what it could not judge');
+        }
+      });
+    }
+
+    if (noPlainClient !== undefined) return;
+    it('goes on under a reload in the middle of connections, and is disposed of after them', async () => {
+      const lives = { made: 0, disposed: 0 };
+      const watched = watching(policy, lives);
+      const settings = async (url: string): Promise<LoadedConfig> => {
+        const loaded = await stageConfig({ route: { policies: [{ use: policy.name, ...(allow.options as object) }] } }, [
+          { url },
+        ]);
+        return {
+          ...loaded,
+          routes: loaded.routes.map((route) => ({
+            ...route,
+            policies: route.policies.map((used) => ({ ...used, definition: watched })),
+          })),
+        };
+      };
+      const { foregate, backend, open } = await setStage();
+      await foregate.reload(await settings(backend.origin));
+      const { path, headers } = requestOf(allow.events);
+      const before = await open(path, { headers });
+      before.send('one');
+      assert.equal(await before.nextText(), 'one');
+      assert.deepEqual(await foregate.reload(await settings(backend.origin)), { routes: 1, kept: 1, drained: 0 });
+      const after = await open(path, { headers });
+      for (const client of [before, after]) {
+        client.send('two');
+        assert.equal(await client.nextText(), 'two');
+      }
+      assert.deepEqual(lives, { made: 2, disposed: 0 });
+      await before.close();
+      await eventually(() => lives.disposed === 1, 6000);
+      after.send('three');
+      assert.equal(await after.nextText(), 'three');
+      await foregate.stop();
+      assert.deepEqual(lives, { made: 2, disposed: 2 });
+    });
+  });
+}
+
+function fileWith(use: string, options: unknown): string {
+  const policy = stringify({ use, ...(options as object) }, { lineWidth: 0 });
+  const lines = policy.trimEnd().split('\n');
+  return [
+    'routes:',
+    '  - id: a',
+    '    target: http://127.0.0.1:1',
+    '    policies:',
+    `      - ${lines.join('\n        ')}`,
+    '',
+  ].join('\n');
+}
+
+function isDenied(verdict: PlayedVerdict): boolean {
+  return codeOf(verdict) !== undefined;
+}
+
+function codeOf(verdict: PlayedVerdict): string | undefined {
+  return verdict?.kind === 'deny' ? verdict.code : undefined;
+}
+
+/** What the first client of a scene asks for, in the form of a WebSocket client. */
+function requestOf(events: readonly RecordedEvent[]): { readonly path: string; readonly headers: Record<string, string> } {
+  const first = events.find((event) => event.kind === 'connect');
+  return { path: first?.request?.path ?? '/', headers: Object.fromEntries(fields(first?.request?.headers ?? [])) };
+}
+
+/** The same policy, whose lives are counted. */
+function watching(definition: PolicyDefinition, lives: { made: number; disposed: number }): PolicyDefinition {
+  return {
+    ...definition,
+    async create(options, context) {
+      const policy = await definition.create(options, context);
+      lives.made += 1;
+      const moments = Object.keys(policy).map((moment) => [moment, policy[moment as keyof Policy]?.bind(policy)]);
+      return {
+        ...Object.fromEntries(moments),
+        dispose: () => {
+          lives.disposed += 1;
+          return policy.dispose?.();
+        },
+      };
+    },
+  };
+}
+
+for (const policy of policies) {
+  const cases = policyCases[policy.name];
+  if (cases !== undefined) completeContract(policy, cases);
+}

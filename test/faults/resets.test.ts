@@ -58,7 +58,7 @@ const phases: readonly Phase[] = [
       socket.send(closeFrame(4000));
       await stage.backend.until(() => said(stage.backend.events()).length === 2);
     },
-    hears: ['OPEN', 'CLOSE 4000 '],
+    hears: ['OPEN', 'CLOSE 4000'],
   },
   {
     name: 'in the middle of an upload',

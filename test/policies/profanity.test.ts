@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { PolicyDefinition, Verdict } from '../../gateway/core/policy.ts';
-import { createPolicy, optionErrors, policyContract, testSession, textMessage } from '../../gateway/testing/index.ts';
+import type { PolicyDefinition, Verdict } from 'foregate/policy';
+import { createPolicy, optionErrors, policyContract, testSession, textMessage } from 'foregate/testing';
 
 const directory = join(import.meta.dirname, '../../examples/policies');
 const file: { readonly default: PolicyDefinition } = await import(pathToFileURL(join(directory, 'profanity.mjs')).href);

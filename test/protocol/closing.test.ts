@@ -1,6 +1,7 @@
 /** GRIP 2.9: how a connection ends, by whom it may be. */
 import assert from 'node:assert/strict';
 import type { ClientEvent } from '../../gateway/core/event.ts';
+import { deny } from '../../gateway/core/policy.ts';
 import { echo, reply, text } from '../support/backend.ts';
 import { clientFrame, closeFrame, opcodes, type RawSocket } from '../support/raw-socket.ts';
 import { accepted, acceptedWithGrip, afterOpen, clearStage, gate, isOpening, nothing, pause, said, setStage } from './stage.ts';
@@ -396,6 +397,25 @@ describe('the loss of a client (GRIP 2.9)', () => {
     held.open();
     await pause(50);
     assert.ok(['OPEN,CLOSE 1000', 'OPEN,CLOSE 1000,DISCONNECT'].includes(said(backend.events()).join()));
+  });
+
+  it('has the code of its own that a policy gives, at any moment, and the text', async () => {
+    const bye = { closeCode: 4800, detail: 'Bye.' } as const;
+    const { open } = await setStage({
+      policy: {
+        message: (session, { data }) => {
+          if (data.toString() === 'refuse') return deny('forbidden', bye.detail, bye);
+          setImmediate(() => session.end(deny('forbidden', bye.detail, bye)));
+          return undefined;
+        },
+      },
+    });
+    for (const wish of ['refuse', 'end']) {
+      const client = await open();
+      client.send(wish);
+      const { code, reason } = await client.closed();
+      assert.deepEqual([code, reason], [4800, 'Bye.'], wish);
+    }
   });
 
   it('leaves no connection behind in the list', async () => {

@@ -242,22 +242,24 @@ describe('frames of a relayed connection (GRIP 2.13)', () => {
     assert.deepEqual(side.heard, ['text 1', 'text 2']);
   });
 
-  it('are held back at the backend while the client does not read, and come later', async () => {
-    const stage = await setRelay();
-    const client = await stage.openRaw();
-    await eventually(() => stage.sides.length === 1);
-    const { socket } = stage.sides[0] ?? assert.fail();
-    client.socket.pause();
-    const total = 400;
-    for (let i = 0; i < total; i += 1) socket.send(Buffer.alloc(50_000, i % 256));
-    await pause(300);
-    assert.ok(socket.bufferedAmount > 1_000_000, `${socket.bufferedAmount} bytes wait at the backend`);
-    client.socket.resume();
-    for (let i = 0; i < total; i += 1) {
-      const { payload } = await client.takeFrame();
-      assert.deepEqual([payload.length, payload[0]], [50_000, i % 256]);
-    }
-  });
+  // Of the small ones many arrive at once, also after the backend was told to wait.
+  for (const size of [50_000, 2000])
+    it(`are held back at the backend while the client does not read, and come later: ${size} bytes`, async () => {
+      const stage = await setRelay();
+      const client = await stage.openRaw();
+      await eventually(() => stage.sides.length === 1);
+      const { socket } = stage.sides[0] ?? assert.fail();
+      client.socket.pause();
+      const total = 20_000_000 / size;
+      for (let i = 0; i < total; i += 1) socket.send(Buffer.alloc(size, i % 256));
+      await pause(300);
+      assert.ok(socket.bufferedAmount > 1_000_000, `${socket.bufferedAmount} bytes wait at the backend`);
+      client.socket.resume();
+      for (let i = 0; i < total; i += 1) {
+        const { payload } = await client.takeFrame();
+        assert.deepEqual([payload.length, payload[0]], [size, i % 256]);
+      }
+    });
 
   it('are held back at the client while the backend does not read, and come later', async () => {
     const stage = await setRelay();

@@ -52,6 +52,10 @@ interface Way {
   readonly name: string;
   connect(stage: Stage): Promise<RawSocket>;
   next(socket: RawSocket): Promise<string>;
+  /** What a message is on the way from the client; undefined: it sends none. */
+  readonly said?: string;
+  /** What the route needs for it. */
+  readonly route?: object;
   /** Items that find room in the session: the limit less what the socket is handed, in whole items. */
   readonly waiting: number;
 }
@@ -59,10 +63,30 @@ interface Way {
 const webSocket: Way = {
   name: 'a WebSocket',
   waiting: 7,
+  said: 'x',
   connect: (stage) => stage.openRaw(),
   async next(socket) {
     const { opcode, payload } = await socket.takeFrame(waitMs);
     return opcode === opcodes.close ? `close ${payload.readUInt16BE()}` : payload.toString();
+  },
+};
+
+const sockJs: Way = {
+  name: 'SockJS over a WebSocket',
+  waiting: 6, // A frame is some bytes longer than its content.
+  said: '["x"]',
+  route: { sockjs: { path: '/sock' } },
+  async connect(stage) {
+    const socket = await stage.openRaw({ path: '/sock/000/one/websocket' });
+    assert.equal((await socket.takeFrame(waitMs)).payload.toString(), 'o');
+    return socket;
+  },
+  async next(socket) {
+    const content = await webSocket.next(socket);
+    if (!content.startsWith('a')) return content;
+    const [message = '', ...more] = JSON.parse(content.slice(1)) as string[];
+    assert.equal(more.length, 0);
+    return message;
   },
 };
 
@@ -133,7 +157,7 @@ async function setScene(slowClients: string, way: Way, terms: StageTerms = {}): 
     log: logInto(lines),
     ...(way === secureWebSocket && { settings: { listen: [tlsPort] } }),
     ...terms,
-    route: { slowClients, limits: { unsentBytes }, ...terms.route },
+    route: { slowClients, limits: { unsentBytes }, ...way.route, ...terms.route },
   });
   const slow = await way.connect(stage);
   await eventually(async () => (await stage.members('b')) === 1, waitMs);
@@ -244,7 +268,7 @@ const expected: Readonly<Record<string, (scene: Scene) => number[]>> = {
   latest: ({ published }) => [published - 1],
 };
 
-for (const way of [webSocket, secureWebSocket, eventStream, plainStream]) {
+for (const way of [webSocket, sockJs, secureWebSocket, eventStream, plainStream]) {
   describe(`a slow client of ${way.name}`, () => {
     for (const [slowClients, tailOf] of Object.entries(expected)) {
       it(`loses whole items, stays bounded, is counted and told: ${slowClients}`, async function () {
@@ -288,7 +312,7 @@ for (const way of [webSocket, secureWebSocket, eventStream, plainStream]) {
       assert.equal(scene.lines.filter(({ event }) => event === 'client.slow').length, 0);
     });
 
-    if (way === plainStream || way === secureWebSocket) return;
+    if (way === plainStream || way === secureWebSocket || way === sockJs) return;
 
     it('is slow again and again, and each time gets what comes later', async function () {
       this.timeout(60_000);
@@ -316,14 +340,19 @@ describe('slow clients', () => {
     assert.deepEqual(channels, [{ channel: 'b', subscribers: 2, dropped: 1 }]);
   });
 
-  for (const slowClients of ['drop-newest', 'drop-oldest', 'latest']) {
-    it(`get replies of the backend in their place, whatever is left out: ${slowClients}`, async function () {
+  for (const [slowClients, way] of [
+    ['drop-newest', webSocket],
+    ['drop-oldest', webSocket],
+    ['latest', webSocket],
+    ['drop-oldest', sockJs],
+  ] as const) {
+    it(`get replies of the backend in their place, whatever is left out: ${slowClients} of ${way.name}`, async function () {
       this.timeout(60_000);
-      const scene = await setScene(slowClients, webSocket);
+      const scene = await setScene(slowClients, way);
       scene.stage.backend.answer = () => reply([text('m:reply')]);
       await publishUntil(scene, async () => (await scene.unsent()) >= 80_000);
       await scene.publish('b'); // It still waits in the end, whichever goes.
-      scene.slow.send(clientFrame(opcodes.text, 'x'));
+      scene.slow.send(clientFrame(opcodes.text, way.said ?? ''));
       await scene.stage.backend.until(() => said(scene.stage.backend.events()).includes('TEXT x'), waitMs);
       await eventually(async () => (await messagesSent(scene.stage)) >= 1, waitMs);
       const border = scene.published;

@@ -117,6 +117,41 @@ describe('a gap inside a socket', () => {
     assert.equal(stage.links()[0]?.headers['grip-last'], 'c; last-id=1');
   });
 
+  it('does not ask the link again for what waits for an answer to a filter', async () => {
+    const [linkAnswered, filterAnswered] = [gate(), gate()];
+    const checked = (id: string): Message => from(id, { next: link, filters: ['http-check'] });
+    const stage = await setReliable({
+      open: [control('set-meta', { name: 'url', value: '/check' }), checked('1')],
+      route: { filterRequests: 100 },
+      next: async () => {
+        await linkAnswered.passed;
+        return reply([text('m:2'), text('m:3'), checked('3')]);
+      },
+      later: async ({ path }) => {
+        if (path === '/check') await filterAnswered.passed;
+        return path === '/check' ? {} : nothing;
+      },
+    });
+    const client = await stage.open();
+    const checks = (): readonly BackendRequest[] => stage.backend.requests.filter(({ path }) => path === '/check');
+    await eventually(async () => (await stage.members('c')) === 1);
+    await stage.publish('c', { content: '<3>' }, { id: '3', 'prev-id': '2', 'no-seq': true });
+    await stage.backend.until(() => stage.links().length === 1);
+    for (const id of ['4', '5']) await stage.publish('c', { content: `<${id}>` }, { id, 'prev-id': String(Number(id) - 1) });
+    linkAnswered.open();
+    await take(client, '2', '3');
+    await stage.backend.until(() => checks().length === 1);
+    await pause(1100); // A link is asked again after a second.
+    assert.equal(stage.links().length, 1);
+    filterAnswered.open();
+    await take(client, '<4>', '<5>');
+    assert.deepEqual(
+      checks().map(({ headers }) => headers['grip-last']),
+      ['c; last-id=3', 'c; last-id=4'],
+    );
+    assert.equal(stage.links().length, 1);
+  });
+
   it('lets items of the channel wait while the link is asked, and those of others flow', async () => {
     const answered = gate();
     const stage = await setReliable({

@@ -262,6 +262,19 @@ describe('a revocation', () => {
     assert.equal(await kept.nextText(), 'hello');
   });
 
+  it('ends the sessions of SockJS clients, whichever way they came', async () => {
+    const { route } = withJwt();
+    const stage = await setStage({ route: { ...route, sockjs: { path: '/sock' } } });
+    const headers = { Authorization: `Bearer ${token({})}` };
+    const framed = await stage.open('/sock/000/one/websocket', { headers });
+    const poll = async (): Promise<string> => (await fetch(`${stage.url}/sock/000/two/xhr`, { method: 'POST', headers })).text();
+    assert.equal(await poll(), 'o\n');
+    const waiting = poll();
+    assert.equal(await revoke(stage, { subject: 'ann' }), 2);
+    assert.equal((await framed.closed()).code, 4401);
+    assert.equal(await waiting, 'c[4401,"The credentials were revoked."]\n');
+  });
+
   it('of a key is about keys only', async () => {
     const keyed = { use: 'api-key', keys: [{ key: 'the-key-of-ann', name: 'ann' }] };
     const stage = await setStage({ route: { policies: [keyed] } });

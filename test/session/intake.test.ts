@@ -62,6 +62,15 @@ describe('the intake', () => {
     assert.deepEqual(happened, ['pause', 'a', 'b', 'resume']);
   });
 
+  it('counts delays from their verdicts, so that those of successive messages do not add up', async () => {
+    const { intake, happened } = made();
+    const start = performance.now();
+    for (const name of ['a', 'b', 'c', 'd']) intake.take(text(name), { kind: 'delay', ms: 200 });
+    while (!happened.includes('d')) await pause(5);
+    assert.ok(performance.now() - start < 600);
+    assert.deepEqual(happened, ['pause', 'a', 'b', 'c', 'd', 'resume']);
+  });
+
   it('stops reading while too many verdicts are outstanding', async () => {
     const { intake, happened } = made();
     let decide: (verdict: Verdict) => void = () => undefined;

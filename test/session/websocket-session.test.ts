@@ -7,6 +7,7 @@ import type { Reply, RequestDraft } from '../../gateway/core/exchange.ts';
 import { channelName } from '../../gateway/core/ids.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noMetrics } from '../../gateway/core/metrics.ts';
+import { FilterRequests } from '../../gateway/session/filter-requests.ts';
 import { Links } from '../../gateway/session/links.ts';
 import type { SessionParts } from '../../gateway/session/parts.ts';
 import { Pump } from '../../gateway/session/pump.ts';
@@ -26,11 +27,11 @@ afterEach(() => {
 class TestSocket implements ClientSocket {
   readonly calls: string[] = [];
   unsentBytes = 0;
-  sendMessages(messages: readonly { data: Buffer }[]): void {
-    for (const { data } of messages) this.calls.push(data.toString());
+  encode(messages: readonly { data: Buffer }[]): Buffer {
+    return Buffer.concat(messages.map(({ data }) => data));
   }
   writeFrames(frames: Buffer): void {
-    this.calls.push(`${frames.length} bytes`);
+    this.calls.push(frames.toString());
   }
   startClose(code: number | undefined): void {
     this.calls.push(`close ${String(code)}`);
@@ -167,6 +168,8 @@ function partsWith(send: SessionParts['send']): SessionParts {
   const hub = new Hub({ want: () => undefined, log: silentLog, metrics: noMetrics });
   const registry = new SessionRegistry(() => Date.now());
   registries.push(registry);
+  const filterRequests = new FilterRequests({ clock: realClock, metrics: noMetrics });
   const links = new Links();
-  return { hub, registry, metrics: noMetrics, log: silentLog, clock: realClock, send, links, lastId: () => undefined };
+  const lastId = (): undefined => undefined;
+  return { hub, registry, metrics: noMetrics, log: silentLog, clock: realClock, send, filterRequests, links, lastId };
 }

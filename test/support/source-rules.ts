@@ -147,6 +147,68 @@ export function openingFaults(sources: readonly Source[]): string[] {
     .map((source) => `${source.path} does not say in its first lines what it is for`);
 }
 
+/** The one place where secrets are compared. */
+const secretComparer = 'gateway/core/secret.ts';
+
+/** Comparisons that look like ones of secrets and are none: file, a piece of the line, and why. */
+const harmlessComparisons: readonly (readonly [path: string, piece: string, why: string])[] = [
+  ['gateway/config/reference.ts', 'schema.required?.includes(key)', 'the key of a mapping'],
+  ['gateway/config/source.ts', 'String(keyNode.value) === String(key)', 'the key of a mapping'],
+  ['adapters/pushpin/target-settings.ts', 'clientCert !== clientKey', 'names of files'],
+];
+
+/**
+ * Comparisons of what may be a secret, by its name, outside of the one place. With something that is written in the code nothing
+ * is given away: that is no secret.
+ */
+export function secretFaults(sources: readonly Source[]): string[] {
+  return sources
+    .filter(({ path }) => path !== secretComparer)
+    .flatMap(({ path, text }) =>
+      codeLines(text)
+        .filter((line) => comparesSecret(line) && !isHarmless(path, line))
+        .map((line) => `${path} compares a secret: ${line}`),
+    );
+}
+
+/** Entries of the list of harmless comparisons that stand in their file no more. */
+export function staleAllowances(sources: readonly Source[]): string[] {
+  const texts = new Map(sources.map(({ path, text }) => [path, text]));
+  const stale = harmlessComparisons.filter(([path, piece]) => texts.get(path)?.includes(piece) !== true);
+  return stale.map(([path, piece]) => `${path} has no ${piece} any more`);
+}
+
+function isHarmless(path: string, line: string): boolean {
+  return harmlessComparisons.some(([where, piece]) => where === path && line.includes(piece));
+}
+
+function codeLines(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => !/^(?:\/\/|\*|\/\*)/.test(line));
+}
+
+/** `apiKey`, `entry.digest`, `password?.trim()`, `String(token)`; not `keys.length`, `tokenType`, `keyPattern`. */
+const secretOperand =
+  /(?:^|[^A-Za-z])(?:[a-z]\w*)?(?:token|secret|password|key|signature|digest|credential|hmac|bearer)s?\)*(?:\[\w+\])?(?:\??\.(?:trim|toString|toLowerCase)\([^()]*\))?\)*$/i;
+const writtenOut = /^(?:'[^']*'|"[^"]*"|`[^`$]*`|-?\d[\d_.]*|undefined|null|true|false)\)*$/;
+const operand = String.raw`(?:'[^']*'|"[^"]*"|[\w$#.?!]+(?:\[[^\]]*\]|\([^()]*\)|[\w$#.?!])*)`;
+const equality = new RegExp(`(?<kind>typeof )?(?<left>${operand})\\s*[=!]==?\\s*(?<right>${operand})`, 'g');
+const search = new RegExp(
+  `(?<left>[\\w$#.?!]+)\\??\\.(?:equals|includes|indexOf|startsWith|endsWith|localeCompare)\\((?<right>${operand})`,
+  'g',
+);
+
+function comparesSecret(line: string): boolean {
+  if (line.includes('timingSafeEqual')) return true;
+  return [...line.matchAll(equality), ...line.matchAll(search)].some(({ groups }) => {
+    const { kind, left = '', right = '' }: Partial<Record<string, string>> = groups ?? {};
+    if (kind !== undefined || writtenOut.test(left) || writtenOut.test(right)) return false;
+    return secretOperand.test(left) || secretOperand.test(right);
+  });
+}
+
 /** Names that say nothing, and names in another spelling than kebab-case. */
 export function nameFaults(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path }) => {

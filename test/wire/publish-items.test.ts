@@ -231,6 +231,11 @@ describe('ws-message', () => {
 
   it('closes with 1000 unless another code is given, as number or text', () => {
     assert.deepEqual(formatsOf('ws-message', { action: 'close' }).message, { action: 'close', code: 1000, reason: '' });
+    assert.deepEqual(formatsOf('ws-message', { action: 'close', reason: 'lost' }).message, {
+      action: 'close',
+      code: 1000,
+      reason: '',
+    });
     assert.deepEqual(formatsOf('ws-message', { action: 'close', code: '4001', reason: 'bye' }).message, {
       action: 'close',
       code: 4001,
@@ -239,7 +244,7 @@ describe('ws-message', () => {
   });
 
   it('cuts a reason to what a close frame has room for', () => {
-    const { message } = formatsOf('ws-message', { action: 'close', reason: 'é'.repeat(100) });
+    const { message } = formatsOf('ws-message', { action: 'close', code: 1000, reason: 'é'.repeat(100) });
     assert.deepEqual(message, { action: 'close', code: 1000, reason: 'é'.repeat(61) });
   });
 

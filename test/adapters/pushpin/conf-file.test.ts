@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { confOptions } from '../../../adapters/pushpin/conf-options.ts';
-import { readConfFile, type ConfFile, type PushpinConf } from '../../../adapters/pushpin/conf-file.ts';
+import { readConfFile, type ConfFile, type LocalPort, type PushpinConf } from '../../../adapters/pushpin/conf-file.ts';
 import { readIni } from '../../../adapters/pushpin/ini.ts';
 
 const folder = join(import.meta.dirname, '../../fixtures/pushpin/conf');
@@ -12,6 +12,10 @@ const nothing = (): undefined => undefined;
 
 function read(text: string, include: (path: string) => string | undefined = nothing): ConfFile {
   return readConfFile(text, { file: 'pushpin.conf', include });
+}
+
+function local(path: string, mode?: string): LocalPort {
+  return { path, mode };
 }
 
 describe('an INI file', () => {
@@ -53,6 +57,18 @@ describe('pushpin.conf', () => {
     ['runner', 'http_port=127.0.0.1:80', { httpPort: { host: '127.0.0.1', port: 80 } }],
     ['runner', 'http_port=[::1]:80', { httpPort: { host: '::1', port: 80 } }],
     ['runner', 'http_port=', { httpPort: undefined }],
+    [
+      'runner',
+      'https_ports=443, [::1]:8443',
+      {
+        httpsPorts: [
+          { host: undefined, port: 443 },
+          { host: '::1', port: 8443 },
+        ],
+      },
+    ],
+    ['runner', 'https_ports=', { httpsPorts: [] }],
+    ['runner', 'local_ports={rundir}/a%20b,/c?mode=0666', { localPorts: [local('run/a b'), local('/c', '0666')] }],
     ['runner', 'log_level=3', { logLevel: 3 }],
     ['runner', 'client_buffer_size=16000', { clientBufferBytes: 16_000 }],
     ['runner', 'client_maxconn=10', { clientMaxconn: 10 }],
@@ -74,6 +90,7 @@ describe('pushpin.conf', () => {
     ['proxy', 'sig_iss=me', { sigIss: 'me' }],
     ['proxy', 'sig_key="a;b,c"', { sigKey: 'a;b,c' }],
     ['proxy', 'sig_key=', { sigKey: '' }],
+    ['proxy', 'sockjs_url=https://h/s.js', { sockJsUrl: 'https://h/s.js' }],
     ['handler', 'push_in_http_addr=10.0.0.1', { pushInHttpAddr: '10.0.0.1' }],
     ['handler', 'push_in_http_port=6000', { pushInHttpPort: 6000 }],
     ['global', 'port_offset=100', { pushInHttpPort: 5661 }],
@@ -156,6 +173,8 @@ describe('pushpin.conf', () => {
     'client_maxconn=99999999999',
     'http_port=x',
     'http_port=65536',
+    'https_ports=1,x',
+    'local_ports=/a?mode=rw',
   ]) {
     it(`is told that ${line} is no number that can be taken`, () => {
       const { conf, findings } = read(`[runner]\n${line}`);
@@ -163,6 +182,12 @@ describe('pushpin.conf', () => {
       assert.ok(findings.some(({ line: at, verdict, text }) => at === 2 && verdict === 'refused' && text.startsWith('Not a')));
     });
   }
+
+  it('is told that sockets stay with the user of the program', () => {
+    const { conf, findings } = read('[runner]\nlocal_ports=/a?user=x&mode=660');
+    assert.deepEqual(conf.localPorts, [local('/a', '660')]);
+    assert.deepEqual([findings[0]?.line, findings[0]?.verdict, findings.length], [2, 'refused', 1]);
+  });
 
   it('of an option that stands twice the last one holds', () => {
     const { conf, findings } = read('[proxy]\nsig_iss=one\n[runner]\n[proxy]\nsig_iss=two');
@@ -202,6 +227,8 @@ describe('pushpin.conf', () => {
 
 const defaults: PushpinConf = {
   httpPort: { host: undefined, port: 7999 },
+  httpsPorts: [],
+  localPorts: [],
   logLevel: 2,
   clientBufferBytes: 8192,
   clientMaxconn: 50_000,
@@ -217,6 +244,7 @@ const defaults: PushpinConf = {
   upstreamKey: '',
   sigIss: 'pushpin',
   sigKey: 'changeme',
+  sockJsUrl: '',
   pushInHttpAddr: '127.0.0.1',
   pushInHttpPort: 5561,
   pushInHttpBodyBytes: 1_000_000,

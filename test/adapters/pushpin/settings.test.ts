@@ -16,6 +16,7 @@ import { importPushpin, type Imported } from '../../../adapters/pushpin/settings
 import { loadText } from '../../../gateway/config/load.ts';
 import { ConfigError } from '../../../gateway/config/report.ts';
 import { parts } from '../../../gateway/parts.ts';
+import { serverCertificate, serverKey } from '../../downstream/certificates.ts';
 
 const folder = join(import.meta.dirname, '../../fixtures/pushpin/files');
 const names = { conf: 'pushpin.conf', routes: 'routes' };
@@ -196,6 +197,9 @@ before(() => {
   keys = mkdtempSync(join(tmpdir(), 'foregate-'));
   mkdirSync(join(keys, 'keys'));
   for (const file of ['a.crt', 'a.key', 'keys/grip.pem']) writeFileSync(join(keys, file), 'secret');
+  mkdirSync(join(keys, 'runner/certs'), { recursive: true });
+  writeFileSync(join(keys, 'runner/certs/default_443.crt'), serverCertificate);
+  writeFileSync(join(keys, 'runner/certs/default_443.key'), serverKey);
 });
 
 after(() => rmSync(keys, { recursive: true }));
@@ -203,7 +207,7 @@ after(() => rmSync(keys, { recursive: true }));
 /** What `foregate check` would find wrong. */
 async function problems(text: string): Promise<string[]> {
   try {
-    await loadText('foregate.yaml', text.replaceAll('file:/etc/pushpin', `file:${keys}`), parts, {});
+    await loadText('foregate.yaml', text.replaceAll('/etc/pushpin', keys), parts, {});
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

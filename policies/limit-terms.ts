@@ -1,0 +1,187 @@
+/** What the options of `rate-limit` mean: one thing that is counted, and the limits that it has to keep. */
+import { Type, type Static } from 'typebox';
+import { Duration, toMs } from '../gateway/core/duration.ts';
+import { ForegateError } from '../gateway/core/errors.ts';
+import { limits as maxima } from '../gateway/core/limits.ts';
+import { derivedMark } from '../gateway/core/settings.ts';
+import type { Budget } from '../gateway/core/store.ts';
+import { By, callerKey, isBy, type CallerKey } from './caller.ts';
+
+const Amount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
+
+const amounts = {
+  messages: Amount(
+    'Messages allowed in a window, pings and pongs included; a plain HTTP request counts as one message. One of `messages`, `bytes`, `connections`, `subscriptions` and `publishes` is needed.',
+  ),
+  bytes: Amount(
+    'Bytes of messages allowed in a window; of a plain HTTP request the `Content-Length` counts, and a body without one is refused.',
+  ),
+  connections: Amount('WebSockets and plain HTTP requests that may begin in a window.'),
+  subscriptions: Amount('Subscriptions to channels that may be asked for in a window, whoever asks for them.'),
+  publishes: Amount('Items that may be published in a window; only among the policies of `control`.'),
+};
+
+const Burst = Amount(
+  'How many may come at once, where a bucket counts. Without it: as many as the limit. With it, `algorithm` is `bucket`.',
+);
+
+const window = Duration({
+  default: '1s',
+  description: 'Length of the window, at most 24 days. It begins with the first message that counts.',
+});
+
+const overWords = ['close', 'drop', 'delay', 'answer', 'refuse'] as const;
+export type Over = (typeof overWords)[number];
+
+export const RateLimitOptions = Type.Object(
+  {
+    ...amounts,
+    window,
+    burst: Burst,
+    limits: Type.Optional(
+      Type.Array(Type.Object({ ...amounts, window, burst: Burst }, { additionalProperties: false }), {
+        minItems: 1,
+        description:
+          'Several limits for the same thing in place of one, such as 5 messages in a second and 100 in a minute. All have to be kept; clients are told of the one that leaves the least. What a shorter window refuses does not count in a longer one.',
+      }),
+    ),
+    algorithm: Type.Optional(
+      Type.Enum(['window', 'bucket'], {
+        [derivedMark]: '`bucket` with `burst` or `over: delay`, else `window`',
+        description:
+          '`window`: so many in each window, however close together; what is refused counts, too. `bucket`: as many at once as `burst` says, then as evenly as the limit says; what is refused does not count.',
+      }),
+    ),
+    by: By({ default: 'address', description: 'Who shares a count; with `session`, plain requests are not limited.' }),
+    over: Type.Optional(
+      Type.Enum([...overWords], {
+        [derivedMark]: '`close` for messages and bytes, else `refuse`',
+        description:
+          'What happens to a message over the limit: `close` the WebSocket with code 4429, `drop` the message, `answer` it with an error message, or `delay` it until there is room, while nothing more is read from this client; who would have to wait longer than 30 s is closed. A subscription over the limit does not come about (`refuse`), or ends the session, too (`close`); a published item is refused with status 429, or forgotten without a word (`drop`). Handshakes and plain requests over the limit always get status 429.',
+      }),
+    ),
+    text: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'With `over: answer`, the text message that is sent instead of the usual one; `{wait}` in it becomes the seconds until there is room.',
+      }),
+    ),
+    legacyFields: Type.Boolean({
+      default: false,
+      description:
+        'Whether answers have `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (in seconds from now) besides `RateLimit` and `RateLimit-Policy`.',
+    }),
+  },
+  { additionalProperties: false },
+);
+type Options = Static<typeof RateLimitOptions>;
+
+const units = ['messages', 'bytes', 'connections', 'subscriptions', 'publishes'] as const;
+export type Unit = (typeof units)[number];
+
+export interface Terms {
+  readonly unit: Unit;
+  /** The shortest window first. */
+  readonly limits: readonly [Limit, ...Limit[]];
+  readonly keyOf: CallerKey;
+  readonly by: Options['by'];
+  readonly over: Over;
+  readonly text: string | undefined;
+  readonly legacy: boolean;
+}
+
+export interface Limit {
+  readonly budget: Budget;
+  /** The same for who can be kept waiting. */
+  readonly patient: Budget;
+  /** Before the key of the caller. */
+  readonly scope: string;
+}
+
+/** @throws ForegateError `bad-request` for options that make no sense together. */
+export function termsOf(options: Options, scope: string): Terms {
+  const { by, text, legacyFields } = options;
+  const written = options.limits ?? [options];
+  if (options.limits !== undefined && (options.burst !== undefined || units.some((unit) => options[unit] !== undefined)))
+    throw wrong('Amounts and "burst" stand in "limits", or beside it, not both.');
+  const unit = unitOf(written);
+  const over = overOf(options, unit);
+  if (text !== undefined && over !== 'answer') throw wrong('"text" is what "over: answer" says.');
+  const isBucket = algorithmOf(options, written, over) === 'bucket';
+  const limits = written
+    .map((one) => limitOf(one, { unit, isBucket, over, scope: written.length === 1 ? scope : `${scope}:${one.window}` }))
+    .toSorted((a, b) => a.budget.windowMs - b.budget.windowMs);
+  const [first, ...more] = limits;
+  if (first === undefined || new Set(limits.map(({ budget }) => budget.windowMs)).size < limits.length)
+    throw wrong('Each of "limits" needs a window of another length.');
+  return { unit, limits: [first, ...more], keyOf: callerKey(by, impossible(unit)), by, over, text, legacy: legacyFields };
+}
+
+type Written = Pick<Options, Unit | 'window' | 'burst'>;
+
+function unitOf(written: readonly Written[]): Unit {
+  const given = new Set(written.map((one) => units.filter((unit) => one[unit] !== undefined).join(' and ')));
+  const unit = given.size === 1 ? units.find((one) => given.has(one)) : undefined;
+  if (unit === undefined)
+    throw wrong(
+      'Give exactly one of "messages", "bytes", "connections", "subscriptions" and "publishes", for all limits the same.',
+    );
+  return unit;
+}
+
+const overOfUnit: Readonly<Record<Unit, readonly Over[]>> = {
+  messages: ['close', 'drop', 'delay', 'answer'],
+  bytes: ['close', 'drop', 'delay', 'answer'],
+  // The first configurations could say so, and it made no difference.
+  connections: ['refuse', 'close', 'drop', 'answer'],
+  subscriptions: ['refuse', 'close'],
+  publishes: ['refuse', 'drop'],
+};
+
+function overOf({ over }: Options, unit: Unit): Over {
+  const known = overOfUnit[unit];
+  const chosen = over ?? known[0] ?? 'refuse';
+  if (!known.includes(chosen)) throw wrong(`"over: ${chosen}" is not possible for ${unit}; it may be ${known.join(', ')}.`);
+  return chosen;
+}
+
+function algorithmOf({ algorithm }: Options, written: readonly Written[], over: Over): 'window' | 'bucket' {
+  const needsBucket = over === 'delay' || written.some(({ burst }) => burst !== undefined);
+  if (needsBucket && algorithm === 'window') throw wrong('"burst" and "over: delay" need "algorithm: bucket".');
+  return needsBucket ? 'bucket' : (algorithm ?? 'window');
+}
+
+interface LimitTerms {
+  readonly unit: Unit;
+  readonly isBucket: boolean;
+  readonly over: Over;
+  readonly scope: string;
+}
+
+function limitOf(written: Written, { unit, isBucket, over, scope }: LimitTerms): Limit {
+  const windowMs = toMs(written.window);
+  if (windowMs < 1 || windowMs > longestWindowMs)
+    throw wrong(`A window of ${written.window} is not possible; it may have 1ms to 24d.`);
+  const limit = written[unit] ?? 0;
+  const budget = { limit, windowMs, ...(isBucket && { burst: written.burst ?? limit }) };
+  return { budget, patient: over === 'delay' ? { ...budget, waitMs: maxima.delayMs } : budget, scope: `${scope}:` };
+}
+
+const longestWindowMs = 24 * 86_400_000;
+
+function impossible(unit: Unit): Parameters<typeof callerKey>[1] {
+  return {
+    ...(unit === 'connections' && { session: 'Connections cannot be counted by session: each session is one connection.' }),
+    ...(unit === 'publishes' && { session: 'Publishers have no session.' }),
+    ...(unit !== 'publishes' && unit !== 'subscriptions' && { channel: `There is no channel to count ${unit} by.` }),
+  };
+}
+
+function wrong(message: string): ForegateError {
+  return new ForegateError('bad-request', message);
+}
+
+export function countsBySession({ by }: Terms): boolean {
+  return isBy(by, 'session');
+}

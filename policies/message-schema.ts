@@ -1,0 +1,194 @@
+/** Checks messages by JSON Schemas, one for each kind of message: what clients send, and what backends send and publish. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Type, type Static } from 'typebox';
+import { ForegateError } from '../gateway/core/errors.ts';
+import { isMessage, type Message } from '../gateway/core/event.ts';
+import type { GripSocket } from '../gateway/core/instruction.ts';
+import { limits } from '../gateway/core/limits.ts';
+import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
+import type { Denial, SessionView } from '../gateway/core/session.ts';
+import { readGripMessage } from '../gateway/wire/grip-socket.ts';
+import { compileSchema, type SchemaCheck } from '../openapi/json-schema.ts';
+import { exceeded } from './json-extent.ts';
+
+const MessageSchemaOptions = Type.Object(
+  {
+    schemas: Type.Record(
+      Type.String(),
+      Type.Object(
+        {
+          file: Type.Optional(
+            Type.String({ minLength: 1, description: 'A JSON file with the schema, from the folder of the configuration file.' }),
+          ),
+          inline: Type.Optional(
+            Type.Record(Type.String(), Type.Unknown(), { description: 'The schema itself, in place of `file`.' }),
+          ),
+        },
+        { additionalProperties: false, minProperties: 1, maxProperties: 1 },
+      ),
+      {
+        minProperties: 1,
+        description:
+          'A JSON Schema (2020-12) for each kind of message, by the value of `by`: `{ file: PATH }`, a JSON file, from the folder of the configuration file, or `{ inline: SCHEMA }`. `$ref` leads to places of the same schema only. What cannot be used, such as an unknown `format`, is found at the start. A `pattern` that takes long for some texts, and `uniqueItems` of objects, hold up everybody: give `maxLength` and `maxItems` beside them, which are looked at first, or keep messages small with `message-size`.',
+      },
+    ),
+    by: Type.String({
+      minLength: 1,
+      default: 'type',
+      description:
+        'Where a message says its kind, as text or a whole number: the name of a member, or a JSON Pointer such as `/header/type`. Of members that stand there twice the last counts, as in most parsers.',
+    }),
+    default: Type.Enum(['refuse', 'pass'], {
+      default: 'refuse',
+      description:
+        'What is done with messages that no schema is for: those of other kinds, of none, without JSON, and binary ones. Pings and pongs always pass.',
+    }),
+    from: Type.Enum(['client', 'backend', 'both'], {
+      default: 'client',
+      description:
+        'Whose messages are checked. `backend`: those in its answers; an answer with a message that does not fit is not carried out at all, and what happens is said by `over`, with close code 1011. What a WebSocket backend sends, keep-alives and delayed messages are not checked. In `control.policies` the messages are those that are published as `ws-message`, and one that does not fit is refused with status 400; this needs `backend` or `both`.',
+    }),
+    over: Type.Enum(['close', 'drop', 'answer'], {
+      default: 'close',
+      description:
+        'What happens to a message that does not fit: `close` the WebSocket, `drop` the message, or `answer` it with an error message that has the JSON Pointer of the first fault. Messages of more than 100 levels never fit.',
+    }),
+    closeCode: Type.Enum([4400, 1007], {
+      default: 4400,
+      description: 'The close code for a message of a client: 4400 as for a bad request, or 1007 (RFC 6455 section 7.4.1).',
+    }),
+  },
+  { additionalProperties: false },
+);
+type MessageSchemaOptions = Static<typeof MessageSchemaOptions>;
+
+export const messageSchema = definePolicy({
+  name: 'message-schema',
+  summary: 'Checks messages by JSON Schemas.',
+  options: MessageSchemaOptions,
+  async create(options, { directory }): Promise<Policy> {
+    const check = messageCheck(options, await compiledSchemas(options.schemas, directory));
+    const { from, over: action } = options;
+    const code = options.closeCode === 1007 ? 'invalid-message' : 'bad-request';
+    return {
+      ...(from !== 'backend' && {
+        message(_session, message) {
+          const fault = check(message);
+          return fault === undefined ? undefined : deny(code, fault, { action });
+        },
+      }),
+      ...(from !== 'client' && {
+        response: checkSteps((message) => {
+          const fault = check(message);
+          return fault === undefined ? undefined : deny('bad-reply', fault, { action });
+        }),
+        publish({ formats: { message } }) {
+          if (message?.action !== 'send') return undefined;
+          const fault = check({ kind: message.type, data: message.content });
+          return fault === undefined ? undefined : deny('bad-request', fault);
+        },
+      }),
+    };
+  },
+});
+
+/** A sentence about the first fault. */
+type MessageCheck = (message: Message) => string | undefined;
+
+function messageCheck(options: MessageSchemaOptions, schemas: ReadonlyMap<string, SchemaCheck<unknown>>): MessageCheck {
+  const path = options.by.startsWith('/') ? pointerPath(options.by) : [options.by];
+  const unknown = (fault: string): string | undefined => (options.default === 'pass' ? undefined : fault);
+  return ({ kind, data }) => {
+    if (kind === 'ping' || kind === 'pong') return undefined;
+    if (kind === 'binary') return unknown('A binary message has no schema.');
+    // A schema that refers to itself goes as deep as the message, on the stack.
+    if (exceeded(data, { depth: limits.checkedDepth, keys: Infinity })) return 'The message has too many levels.';
+    const value = parse(data);
+    if (value === undefined) return unknown('The message is no JSON.');
+    const schema = schemas.get(kindOf(value, path));
+    if (schema === undefined) return unknown('The message is of no known kind.');
+    const checked = schema(value);
+    return checked.kind === 'valid' ? undefined : sentence(checked.fault.pointer, checked.fault.text);
+  };
+}
+
+/** Undefined for what is no JSON. */
+function parse(data: Buffer): unknown {
+  try {
+    return JSON.parse(data.toString());
+  } catch {
+    return undefined; // Whether that is a fault is said by `default`.
+  }
+}
+
+/** Empty for none, which no schema has for its name. */
+function kindOf(message: unknown, path: readonly string[]): string {
+  let value = message;
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return '';
+    value = Reflect.get(value, name);
+  }
+  return typeof value === 'string' || Number.isSafeInteger(value) ? String(value) : '';
+}
+
+/** RFC 6901. */
+function pointerPath(pointer: string): string[] {
+  const parts = pointer.split('/').slice(1);
+  return parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+/** Names in a pointer are the sender's: they may be long. */
+function sentence(pointer: string, text: string): string {
+  const place = pointer.length > 100 ? `${pointer.slice(0, 100)}...` : pointer;
+  return `${place === '' ? 'The message' : place} ${text}.`;
+}
+
+/** Where GRIP is on in the socket, messages for the client have a prefix, and others are for Foregate (GRIP 3.1). */
+function checkSteps(check: (message: Message) => Denial | undefined): NonNullable<Policy['response']> {
+  const sockets = new WeakMap<SessionView, GripSocket>();
+  return (session, _reply, steps) => {
+    for (const step of steps) {
+      if (step.kind === 'accept' && step.grip !== undefined) sockets.set(session, step.grip);
+      if (!isMessage(step)) continue;
+      const grip = sockets.get(session);
+      const read = grip === undefined ? step : readGripMessage(step, grip, '');
+      const denial = read !== undefined && isMessage(read) ? check(read) : undefined;
+      if (denial !== undefined) return denial;
+    }
+    return undefined;
+  };
+}
+
+async function compiledSchemas(
+  schemas: MessageSchemaOptions['schemas'],
+  directory: string,
+): Promise<ReadonlyMap<string, SchemaCheck<unknown>>> {
+  const compiled = new Map<string, SchemaCheck<unknown>>();
+  for (const [kind, { file, inline }] of Object.entries(schemas)) {
+    if (kind === '') throw new ForegateError('bad-request', 'A kind of message needs a name.');
+    const schema = file === undefined ? inline : await readSchema(resolve(directory, file), file);
+    compiled.set(kind, compiledSchema(kind, schema ?? {}));
+  }
+  return compiled;
+}
+
+function compiledSchema(kind: string, schema: object): SchemaCheck<unknown> {
+  try {
+    return compileSchema(schema);
+  } catch (cause) {
+    if (!(cause instanceof ForegateError)) throw cause;
+    throw new ForegateError('bad-request', `For messages of the kind ${JSON.stringify(kind)}: ${cause.message}`, { cause });
+  }
+}
+
+async function readSchema(path: string, written: string): Promise<object> {
+  try {
+    const schema: unknown = JSON.parse(await readFile(path, 'utf8'));
+    if (typeof schema === 'object' && schema !== null && !Array.isArray(schema)) return schema;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ForegateError('bad-request', `The schema in ${JSON.stringify(written)} cannot be read: ${reason}.`, { cause });
+  }
+  throw new ForegateError('bad-request', `The file ${JSON.stringify(written)} has no schema: it must have a JSON object.`);
+}

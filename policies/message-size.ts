@@ -1,0 +1,70 @@
+/** Limits the size of messages: in bytes by their kind, and inside for JSON. The route's `limits.messageBytes` holds before it. */
+import { Type, type Static } from 'typebox';
+import { ForegateError } from '../gateway/core/errors.ts';
+import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
+import type { Denial } from '../gateway/core/session.ts';
+import { exceeded, type JsonBounds } from './json-extent.ts';
+
+const Amount = (minimum: number, description: string) => Type.Optional(Type.Integer({ minimum, description }));
+
+const MessageSizeOptions = Type.Object(
+  {
+    textBytes: Amount(
+      0,
+      "Bytes of a text message, in UTF-8. At least one limit is needed. The route's `limits.messageBytes` holds for all messages, whatever stands here.",
+    ),
+    binaryBytes: Amount(0, 'Bytes of a binary message; `0` lets none in that has any.'),
+    jsonDepth: Amount(
+      0,
+      'Levels of arrays and objects in a text message, as JSON counts them; `0` lets neither in. It is found out without making objects of the message, so a text that is no JSON is counted in the same way.',
+    ),
+    jsonKeys: Amount(0, 'Members that all objects of a text message have together.'),
+    over: Type.Enum(['close', 'drop', 'answer'], {
+      default: 'close',
+      description:
+        'What happens to a message over a limit: `close` the WebSocket with code 1009, `drop` the message, or `answer` it with an error message. Pings, pongs and plain HTTP requests are not looked at.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export const messageSize = definePolicy({
+  name: 'message-size',
+  summary: 'Limits how large messages of WebSockets may be, in bytes and as JSON.',
+  options: MessageSizeOptions,
+  create(options): Policy {
+    const { textBytes = Infinity, binaryBytes = Infinity } = options;
+    const bounds = boundsOf(options);
+    const tooLarge = refusals(options);
+    return {
+      message(_session, { kind, data }) {
+        if (kind === 'binary') return data.length > binaryBytes ? tooLarge.binary : undefined;
+        if (kind !== 'text') return undefined;
+        if (data.length > textBytes) return tooLarge.text;
+        const over = bounds === undefined ? undefined : exceeded(data, bounds);
+        return over === undefined ? undefined : tooLarge[over];
+      },
+    };
+  },
+});
+
+type MessageSizeOptions = Static<typeof MessageSizeOptions>;
+
+/** Undefined where no text has to be read. @throws ForegateError `bad-request` where nothing is limited */
+function boundsOf({ textBytes, binaryBytes, jsonDepth, jsonKeys }: MessageSizeOptions): JsonBounds | undefined {
+  if ([textBytes, binaryBytes, jsonDepth, jsonKeys].every((limit) => limit === undefined))
+    throw new ForegateError('bad-request', 'Give at least one of "textBytes", "binaryBytes", "jsonDepth" and "jsonKeys".');
+  if (jsonDepth === undefined && jsonKeys === undefined) return undefined;
+  return { depth: jsonDepth ?? Infinity, keys: jsonKeys ?? Infinity };
+}
+
+/** Made once: a client that sends too much costs no more than others. */
+function refusals({ textBytes, binaryBytes, jsonDepth, jsonKeys, over }: MessageSizeOptions) {
+  const refusal = (detail: string): Denial => deny('message-too-large', detail, { action: over });
+  return {
+    text: refusal(`A text message may have ${textBytes} bytes.`),
+    binary: refusal(`A binary message may have ${binaryBytes} bytes.`),
+    depth: refusal(`A message may have ${jsonDepth} levels of arrays and objects.`),
+    keys: refusal(`The objects of a message may have ${jsonKeys} members.`),
+  } as const satisfies Record<string, Denial>;
+}

@@ -1,0 +1,141 @@
+/** How much one consumer may use in an hour, a day or a month of the calendar, over HTTP and WebSockets together. */
+import { Type } from 'typebox';
+import { ForegateError } from '../gateway/core/errors.ts';
+import { definePolicy, deny, type Policy, type Verdict } from '../gateway/core/policy.ts';
+import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
+import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
+import type { Budget, Taken } from '../gateway/core/store.ts';
+import { calendar, periodKinds, type Period } from './calendar.ts';
+import { By, callerKey, callerOf } from './caller.ts';
+import { answerText, limitFields } from './limit-fields.ts';
+
+const QuotaOptions = Type.Object(
+  {
+    messages: Type.Integer({
+      minimum: 1,
+      description: 'Messages that may be sent in a period, pings and pongs included; a plain HTTP request counts as one.',
+    }),
+    period: Type.Enum([...periodKinds], {
+      default: 'day',
+      description: 'An hour, day or month of the calendar: it ends for all at the same time, whenever they began.',
+    }),
+    timeZone: Type.String({
+      minLength: 1,
+      default: 'UTC',
+      examples: ['UTC', 'Europe/Berlin'],
+      description: 'The time zone in which the period begins.',
+    }),
+    by: By({ default: 'subject', description: 'Who shares a quota.' }),
+    over: Type.Enum(['close', 'drop', 'answer'], {
+      default: 'close',
+      description:
+        'What happens to a message when the quota is used up: `close` the WebSocket with code 4429, `drop` the message, or `answer` it with an error message. Handshakes and plain requests get status 429. An open WebSocket hears of it with its next message.',
+    }),
+    text: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'With `over: answer`, the text message that is sent instead of the usual one; `{wait}` in it becomes the seconds until the period ends.',
+      }),
+    ),
+    legacyFields: Type.Boolean({
+      default: false,
+      description:
+        'Whether answers have `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (in seconds from now) besides `RateLimit` and `RateLimit-Policy`.',
+    }),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'What is left is told in the answers to handshakes and plain requests. Handshakes cost nothing. The count is kept over a reload, as long as the policy stays at its place in the list of its route, and is lost with the process: after a restart everybody has the whole quota again. Each route has a count of its own.',
+  },
+);
+
+export const quota = definePolicy({
+  name: 'quota',
+  summary: 'Limits how many messages and requests one consumer may send in an hour, a day or a month.',
+  options: QuotaOptions,
+  create(options, { store, scope, clock }): Policy {
+    const { messages, over, text, legacyFields } = options;
+    if (text !== undefined && over !== 'answer') throw new ForegateError('bad-request', '"text" is what "over: answer" says.');
+    const keyOf = callerKey(options.by, {
+      session: 'A quota cannot be counted by session: whoever comes again would have a new one.',
+      channel: 'A quota cannot be counted by channel.',
+    });
+    const currentTerm = terms(messages, calendar(options.period, options.timeZone));
+    const kept = new WeakMap<SessionView, Kept>();
+
+    /** Kept per session, since making the key costs more than counting. */
+    const keyIn = (term: Term, session: SessionView): string => {
+      const known = kept.get(session);
+      if (known !== undefined && known.term === term && known.identity === session.identity) return known.key;
+      const key = `${scope}:${term.period.start}:${keyOf(callerOf(session))}`;
+      kept.set(session, { term, identity: session.identity, key });
+      return key;
+    };
+    const take = (session: SessionView, cost: number, settle: (use: Use) => Verdict): MaybePromise<Verdict> => {
+      const now = clock.now();
+      const term = currentTerm(now);
+      const taken = store.take(keyIn(term, session), term.budget, cost);
+      const used = ({ allowed, remaining }: Taken): Verdict =>
+        settle({ term, taken: { allowed, remaining, resetMs: term.period.end - now } });
+      return isPromise(taken) ? taken.then(used) : used(taken);
+    };
+    const fieldsOf = ({ term, taken }: Use): string[] =>
+      limitFields({ name: 'quota', ...term.budget, legacy: legacyFields }, taken);
+    const refusal = ({ taken }: Use, more: Partial<Denial>): Denial =>
+      deny('rate-limited', `The quota is used up: ${messages} messages are allowed in ${texts[options.period]}.`, {
+        retryAfterMs: taken.resetMs,
+        ...more,
+      });
+
+    return {
+      connect(session, answer) {
+        const isRequest = session.transport === 'request';
+        return take(session, isRequest ? 1 : 0, (use) => {
+          const isUsedUp = !use.taken.allowed || (!isRequest && use.taken.remaining === 0);
+          const headers = fieldsOf(use);
+          if (isUsedUp) return refusal(use, { headers });
+          answer.push(...headers);
+          return undefined;
+        });
+      },
+      message(session) {
+        return take(session, 1, (use) =>
+          use.taken.allowed ? undefined : refusal(use, { action: over, ...answerText(text, use.taken.resetMs) }),
+        );
+      },
+    };
+  },
+});
+
+const texts = { hour: 'an hour', day: 'a day', month: 'a month' } as const;
+
+/** A period and what may be used in it. */
+interface Term {
+  readonly period: Period;
+  /** The same for all of a period; its window may end later, when nobody asks for its key any more. */
+  readonly budget: Budget;
+}
+
+interface Use {
+  readonly term: Term;
+  readonly taken: Taken;
+}
+
+interface Kept {
+  readonly term: Term;
+  readonly identity: Identity | undefined;
+  readonly key: string;
+}
+
+/** The calendar is asked once for each period. */
+function terms(limit: number, periodAt: (at: number) => Period): (now: number) => Term {
+  let term: Term | undefined;
+  return (now) => {
+    if (term !== undefined && now >= term.period.start && now < term.period.end) return term;
+    const period = periodAt(now);
+    term = { period, budget: { limit, windowMs: period.end - period.start } };
+    return term;
+  };
+}
