@@ -99,7 +99,13 @@ routes:
         { url: 'ws://two:2', dialect: 'relay' },
       ],
       policies: [
-        { use: 'api-key', keys: [{ key: '***', name: 'shop' }], from: { header: 'X-API-Key' }, forward: false },
+        {
+          use: 'api-key',
+          keys: [{ key: '***', name: 'shop' }],
+          from: { header: 'X-API-Key' },
+          required: true,
+          forward: false,
+        },
         {
           use: 'quota',
           dryRun: true,
