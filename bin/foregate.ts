@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { checkCommand } from './check.ts';
 import { exitWith } from './exit.ts';
 import { importCommand } from './import.ts';
+import { keyCommand } from './key.ts';
 import { publishCommand } from './publish.ts';
 import { runCommand } from './run.ts';
 import { tokenCommand } from './token.ts';
@@ -16,7 +17,7 @@ const program = new Command('foregate')
   .helpCommand(false)
   .showHelpAfterError('(--help says more)');
 
-for (const command of [runCommand(), checkCommand(), importCommand(), publishCommand(), tokenCommand()])
+for (const command of [runCommand(), checkCommand(), importCommand(), publishCommand(), tokenCommand(), keyCommand()])
   program.addCommand(command);
 for (const command of [program, ...program.commands]) command.version(version(), '-V, --version', 'print the version');
 for (const command of program.commands) command.copyInheritedSettings(program);

@@ -16,6 +16,7 @@ import { silentLog, type Log } from './core/log.ts';
 import type { Bus } from './core/bus.ts';
 import { deny, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
+import { isRevokedBy, type Revocation } from './core/revocation.ts';
 import { noMetadata } from './core/session.ts';
 import type { Settings } from './core/settings.ts';
 import type { SharedStore, Store } from './core/store.ts';
@@ -34,6 +35,7 @@ import { Lingering } from './channel/lingering.ts';
 import { createSequencer, type Sequencer } from './channel/sequencer.ts';
 import type { ChannelName } from './core/ids.ts';
 import { SessionRegistry, type Registered } from './session/registry.ts';
+import { RevocationList } from './session/revocation-list.ts';
 import { repeatingSend } from './session/repeat.ts';
 import { Statistics } from './session/statistics.ts';
 import type { AddressInfo } from 'node:net';
@@ -84,6 +86,7 @@ class Program implements Foregate {
   readonly #lingering: Lingering;
   readonly #lastItems = new LastItems(realClock);
   readonly #links = new Links();
+  readonly #revocations = new RevocationList(realClock);
   readonly #filterRequests: FilterRequests;
   readonly #listeners: Listener[];
   readonly #control: Server;
@@ -146,6 +149,7 @@ class Program implements Foregate {
       clock: realClock,
       log: this.#log,
       metrics: this.#metrics,
+      revocations: this.#revocations,
       statisticsOf: (id) => this.#statistics.of(id),
     });
     this.#statistics.keep(this.#world.routes.map(({ id }) => id));
@@ -269,6 +273,7 @@ class Program implements Foregate {
       router: () => this.#current.router,
       arrivals: () => this.#current.arrivals,
       limits: this.#loaded.settings.limits,
+      revocations: this.#revocations,
       accepts: () => this.#accepts,
     });
   }
@@ -316,6 +321,19 @@ class Program implements Foregate {
     return this.#world;
   }
 
+  /** Also of those whose handshake is not answered; returns how many were open. */
+  #revoke(revocation: Revocation): number {
+    this.#revocations.add(revocation);
+    let ended = 0;
+    for (const session of this.#registry.all()) {
+      if (session.identity === undefined || !isRevokedBy(revocation, session.identity)) continue;
+      if (session.live) ended += 1;
+      session.end(revoked);
+    }
+    this.#log.info('credentials.revoked', { of: revocation.of, ended });
+    return ended;
+  }
+
   #controlHost(): ControlHost {
     const registry = this.#registry;
     return {
@@ -337,6 +355,7 @@ class Program implements Foregate {
         this.#lastItems.forget();
         for (const session of registry.live()) session.recover();
       },
+      revoke: (revocation) => this.#revoke(revocation),
       has: (id) => registry.get(id) !== undefined,
       *sessions() {
         for (const session of registry.live()) yield session.info();
@@ -350,6 +369,7 @@ class Program implements Foregate {
   }
 }
 
+const revoked = deny('revoked', errors.revoked.text);
 const restarting = deny('shutting-down', errors['shutting-down'].text);
 
 /** What is wrong with a reply is told in debug mode, what is wrong with a request always (GRIP 4.1, 4.4). */

@@ -12,6 +12,8 @@ export type { Metrics } from './core/metrics.ts';
 export {
   definePolicy,
   deny,
+  type ConnectVerdict,
+  type OwnAnswer,
   type Policy,
   type PolicyContext,
   type PolicyDefinition,
@@ -21,5 +23,6 @@ export {
 export type { MaybePromise } from './core/promise.ts';
 export type { Publication } from './core/publication.ts';
 export { Pem, Secret } from './core/secret.ts';
+export type { Revocations } from './core/revocation.ts';
 export type { ClientCertificate, ClientRequest, ConsumedCredential, Denial, Identity, SessionView } from './core/session.ts';
 export type { Budget, LeaseHolder, LeaseTerms, Store, Taken } from './core/store.ts';

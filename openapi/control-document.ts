@@ -173,6 +173,30 @@ const conncheckPath: OpenAPIV3_1.PathItemObject = {
   },
 };
 
+const revokePath: OpenAPIV3_1.PathItemObject = {
+  post: {
+    operationId: 'revoke',
+    tags: ['Sessions'],
+    summary: 'Takes credentials back',
+    description:
+      'Ends the open sessions of this process that were let in with them (WebSockets with code 4401) and lets no more in. Exactly one of `subject`, `key` and `jti` is given. ' +
+      'It is remembered by this process until the time given, and forgotten when it stops.',
+    requestBody: jsonBody('RevokeBody', 'Whose, or which.', { subject: 'alice', until: '2100-01-01T00:00:00Z' }),
+    responses: {
+      '200': json('They are revoked.', ref('Revoked'), { ended: 2 }),
+      '400': sharedResponse('BadRequest'),
+      ...refusals,
+      '413': sharedResponse('BodyTooLarge'),
+      '503': problem(
+        'No more can be remembered, and nothing was done.',
+        503,
+        'Service Unavailable',
+        'Too many revocations are remembered; give shorter times, or change keys.',
+      ),
+    },
+  },
+};
+
 const connectionsPath: OpenAPIV3_1.PathItemObject = {
   get: {
     operationId: 'listConnections',
@@ -363,6 +387,7 @@ export const controlDocument: OpenAPIV3_1.Document = {
     '/recover/': recoverPath,
     '/refresh/': refreshPath,
     '/conncheck/': conncheckPath,
+    '/revoke': revokePath,
     '/connections': connectionsPath,
     '/connections/{id}': connectionPath,
     '/channels': channelsPath,
@@ -382,6 +407,8 @@ export const controlDocument: OpenAPIV3_1.Document = {
       WsMessageFormat: schemaObject(schemas.WsMessageFormat),
       RefreshBody: schemaObject(schemas.RefreshBody),
       ConncheckBody: schemaObject(schemas.ConncheckBody),
+      RevokeBody: schemaObject(schemas.RevokeBody),
+      Revoked: schemaObject(schemas.Revoked),
       ConnectionIds: schemaObject(schemas.ConnectionIds),
       Message: schemaObject(schemas.Message),
       Connection: schemaObject(schemas.Connection),

@@ -133,6 +133,39 @@ export const ConnectionIds = Type.Array(Type.String(), {
   description: 'Those of the ids that belong to an open session, in the order asked.',
 });
 
+export const RevokeBody = Type.Object(
+  {
+    subject: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Whose credentials: what policies recognise as the subject. One of the three is given.',
+      }),
+    ),
+    key: Type.Optional(Type.String({ minLength: 1, description: 'Which API keys: their name.' })),
+    jti: Type.Optional(Type.String({ minLength: 1, description: 'Which token: its `jti`.' })),
+    issuedBefore: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        description:
+          'Of a subject only tokens that were issued (`iat`) before are meant, and those that do not say when. Without it: now.',
+      }),
+    ),
+    until: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        description: 'So long it is remembered: until the last token that it is about has expired. Without it: 24 hours.',
+      }),
+    ),
+  },
+  { description: 'What is revoked.' },
+);
+export type RevokeBody = Static<typeof RevokeBody>;
+
+export const Revoked = Type.Object(
+  { ended: Type.Integer({ minimum: 0, description: 'Open sessions of this process that were ended.' }) },
+  { description: 'What that did.' },
+);
+
 export const Message = Type.Object({ message: Type.String() }, { description: 'What was done.' });
 
 export const Connection = Type.Object(

@@ -25,7 +25,16 @@ export const TokenPlaces = Type.Object(
 export const missingToken = deny('unauthorized', 'A token is needed.', { headers: ['WWW-Authenticate', 'Bearer'] });
 
 export function refuseToken(detail: string): Denial {
-  return deny('unauthorized', detail, {
-    headers: ['WWW-Authenticate', `Bearer error="invalid_token", error_description="${detail}"`],
-  });
+  return deny('unauthorized', detail, { headers: challenge('invalid_token', detail) });
+}
+
+/** The token is good, and not for this. */
+export function lackingToken(detail: string): Denial {
+  return deny('forbidden', detail, { headers: challenge('insufficient_scope', detail) });
+}
+
+/** A quoted string takes no quotes and no bytes beyond ASCII (RFC 6750 section 3); claims may be named with either. */
+function challenge(error: string, detail: string): string[] {
+  const description = detail.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
+  return ['WWW-Authenticate', `Bearer error="${error}", error_description="${description}"`];
 }

@@ -125,11 +125,8 @@ export const forwardAuth = definePolicy({
         },
       }),
       ...(recheck !== undefined && {
-        /** Only now it is known whether a plain request is held: others end by themselves. */
-        subscribe(session) {
-          recheck.watch(session);
-          return undefined;
-        },
+        /** Only now it is known that a plain request is held: others end by themselves. */
+        held: (session) => recheck.watch(session),
         disconnect: (session) => recheck.forget(session),
       }),
     };

@@ -14,6 +14,7 @@ import { mtls } from './mtls.ts';
 import { origin } from './origin.ts';
 import { quota } from './quota.ts';
 import { rateLimit } from './rate-limit.ts';
+import { ticket } from './ticket.ts';
 import { transform } from './transform.ts';
 
 export const policies: readonly PolicyDefinition[] = [
@@ -25,6 +26,7 @@ export const policies: readonly PolicyDefinition[] = [
   basic,
   mtls,
   forwardAuth,
+  ticket,
   rateLimit,
   quota,
   concurrency,

@@ -58,7 +58,7 @@ export const introspect = definePolicy({
   options: IntrospectOptions,
   create(options, { clock, log }): Policy {
     const issuer = new Issuer(options, clock, log);
-    const expiry = new Expiry(clock);
+    const expiry = new Expiry(clock, { text: 'The token has expired.' });
     const admitted = new WeakMap<SessionView, Active>();
     const everyMs = toMs(options.recheck);
 
@@ -102,11 +102,8 @@ export const introspect = definePolicy({
         const standing = issuer.standing(found.value);
         return isPromise(standing) ? standing.then((later) => settle(session, later)) : settle(session, standing);
       },
-      /** Only now it is known whether a plain request is held: others end by themselves. */
-      subscribe(session) {
-        if (session.transport !== 'websocket') watch(session);
-        return undefined;
-      },
+      /** Only now it is known that a plain request is held: others end by themselves. */
+      held: watch,
       disconnect(session) {
         expiry.forget(session);
         recheck.forget(session);
@@ -125,8 +122,9 @@ interface Active {
   readonly endsAt: number | undefined;
 }
 
-function identityOf({ claims }: Active): Identity {
-  return { subject: typeof claims['sub'] === 'string' ? claims['sub'] : '', by: 'introspect', claims };
+function identityOf({ claims, endsAt }: Active): Identity {
+  const subject = typeof claims['sub'] === 'string' ? claims['sub'] : '';
+  return { subject, by: 'introspect', claims, ...(endsAt !== undefined && { expiresAt: endsAt }) };
 }
 
 /** So long a token that is not active is remembered. */

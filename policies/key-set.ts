@@ -9,6 +9,7 @@ import { ForegateError } from '../gateway/core/errors.ts';
 import { limits } from '../gateway/core/limits.ts';
 import type { Log } from '../gateway/core/log.ts';
 import type { MaybePromise } from '../gateway/core/promise.ts';
+import { fetchJson } from './fetch-json.ts';
 
 export interface PublicKey {
   readonly key: KeyObject;
@@ -23,6 +24,9 @@ const staleMs = 3_600_000;
 /** Between two readings that unknown ids or failures set off. */
 const pauseMs = 10_000;
 
+/** Where the set is, or how that is found out. @throws Error if it cannot be found out now */
+export type KeySetPlace = string | { readonly url: string; find(timeoutMs: number): Promise<string> };
+
 interface KeySetTerms {
   readonly clock: Clock;
   readonly log: Log;
@@ -31,7 +35,7 @@ interface KeySetTerms {
 }
 
 export class KeySet {
-  readonly #url: string;
+  readonly #place: KeySetPlace;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #client: JwksClient;
@@ -41,11 +45,16 @@ export class KeySet {
   #failed = false;
   #reading: Promise<void> | undefined;
 
-  constructor(url: string, { clock, log, timeoutMs = 5_000 }: KeySetTerms) {
-    this.#url = url;
+  constructor(place: KeySetPlace, { clock, log, timeoutMs = 5_000 }: KeySetTerms) {
+    this.#place = place;
     this.#clock = clock;
     this.#log = log;
-    this.#client = new JwksClient({ jwksUri: url, fetcher: () => fetchSet(url, timeoutMs), cache: false });
+    // The place may move: the library's own URL is not used.
+    this.#client = new JwksClient({
+      jwksUri: 'https://unused.invalid/',
+      fetcher: () => fetchSet(place, timeoutMs),
+      cache: false,
+    });
   }
 
   /**
@@ -80,7 +89,7 @@ export class KeySet {
       this.#failed = false;
     } catch (thrown) {
       this.#failed = true;
-      this.#log.warn('jwt.keys-unreachable', { url: withoutQuery(this.#url), error: thrown });
+      this.#log.warn('jwt.keys-unreachable', { url: withoutQuery(this.#place), error: thrown });
     } finally {
       this.#reading = undefined;
     }
@@ -97,29 +106,13 @@ function keysById(signingKeys: readonly SigningKey[]): Map<string | undefined, P
   return keys;
 }
 
-/** With a deadline for the whole answer and a limit for its size, which the library's own request has not. */
-async function fetchSet(url: string, timeoutMs: number): Promise<{ keys: unknown }> {
-  const response = await fetch(url, {
-    redirect: 'error',
-    signal: AbortSignal.timeout(timeoutMs),
-    headers: { accept: 'application/json' },
-  });
-  if (!response.ok) throw new Error(`The key set was answered with ${response.status}.`);
-  const set: unknown = JSON.parse(await readText(response));
+async function fetchSet(place: KeySetPlace, timeoutMs: number): Promise<{ keys: unknown }> {
+  const url = typeof place === 'string' ? place : await place.find(timeoutMs);
+  const set = await fetchJson(url, timeoutMs);
   return { keys: typeof set === 'object' && set !== null && 'keys' in set && Array.isArray(set.keys) ? set.keys : [] };
 }
 
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > limits.keySetBytes) throw new Error('The key set is too large.');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
-}
-
-function withoutQuery(url: string): string {
+function withoutQuery(place: KeySetPlace): string {
+  const url = typeof place === 'string' ? place : place.url;
   return url.split('?', 1)[0] ?? '';
 }

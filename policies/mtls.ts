@@ -58,7 +58,7 @@ export const mtls = definePolicy({
   options: MtlsOptions,
   create({ allow, subject, required, closeAtExpiry }, { clock }): Policy {
     const rules = allow?.map(compileRule);
-    const expiry = new Expiry(clock, 'The client certificate has expired.');
+    const expiry = new Expiry(clock, { text: 'The client certificate has expired.' });
     const watch = (session: SessionView): void => {
       const { certificate } = session.request;
       if (closeAtExpiry && certificate !== undefined) expiry.watch(session, certificate.expiresAt);
@@ -72,15 +72,12 @@ export const mtls = definePolicy({
         const [name] = namesOf(certificate, subject);
         const fits = rules === undefined || rules.some((rule) => rule(certificate));
         if (name === undefined || !fits) return deny('forbidden', 'The client certificate does not allow this.');
-        session.identity = { subject: name, by: 'mtls' };
+        session.identity = { subject: name, by: 'mtls', ...(closeAtExpiry && { expiresAt: certificate.expiresAt }) };
         if (session.transport === 'websocket') watch(session);
         return undefined;
       },
-      /** Only now it is known whether a plain request is held: others end by themselves. */
-      subscribe(session) {
-        if (session.transport !== 'websocket') watch(session);
-        return undefined;
-      },
+      /** Only now it is known that a plain request is held: others end by themselves. */
+      held: watch,
       disconnect: (session) => expiry.forget(session),
     };
   },

@@ -9,16 +9,20 @@ import { ForegateError } from '../gateway/core/errors.ts';
 import type { Log } from '../gateway/core/log.ts';
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import { secretBytes } from '../gateway/core/secret.ts';
-import { KeySet, type PublicKey } from './key-set.ts';
+import { claimCheck, type ClaimRules } from './claim-rules.ts';
+import { discovery } from './discovery.ts';
+import { KeySet, type KeySetPlace, type PublicKey } from './key-set.ts';
 
 export const secretAlgorithms = ['HS256', 'HS384', 'HS512'] as const;
 export const publicAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'] as const;
 export type Algorithm = (typeof secretAlgorithms)[number] | (typeof publicAlgorithms)[number];
 
-export interface VerifierOptions {
+/** How the tokens of one issuer are checked. */
+export interface VerifierOptions extends ClaimRules {
   readonly secret?: string | undefined;
   readonly publicKey?: string | undefined;
   readonly jwks?: string | undefined;
+  readonly discovery?: string | undefined;
   readonly algorithms?: readonly Algorithm[] | undefined;
   readonly issuer?: string | readonly string[] | undefined;
   readonly audience?: string | readonly string[] | undefined;
@@ -28,18 +32,22 @@ export interface VerifierOptions {
 export type CheckedToken =
   | { readonly kind: 'valid'; readonly claims: JwtPayload }
   /** `detail` is a sentence that says why, without the token. */
-  | { readonly kind: 'invalid'; readonly detail: string };
+  | { readonly kind: 'invalid'; readonly detail: string }
+  /** A valid token that does not say enough. */
+  | { readonly kind: 'insufficient'; readonly detail: string };
 
 /** At once for a key that is at hand; a promise only while a key set is read. May throw `policy-failed` when that fails. */
 export type TokenVerifier = (token: string) => MaybePromise<CheckedToken>;
 
 /** @throws ForegateError `bad-request` for keys and algorithms that do not go together. */
 export function tokenVerifier(options: VerifierOptions, context: { readonly clock: Clock; readonly log: Log }): TokenVerifier {
-  const given = [options.secret, options.publicKey, options.jwks].filter((key) => key !== undefined);
-  if (given.length !== 1) throw new ForegateError('bad-request', 'Give exactly one of "secret", "publicKey" and "jwks".');
+  const given = [options.secret, options.publicKey, options.jwks, options.discovery].filter((key) => key !== undefined);
+  if (given.length !== 1)
+    throw new ForegateError('bad-request', 'Give exactly one of "secret", "publicKey", "jwks" and "discovery".');
   const algorithms = algorithmsFor(options);
+  if (options.discovery !== undefined) return byDiscovery(options.discovery, { ...options, algorithms }, context);
   const check = checker(options, context.clock);
-  if (options.jwks !== undefined) return byKeySet(options.jwks, algorithms, check, context);
+  if (options.jwks !== undefined) return byKeySet(checkedUrl(options.jwks), algorithms, check, context);
   const key =
     options.secret === undefined
       ? publicKey(options.publicKey ?? '', algorithms)
@@ -97,13 +105,25 @@ function keyTypesOf(algorithm: Algorithm): readonly string[] {
   return algorithm.startsWith('PS') ? ['rsa', 'rsa-pss'] : ['rsa'];
 }
 
+function byDiscovery(
+  address: string,
+  options: VerifierOptions & { readonly algorithms: readonly Algorithm[] },
+  context: { clock: Clock; log: Log },
+): TokenVerifier {
+  const [given, ...more] = options.issuer === undefined ? [] : listOf(options.issuer);
+  if (more.length > 0)
+    throw new ForegateError('bad-request', 'A discovery document is of one issuer; list others under "issuers".');
+  const { issuer, place } = discovery(address, given);
+  return byKeySet(place, options.algorithms, checker({ ...options, issuer }, context.clock), context);
+}
+
 function byKeySet(
-  url: string,
+  place: KeySetPlace,
   algorithms: readonly Algorithm[],
   check: Check,
   context: { clock: Clock; log: Log },
 ): TokenVerifier {
-  const keys = new KeySet(checkedUrl(url), context);
+  const keys = new KeySet(place, context);
   return (token) => {
     const header = headerOf(token);
     if (header === undefined) return { kind: 'invalid', detail: details.malformed };
@@ -134,7 +154,8 @@ function headerOf(token: string): JwtHeader | undefined {
   }
 }
 
-function checker({ issuer, audience, clockToleranceMs }: VerifierOptions, clock: Clock): Check {
+function checker({ issuer, audience, clockToleranceMs, ...rules }: VerifierOptions, clock: Clock): Check {
+  const lacksOf = claimCheck(rules);
   const terms = {
     complete: true as const,
     clockTolerance: clockToleranceMs / 1000,
@@ -148,7 +169,8 @@ function checker({ issuer, audience, clockToleranceMs }: VerifierOptions, clock:
       // Critical header parameters must be understood (RFC 7515 section 4.1.11); the library ignores them.
       if (header.crit !== undefined || typeof payload === 'string' || Array.isArray(payload))
         return { kind: 'invalid', detail: details.malformed };
-      return { kind: 'valid', claims: payload };
+      const lacks = lacksOf?.(payload);
+      return lacks === undefined ? { kind: 'valid', claims: payload } : { kind: 'insufficient', detail: lacks };
     } catch (thrown) {
       return { kind: 'invalid', detail: detailOf(thrown) };
     }

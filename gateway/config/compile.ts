@@ -9,6 +9,7 @@ import { channelName, routeId, type RouteId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
+import type { Revocations } from '../core/revocation.ts';
 import type { RouteStatistics } from '../core/route-statistics.ts';
 import type { ForwardedRules, Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
@@ -27,6 +28,7 @@ export interface CompileContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly revocations: Revocations;
   /** What a route counts: the same object for the same id. */
   readonly statisticsOf: (id: RouteId) => RouteStatistics;
 }
@@ -88,12 +90,13 @@ class Compiler {
     policies: readonly LoadedPolicy[],
     { isIdle, message }: { readonly isIdle: (policy: Policy) => boolean; readonly message: string },
   ): Promise<RouteHooks> {
-    const { store, clock, log, metrics } = this.#context;
+    const { store, clock, log, metrics, revocations } = this.#context;
     const { trusts } = this.#forwarded;
     const made: (readonly [string, Policy])[] = [];
     const rehearsed = dryRun({ log, metrics, clock });
     for (const [index, { use, definition, options, place, dryRun: isDryRun = false }] of policies.entries()) {
-      const context = { store, clock, log, metrics, scope: `${scope}.${index}`, directory: this.#loaded.directory, trusts };
+      const own = { scope: `${scope}.${index}`, directory: this.#loaded.directory };
+      const context = { store, clock, log, metrics, revocations, trusts, ...own };
       const policy = await created(definition, options, context, place);
       this.#policies.push(policy);
       if (isIdle(policy)) throw new ConfigError([{ ...place, message }]);
@@ -204,8 +207,8 @@ class Compiler {
   }
 }
 
-function isForPublishers({ connect, message, subscribe, request, response, publish }: Policy): boolean {
-  return publish !== undefined && [connect, message, subscribe, request, response].every((hook) => hook === undefined);
+function isForPublishers({ connect, held, message, subscribe, request, response, publish }: Policy): boolean {
+  return publish !== undefined && [connect, held, message, subscribe, request, response].every((hook) => hook === undefined);
 }
 
 /** A policy may find fault with its options that no schema can say: told with the place in the file. */

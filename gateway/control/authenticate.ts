@@ -132,7 +132,7 @@ function checkIssuer(issuer: string, key: string, log: Log): Check {
   return (token) => {
     const checked = verify(token);
     // Only a key set would have to be waited for, and here is none.
-    if (isPromise(checked) || checked.kind === 'invalid') return undefined;
+    if (isPromise(checked) || checked.kind !== 'valid') return undefined;
     const { claims } = checked;
     // A token without an end would open this door for ever once it has leaked.
     return claims.exp === undefined ? undefined : { subject: claims.sub ?? issuer, by: 'jwt', claims };

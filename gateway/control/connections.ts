@@ -1,9 +1,10 @@
-/** Calls about sessions and channels: refresh, check, list, show. */
+/** Calls about sessions and channels: refresh, check, revoke, list, show. */
 import type { Request, Response } from 'express';
 import type { ChannelInfo, ControlHost, SessionInfo } from '../core/control-host.ts';
 import { ForegateError } from '../core/errors.ts';
 import { sessionId } from '../core/ids.ts';
-import { ConncheckBody, listLimit, RefreshBody } from '../../openapi/control-schemas.ts';
+import type { Revocation } from '../core/revocation.ts';
+import { ConncheckBody, listLimit, RefreshBody, RevokeBody } from '../../openapi/control-schemas.ts';
 import { compileSchema, describeFault, type SchemaCheck } from '../../openapi/json-schema.ts';
 import { jsonAnswer, problemAnswer, send } from './answer.ts';
 import type { Operation } from './operation.ts';
@@ -21,6 +22,7 @@ export function connectionOperations(host: ControlHost): readonly Operation[] {
       bodyBytes: idListBytes,
       handle: (request, response) => conncheck(host, request, response),
     },
+    { method: 'post', path: '/revoke', bodyBytes, handle: (request, response) => revoke(host, request, response) },
     { method: 'get', path: '/connections', handle: (request, response) => listConnections(host, request, response) },
     { method: 'get', path: '/connections/:id', handle: (request, response) => showConnection(host, request, response) },
     { method: 'get', path: '/channels', handle: (request, response) => listChannels(host, request, response) },
@@ -29,6 +31,7 @@ export function connectionOperations(host: ControlHost): readonly Operation[] {
 
 const checkRefresh = compileSchema<RefreshBody>(RefreshBody);
 const checkConncheck = compileSchema<ConncheckBody>(ConncheckBody);
+const checkRevoke = compileSchema<RevokeBody>(RevokeBody);
 const unknownConnection = problemAnswer(404, 'There is no open session with this id.');
 
 function refresh(host: ControlHost, request: Request, response: Response): void {
@@ -45,6 +48,25 @@ function conncheck(host: ControlHost, request: Request, response: Response): voi
       ids.filter((id) => host.has(sessionId(id))),
     ),
   );
+}
+
+function revoke(host: ControlHost, request: Request, response: Response): void {
+  send(response, jsonAnswer(200, { ended: host.revoke(revocationOf(bodyOf(request, checkRevoke), Date.now())) }));
+}
+
+/** Longer than tokens for browsers live. */
+const revokedMs = 86_400_000;
+
+function revocationOf(body: RevokeBody, now: number): Revocation {
+  const [given, ...more] = (['subject', 'key', 'jti'] as const).flatMap((of) => {
+    const value = body[of];
+    return value === undefined ? [] : [{ of, value }];
+  });
+  if (given === undefined || more.length > 0)
+    throw new ForegateError('bad-request', 'Give exactly one of "subject", "key" and "jti".');
+  const until = body.until === undefined ? now + revokedMs : Date.parse(body.until);
+  if (until <= now) throw new ForegateError('bad-request', 'until must be a time to come.');
+  return { ...given, issuedBefore: body.issuedBefore === undefined ? now : Date.parse(body.issuedBefore), until };
 }
 
 function listConnections(host: ControlHost, { query }: Request, response: Response): void {

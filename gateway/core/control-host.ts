@@ -2,6 +2,7 @@
 import type { ChannelName, RouteId, SessionId } from './ids.ts';
 import type { MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
+import type { Revocation } from './revocation.ts';
 import type { RouteCounts } from './route-statistics.ts';
 
 /** One open session, for lists: nothing secret. */
@@ -62,6 +63,8 @@ export interface ControlHost {
   refreshChannel(channel: ChannelName): void;
   /** Forgets all last ids and makes every held request ask its backend again. */
   recover(): void;
+  /** Ends the sessions it is about and lets no more of them in; how many were ended. @throws ForegateError `overloaded` */
+  revoke(revocation: Revocation): number;
   has(id: SessionId): boolean;
   sessions(): Iterable<SessionInfo>;
   session(id: SessionId): SessionInfo | undefined;

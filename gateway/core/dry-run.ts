@@ -7,7 +7,7 @@ import { toForegateError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import type { Policy, Publisher, Verdict } from './policy.ts';
+import type { ConnectVerdict, Policy, Publisher } from './policy.ts';
 import { isPromise, type MaybePromise } from './promise.ts';
 import type { ConsumedCredential, Denial, Identity, SessionView } from './session.ts';
 
@@ -29,11 +29,12 @@ export function dryRun(watch: Watch): (name: string, policy: Policy) => Policy {
     const doubles = new WeakMap<SessionView, SessionView>();
     const doubleOf = (session: SessionView): SessionView =>
       kept(doubles, session, () => new Double(session, believed, (denial) => notes.note('later', denial, session)));
-    const { connect, message, subscribe, request, response, publish, disconnect, dispose } = policy;
+    const { connect, held, message, subscribe, request, response, publish, disconnect, dispose } = policy;
     return {
       ...(connect && {
         connect: (session) => notes.rehearse('connect', session, () => connect.call(policy, doubleOf(session), [])),
       }),
+      ...(held && { held: (session) => notes.witness('held', () => held.call(policy, doubleOf(session))) }),
       ...(message && {
         message: (session, what) => notes.rehearse('message', session, () => message.call(policy, doubleOf(session), what)),
       }),
@@ -87,8 +88,12 @@ class Notes {
   }
 
   /** Runs a hook; whatever it says, or throws, the answer is to go on. */
-  rehearse(moment: string, session: SessionView | undefined, decide: () => MaybePromise<Verdict>): MaybePromise<undefined> {
-    const noted = (verdict: Verdict): undefined => {
+  rehearse(
+    moment: string,
+    session: SessionView | undefined,
+    decide: () => MaybePromise<ConnectVerdict>,
+  ): MaybePromise<undefined> {
+    const noted = (verdict: ConnectVerdict): undefined => {
       if (verdict !== undefined) this.note(moment, verdict, session);
     };
     const failed = (thrown: unknown): undefined => this.#failed(moment, thrown);
@@ -100,7 +105,16 @@ class Notes {
     }
   }
 
-  note(moment: string, verdict: NonNullable<Verdict>, session: SessionView | undefined): void {
+  /** A moment at which nothing is decided: what is thrown ends no session. */
+  witness(moment: string, notice: () => void): void {
+    try {
+      notice();
+    } catch (thrown) {
+      this.#failed(moment, thrown);
+    }
+  }
+
+  note(moment: string, verdict: NonNullable<ConnectVerdict>, session: SessionView | undefined): void {
     if (verdict.kind === 'deny') this.#watch.metrics.count('policy_dry_run_denials');
     const times = this.#due(verdict.kind);
     if (times === 0) return;
@@ -109,6 +123,7 @@ class Notes {
       moment,
       ...(verdict.kind === 'deny' && { code: verdict.code, detail: verdict.detail }),
       ...(verdict.kind === 'delay' && { ms: verdict.ms }),
+      ...(verdict.kind === 'answer' && { status: verdict.reply.status }),
       ...(session && { session: session.id, route: session.routeId }),
       times,
     });
@@ -139,7 +154,8 @@ const events = {
   deny: 'policy.would-deny',
   delay: 'policy.would-delay',
   consumed: 'policy.would-consume',
-} as const satisfies Record<NonNullable<Verdict>['kind'], string>;
+  answer: 'policy.would-answer',
+} as const satisfies Record<NonNullable<ConnectVerdict>['kind'], string>;
 
 /** Stands for a session: it shows what the session is and keeps to itself what is done to it. */
 class Double implements SessionView {

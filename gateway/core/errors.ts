@@ -27,6 +27,7 @@ export const errors = {
   'slow-client': { status: 503, close: 1013, source: 'client', retry: false, text: 'The client does not read fast enough.' },
   idle: { status: 408, close: 4408, source: 'client', retry: false, text: 'Nothing was heard for too long.' },
   'expired-token': { status: 401, close: 4401, source: 'client', retry: false, text: 'The token has expired.' },
+  revoked: { status: 401, close: 4401, source: 'client', retry: false, text: 'The credentials were revoked.' },
   'downstream-unreachable': {
     status: 502,
     close: 1013,

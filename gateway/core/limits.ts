@@ -100,6 +100,10 @@ export const limits = {
   /** Keys a key set may hold; the rest is not read. */
   keySetKeys: 100,
   keySetBytes: 262_144,
+  /** A file of API keys: about 8,000. To read a larger one would hold up everybody else. */
+  keyFileBytes: 1_048_576,
+  /** Revocations that are remembered at a time, about 200 bytes each; further ones are refused, since none may be forgotten early. */
+  revocations: 100_000,
   /** Keys the store in memory counts apart (about 400 bytes each); further ones share one budget until windows end. */
   storeKeys: 100_000,
   /** A SockJS client hears something at least so often, for proxies that cut quiet connections (SockJS: 25 s). */

@@ -1,5 +1,5 @@
 /**
- * Policies: rules at seven moments of a session's life. A policy is made by its definition from options that its schema has
+ * Policies: rules at eight moments of a session's life. A policy is made by its definition from options that its schema has
  * checked; it keeps its own state in the closure of `create`, per session in a WeakMap of its own, shared state in the store.
  */
 import type { Static, TSchema } from 'typebox';
@@ -13,6 +13,7 @@ import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { isPromise, type MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
+import type { Revocations } from './revocation.ts';
 import type { Denial, Identity, SessionView } from './session.ts';
 import type { Store } from './store.ts';
 import { toForegateError, type ErrorCode } from './errors.ts';
@@ -29,7 +30,9 @@ export interface Publisher {
 
 export interface Policy {
   /** Before anything is sent downstream. `answer`: header fields for the client's handshake or reply, such as limits. */
-  connect?(session: SessionView, answer: HeaderDraft): MaybePromise<Verdict>;
+  connect?(session: SessionView, answer: HeaderDraft): MaybePromise<ConnectVerdict>;
+  /** A plain request that was let in is held from now on: it is a long-lived session as a WebSocket is. */
+  held?(session: SessionView): void;
   /** Each message from the client. */
   message?(session: SessionView, message: Message): MaybePromise<Verdict>;
   /** Whoever asks for it: the backend or the route. */
@@ -46,12 +49,22 @@ export interface Policy {
   dispose?(): MaybePromise<void>;
 }
 
+/** In place of going on: the client gets this and nothing is sent downstream. */
+export interface OwnAnswer {
+  readonly kind: 'answer';
+  readonly reply: Reply;
+}
+
+export type ConnectVerdict = Verdict | OwnAnswer;
+
 export interface PolicyContext {
   /** Numbers shared by all sessions, and by all processes where the configuration says so. Keys are the policy's own. */
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** For identities that a policy sets after `connect`; those of `connect` are checked when the client is let in. */
+  readonly revocations: Revocations;
   /** Unique for this use of the policy: the prefix of its keys in the store. */
   readonly scope: string;
   /** The folder that relative paths in options start from. */
@@ -80,18 +93,25 @@ export function deny(code: ErrorCode, detail: string, more: Partial<Omit<Denial,
 }
 
 type Moment = 'connect' | 'message' | 'subscribe' | 'request' | 'response' | 'publish';
-export type Hook<Subject, Detail> = (subject: Subject, detail: Detail) => MaybePromise<Verdict>;
+export type Hook<Subject, Detail, Outcome extends ConnectVerdict = Verdict> = (
+  subject: Subject,
+  detail: Detail,
+) => MaybePromise<Outcome>;
 
 /** One array per moment, compiled once per route; an empty one costs nothing. */
 export interface RouteHooks {
-  readonly connect: readonly Hook<SessionView, HeaderDraft>[];
+  readonly connect: readonly Hook<SessionView, HeaderDraft, ConnectVerdict>[];
   readonly message: readonly Hook<SessionView, Message>[];
   readonly subscribe: readonly Hook<SessionView, ChannelName>[];
   readonly request: readonly Hook<SessionView, RequestDraft>[];
   readonly response: readonly Hook<SessionView, ReadReply>[];
   readonly publish: readonly Hook<Publication, Publisher>[];
-  readonly disconnect: readonly ((session: SessionView) => void)[];
+  readonly held: readonly Notice[];
+  readonly disconnect: readonly Notice[];
 }
+
+/** Nothing is decided there. */
+type Notice = (session: SessionView) => void;
 
 export interface ReadReply {
   readonly reply: Reply;
@@ -105,6 +125,7 @@ export const noHooks: RouteHooks = {
   request: [],
   response: [],
   publish: [],
+  held: [],
   disconnect: [],
 };
 
@@ -113,13 +134,17 @@ export function compileHooks(
   policies: readonly (readonly [name: string, policy: Policy])[],
   watch: { log: Log; metrics: Metrics },
 ): RouteHooks {
-  const guard = <Subject, Detail>(name: string, moment: Moment, hook: Hook<Subject, Detail>): Hook<Subject, Detail> => {
+  const guard = <Subject, Detail, Outcome extends ConnectVerdict>(
+    name: string,
+    moment: Moment,
+    hook: Hook<Subject, Detail, Outcome>,
+  ): Hook<Subject, Detail, Outcome | Denial> => {
     const failed = (thrown: unknown): Denial => {
       watch.metrics.count('policy_errors');
       watch.log.error('policy.failed', { policy: name, moment, error: toForegateError(thrown).cause ?? thrown });
       return deny('policy-failed', `The policy ${name} could not decide.`);
     };
-    const noted = (verdict: Verdict): Verdict => {
+    const noted = (verdict: Outcome): Outcome => {
       if (verdict?.kind === 'deny') {
         watch.metrics.count('policy_denials');
         watch.log.debug('policy.denied', { policy: name, moment, code: verdict.code, detail: verdict.detail });
@@ -135,10 +160,10 @@ export function compileHooks(
       }
     };
   };
-  const collect = <Subject, Detail>(
+  const collect = <Subject, Detail, Outcome extends ConnectVerdict = Verdict>(
     moment: Moment,
-    pick: (policy: Policy) => Hook<Subject, Detail> | undefined,
-  ): Hook<Subject, Detail>[] =>
+    pick: (policy: Policy) => Hook<Subject, Detail, Outcome> | undefined,
+  ): Hook<Subject, Detail, Outcome | Denial>[] =>
     policies.flatMap(([name, policy]) => {
       const hook = pick(policy);
       return hook ? [guard(name, moment, hook)] : [];
@@ -152,27 +177,41 @@ export function compileHooks(
       policy.response ? (session, read) => policy.response?.(session, read.reply, read.steps) : undefined,
     ),
     publish: collect('publish', (policy) => policy.publish?.bind(policy)),
-    disconnect: policies.flatMap(([name, policy]) => (policy.disconnect ? [guardEnd(name, policy, watch)] : [])),
+    held: policies.flatMap(([name, policy]) => guardNotice(name, 'held', policy.held?.bind(policy), watch)),
+    disconnect: policies.flatMap(([name, policy]) => guardNotice(name, 'disconnect', policy.disconnect?.bind(policy), watch)),
   };
 }
 
-function guardEnd(name: string, policy: Policy, watch: { log: Log; metrics: Metrics }): (session: SessionView) => void {
-  return (session) => {
-    try {
-      policy.disconnect?.(session);
-    } catch (thrown) {
-      watch.metrics.count('policy_errors');
-      watch.log.error('policy.failed', { policy: name, moment: 'disconnect', error: thrown });
-    }
+function guardNotice(
+  name: string,
+  moment: 'held' | 'disconnect',
+  notice: Notice | undefined,
+  watch: { log: Log; metrics: Metrics },
+): Notice[] {
+  if (notice === undefined) return [];
+  const failed = (session: SessionView, thrown: unknown): void => {
+    watch.metrics.count('policy_errors');
+    watch.log.error('policy.failed', { policy: name, moment, error: thrown });
+    // A session must not stay without the watch that its policy wanted.
+    if (moment === 'held') session.end(deny('policy-failed', `The policy ${name} could not decide.`));
   };
+  return [
+    (session) => {
+      try {
+        notice(session);
+      } catch (thrown) {
+        failed(session, thrown);
+      }
+    },
+  ];
 }
 
 /** Runs the hooks of a moment in order; the first verdict that is not to go on, now or later, ends the round. Stays synchronous while they are. */
-export function runHooks<Subject, Detail>(
-  hooks: readonly Hook<Subject, Detail>[],
+export function runHooks<Subject, Detail, Outcome extends ConnectVerdict>(
+  hooks: readonly Hook<Subject, Detail, Outcome>[],
   subject: Subject,
   detail: Detail,
-): MaybePromise<Verdict> {
+): MaybePromise<Outcome | undefined> {
   for (let i = 0; i < hooks.length; i += 1) {
     const verdict = hooks[i]?.(subject, detail);
     if (verdict === undefined) continue;
@@ -183,18 +222,18 @@ export function runHooks<Subject, Detail>(
 }
 
 /** Who is only to wait has to please the others, too; the longest wait holds. */
-function withRest<Subject, Detail>(
-  verdict: Verdict,
-  rest: readonly Hook<Subject, Detail>[],
+function withRest<Subject, Detail, Outcome extends ConnectVerdict>(
+  verdict: Outcome | undefined,
+  rest: readonly Hook<Subject, Detail, Outcome>[],
   subject: Subject,
   detail: Detail,
-): MaybePromise<Verdict> {
+): MaybePromise<Outcome | undefined> {
   if (verdict !== undefined && verdict.kind !== 'delay') return verdict;
   const next = runHooks(rest, subject, detail);
   return isPromise(next) ? next.then((later) => stricter(verdict, later)) : stricter(verdict, next);
 }
 
-function stricter(delay: Verdict, other: Verdict): Verdict {
+function stricter<Outcome extends ConnectVerdict>(delay: Outcome | undefined, other: Outcome | undefined): Outcome | undefined {
   if (delay?.kind !== 'delay' || other === undefined) return other ?? delay;
   return other.kind === 'delay' && other.ms < delay.ms ? delay : other;
 }

@@ -17,6 +17,8 @@ export interface Identity {
   /** The policy that vouches for it. */
   readonly by: string;
   readonly claims?: Readonly<Record<string, unknown>>;
+  /** Milliseconds since 1970: the policy that vouches for it ends its session then. */
+  readonly expiresAt?: number;
 }
 
 /** A refusal as a value, with what the client may be told. */

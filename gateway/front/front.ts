@@ -3,15 +3,17 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { toForegateError } from '../core/errors.ts';
+import { errors, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { HeaderDraft, HeaderList } from '../core/headers.ts';
 import type { Accept } from '../core/instruction.ts';
+import { deny, type OwnAnswer } from '../core/policy.ts';
+import type { Revocations } from '../core/revocation.ts';
 import type { Route, Transport } from '../core/route.ts';
 import type { ClientRequest, Denial, SessionView } from '../core/session.ts';
 import type { PassThrough } from '../downstream/pass-through.ts';
 import type { GripReply } from '../downstream/passage.ts';
-import { permitted } from '../session/exchange.ts';
+import { admitted } from '../session/exchange.ts';
 import { openUpstream, type Opening } from '../session/opening.ts';
 import { HoldSession } from '../session/hold-session.ts';
 import type { HoldParts } from '../session/parts.ts';
@@ -38,6 +40,7 @@ export interface FrontParts {
   readonly router: () => Router;
   readonly arrivals: () => ArrivalTerms;
   readonly limits: { readonly sessions: number; readonly headerFields: number };
+  readonly revocations: Revocations;
   /** False while draining: nothing new is let in. */
   readonly accepts: () => boolean;
 }
@@ -126,8 +129,8 @@ export class Front {
     const { route } = session;
     if (route.hooks.disconnect.length > 0) response.once('close', () => leave(session, route));
     const answerHeaders: HeaderDraft = [];
-    const denial = await permitted(route.hooks.connect, session, answerHeaders);
-    if (denial !== undefined) answerRequest(response, denialReply(denial, answerHeaders));
+    const decision = await this.#admit(session, route, answerHeaders);
+    if (decision !== undefined) answerRequest(response, replyOf(decision, answerHeaders));
     else
       this.#parts.passThrough.handle({
         request,
@@ -140,8 +143,19 @@ export class Front {
       });
   }
 
+  /** Through the policies. What was revoked does not come in, whoever vouches for it. */
+  async #admit(session: SessionView, { hooks }: Route, answer: HeaderDraft): Promise<Denial | OwnAnswer | undefined> {
+    const decision = await admitted(hooks, session, answer);
+    return decision?.kind === 'deny' ? decision : (this.#revoked(session) ?? decision);
+  }
+
+  #revoked({ identity }: SessionView): Denial | undefined {
+    return identity !== undefined && this.#parts.revocations.covers(identity) ? revoked : undefined;
+  }
+
   #hold(session: RequestSession, response: ServerResponse, answerHeaders: HeaderDraft, reply: GripReply): void {
-    const refusal = this.#full();
+    const denial = this.#revoked(session); // It may have been while the backend made up its mind.
+    const refusal = denial === undefined ? this.#full() : denialReply(denial);
     if (refusal !== undefined) {
       answerRequest(response, refusal);
       return;
@@ -149,6 +163,7 @@ export class Front {
     const hold = new HoldSession(this.#parts.sessions, session, session.route, response, answerHeaders, reply);
     session.heldBy(hold);
     void hold.start();
+    for (const notice of session.route.hooks.held) notice(session);
   }
 
   async #connect(client: ClientRequest, route: Route, handshake: OpenHandshake): Promise<void> {
@@ -171,8 +186,9 @@ export class Front {
   async #open(session: WebSocketSession, answerHeaders: HeaderDraft, handshake: OpenHandshake): Promise<Opening> {
     const { route } = session;
     try {
-      const denial = await permitted(route.hooks.connect, session, answerHeaders);
-      if (denial !== undefined) return denial;
+      const decision = await this.#admit(session, route, answerHeaders);
+      if (decision?.kind === 'deny') return decision;
+      if (decision?.kind === 'answer') return { kind: 'refused', reply: replyOf(decision, answerHeaders) };
       const opening = await openUpstream(session, handshake);
       const flaw = opening.kind === 'refused' && opening.reply.body.length > route.limits.refusalBytes;
       return flaw ? { kind: 'refused', reply: errorReply('reply-too-large', undefined) } : opening;
@@ -205,6 +221,16 @@ export class Front {
     }
     return server;
   }
+}
+
+const revoked = deny('revoked', errors.revoked.text, {
+  headers: ['WWW-Authenticate', `Bearer error="invalid_token", error_description="${errors.revoked.text}"`],
+});
+
+function replyOf(decision: Denial | OwnAnswer, answerHeaders: HeaderList): Reply {
+  if (decision.kind === 'deny') return denialReply(decision, answerHeaders);
+  const { reply } = decision;
+  return { ...reply, headers: [...answerHeaders, ...reply.headers] };
 }
 
 /** A gateway in front that offered GRIP is told that the backend took it: it is the one to read its messages (GRIP 8.5). */

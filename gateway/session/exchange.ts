@@ -4,7 +4,8 @@
  */
 import type { Dialect } from '../core/dialect.ts';
 import type { Batch, Decoded, Reply, RequestDraft, RequestHead } from '../core/exchange.ts';
-import { runHooks, type Hook, type Verdict } from '../core/policy.ts';
+import type { HeaderDraft } from '../core/headers.ts';
+import { runHooks, type Hook, type OwnAnswer, type RouteHooks, type Verdict } from '../core/policy.ts';
 import type { Fault } from '../core/profile.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
@@ -55,6 +56,16 @@ export function dress(own: Pick<RequestDraft, 'method' | 'headers' | 'body'>, { 
   const signer = gripFor(route, request)?.signer;
   if (signer !== undefined) headers.push('Grip-Sig', signer.sign());
   return { method: own.method, path: head.path, headers, body: own.body };
+}
+
+/** Whether a client that has arrived comes in: a denial, a policy's own answer to it, or undefined to go on. */
+export async function admitted(
+  { connect }: Pick<RouteHooks, 'connect'>,
+  session: SessionView,
+  answer: HeaderDraft,
+): Promise<Denial | OwnAnswer | undefined> {
+  const verdict = await runHooks(connect, session, answer);
+  return verdict?.kind === 'answer' ? verdict : settled(verdict);
 }
 
 /** A denial, or undefined to go on; `delay` is waited for here. */

@@ -12,7 +12,7 @@ import { isChannelName, type ChannelName } from '../core/ids.ts';
 import type { Membership } from '../core/instruction.ts';
 import type { FilterAnswer, FilterQuestion, Publication, Subscriber } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
-import { noMetadata, type Denial, type Metadata, type SessionView } from '../core/session.ts';
+import { noMetadata, type Denial, type Identity, type Metadata, type SessionView } from '../core/session.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
@@ -82,6 +82,10 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
 
   get id() {
     return this.view.id;
+  }
+
+  get identity(): Identity | undefined {
+    return this.view.identity;
   }
 
   get transport(): 'stream' | 'response' {

@@ -4,13 +4,14 @@ import { deny } from '../core/policy.ts';
 import { errors } from '../core/errors.ts';
 import type { SessionId } from '../core/ids.ts';
 import type { Route } from '../core/route.ts';
-import type { Denial } from '../core/session.ts';
+import type { Denial, Identity } from '../core/session.ts';
 
 /** What the registry needs of a session. */
 export interface Registered {
   readonly id: SessionId;
   readonly route: Route;
   readonly transport: SessionInfo['transport'];
+  readonly identity: Identity | undefined;
   /** Milliseconds since 1970 when anything was last heard or said. */
   readonly activeAt: number;
   /** The client is there. */

@@ -45,7 +45,7 @@ export function policyContract(definition: PolicyDefinition, { good, bad }: Poli
 
     it('gives a verdict on a session that brought nothing', async () => {
       const { verdict } = await connect(await createPolicy(definition, good[0]), testSession());
-      assert.ok(verdict === undefined || ['deny', 'delay', 'consumed'].includes(verdict.kind));
+      assert.ok(verdict === undefined || ['deny', 'delay', 'consumed', 'answer'].includes(verdict.kind));
     });
 
     it('can end a session it never saw, twice, and be disposed of twice', async () => {
@@ -61,6 +61,7 @@ export function policyContract(definition: PolicyDefinition, { good, bad }: Poli
 
 const moments: ReadonlySet<string> = new Set([
   'connect',
+  'held',
   'message',
   'subscribe',
   'request',

@@ -6,7 +6,8 @@ import type { HeaderDraft } from '../core/headers.ts';
 import { newSessionId, routeId } from '../core/ids.ts';
 import { silentLog } from '../core/log.ts';
 import { noMetrics } from '../core/metrics.ts';
-import { runHooks, type Policy, type PolicyContext, type PolicyDefinition, type Verdict } from '../core/policy.ts';
+import { runHooks, type ConnectVerdict, type Policy, type PolicyContext, type PolicyDefinition } from '../core/policy.ts';
+import { noRevocations } from '../core/revocation.ts';
 import { noMetadata, type ClientRequest, type Denial, type SessionView } from '../core/session.ts';
 import { memoryStore } from '../engines/memory-store.ts';
 
@@ -78,7 +79,7 @@ export async function createPolicy(
 export async function connect(
   policy: Policy,
   session: SessionView,
-): Promise<{ readonly verdict: Verdict; readonly answer: HeaderDraft }> {
+): Promise<{ readonly verdict: ConnectVerdict; readonly answer: HeaderDraft }> {
   const answer: HeaderDraft = [];
   const hooks = policy.connect ? [policy.connect.bind(policy)] : [];
   return { verdict: await runHooks(hooks, session, answer), answer };
@@ -90,6 +91,7 @@ function testContext(): PolicyContext {
     clock: realClock,
     log: silentLog,
     metrics: noMetrics,
+    revocations: noRevocations,
     scope: 'test',
     directory: process.cwd(),
     trusts: () => false,

@@ -37,6 +37,8 @@ export type RecordedEvent = Recorded &
       }
     | { readonly kind: 'message'; readonly message: string | Message }
     | { readonly kind: 'subscribe'; readonly channel: string }
+    /** The plain request of a `connect` is held from now on. */
+    | { readonly kind: 'held' }
     | {
         readonly kind: 'publish';
         readonly channel: string;
@@ -117,7 +119,8 @@ class Player {
     if (session.endedAt !== undefined) return { kind: 'over' };
     if (event.kind === 'message') return this.#message(session, event.message);
     if (event.kind === 'subscribe') return runHooks(this.#hooks.subscribe, session, channelName(event.channel));
-    this.#disconnect(session);
+    if (event.kind === 'held') for (const notice of this.#hooks.held) notice(session);
+    else this.#disconnect(session);
     return undefined;
   }
 

@@ -1,6 +1,6 @@
-/** The commands that end by themselves: help, version, check, token, publish. */
+/** The commands that end by themselves: help, version, check, token, key, publish. */
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
@@ -24,7 +24,7 @@ afterEach(() => rm(folder, { recursive: true }));
 describe('foregate', () => {
   it('prints help and the version everywhere', async () => {
     const packageJson = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
-    const commands = [[], ['run'], ['check'], ['import'], ['publish'], ['token']];
+    const commands = [[], ['run'], ['check'], ['import'], ['publish'], ['token'], ['key']];
     const ends = await Promise.all(
       commands.map(
         async (command) => [await foregate([...command, '--help']), await foregate([...command, '--version'])] as const,
@@ -35,7 +35,7 @@ describe('foregate', () => {
       deepEqual([help.code, version.code, version.stdout], [0, 0, `${packageJson.version}\n`], name);
       ok(help.stdout.startsWith(`Usage: ${name} `), help.stdout);
     }
-    for (const command of ['run', 'check', 'import', 'publish', 'token'])
+    for (const command of ['run', 'check', 'import', 'publish', 'token', 'key'])
       match(ends[0]?.[0].stdout ?? '', new RegExp(`^  ${command} `, 'm'));
   }).timeout(severalRuns);
 
@@ -99,7 +99,13 @@ routes:
         { url: 'ws://two:2', dialect: 'relay' },
       ],
       policies: [
-        { use: 'api-key', keys: [{ key: '***', name: 'shop' }], from: { header: 'X-API-Key' }, forward: false },
+        {
+          use: 'api-key',
+          keys: [{ key: '***', name: 'shop' }],
+          from: { header: 'X-API-Key' },
+          required: true,
+          forward: false,
+        },
         {
           use: 'quota',
           dryRun: true,
@@ -127,6 +133,38 @@ routes:
     ok(code > 0);
     match(stderr, /secret.*publicKey.*jwks/);
   });
+});
+
+describe('foregate key', () => {
+  it('prints a key of 256 bits, never the same, and the entry that a file of keys takes', async () => {
+    const runs = await Promise.all([
+      foregate(['key', '--name', 'the "shop"', '--expires', '2100-01-31']),
+      foregate(['key', '--name', 'shop']),
+    ]);
+    const keys = runs.map(({ code, stdout }) => {
+      equal(code, 0);
+      const [key = '', entry = '', rest] = stdout.split('\n');
+      match(key, /^fg_[\w-]{43}$/);
+      equal(rest, '');
+      const hash = createHash('sha256').update(key).digest('hex');
+      ok(entry.includes(`hash: "sha256:${hash}"`), entry);
+      return key;
+    });
+    equal(new Set(keys).size, 2);
+    await writeFile(join(folder, 'keys.yaml'), runs.map(({ stdout }) => stdout.split('\n')[1]).join('\n'));
+    const routes = 'routes: [{ id: a, target: "http://h", policies: [{ use: api-key, file: keys.yaml }] }]\n';
+    await writeFile(join(folder, 'foregate.yaml'), routes);
+    const { code, stdout, stderr } = await foregate(['check'], { cwd: folder });
+    deepEqual([code, stderr], [0, '']);
+    ok(!stdout.includes('sha256'));
+  }).timeout(severalRuns);
+
+  it('wants a name, and an end that is to come', async () => {
+    for (const args of [[], ['--name', 'x', '--expires', 'soon'], ['--name', 'x', '--expires', '2020-01-01']]) {
+      const { code, stdout } = await foregate(['key', ...args]);
+      deepEqual([code, stdout], [1, ''], args.join(' '));
+    }
+  }).timeout(severalRuns);
 });
 
 describe('foregate token', () => {

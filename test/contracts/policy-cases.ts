@@ -66,6 +66,20 @@ export const policyCases: Readonly<Partial<Record<string, PolicyCases>>> = {
       { secret },
       { publicKey, algorithms: ['RS256', 'PS256'], issuer: 'https://id.example', audience: ['chat', 'news'] },
       { jwks: 'https://id.example/jwks.json', from: { subprotocol: 'token', cookie: 'session' }, required: false },
+      {
+        discovery: 'https://id.example',
+        claims: { role: ['admin'] },
+        scopes: ['chat:write'],
+        forwardClaims: { 'X-User': 'sub' },
+      },
+      {
+        issuers: [
+          { issuer: 'https://a.example', secret },
+          { issuer: 'https://b.example', discovery: 'https://b.example', audience: 'chat' },
+        ],
+        warn: { before: '30s', text: 'soon' },
+        renewal: { value: 'auth', answer: 'ok' },
+      },
     ],
     bad: [
       {},
@@ -89,6 +103,23 @@ export const policyCases: Readonly<Partial<Record<string, PolicyCases>>> = {
       { secret, issuer: [] },
       { secret, clockTolerance: '5' },
       { secret, audiance: 'chat' },
+      { discovery: 'http://id.example' },
+      { secret, discovery: 'https://id.example' },
+      { issuers: [] },
+      { issuers: [{ secret }] },
+      { issuers: [{ issuer: 'a', secret }], secret },
+      { secret, claims: { role: [] } },
+      { secret, claims: { role: { not: 'a value' } } },
+      { secret, scopes: [] },
+      { secret, scopes: ['two scopes'] },
+      { secret, forwardClaims: { 'X User': 'sub' } },
+      { secret, forwardClaims: { Host: 'sub' } },
+      { secret, forwardClaims: { Connection: 'sub' } },
+      { secret, forwardClaims: { Content_Length: 'sub' } },
+      { secret, forwardClaims: { 'Grip-Sig': 'sub' } },
+      { secret, forwardClaims: { 'X-User': 'sub', x_user: 'name' } },
+      { secret, renewal: {} },
+      { secret, warn: { before: 'soon', text: 'x' } },
     ],
     allow: { options: { secret }, events: [arrive(['Authorization', `Bearer ${token}`]), say('hello')] },
     deny: { options: { secret }, events: [arrive(['Authorization', `Bearer ${token}x`])], code: 'unauthorized' },
@@ -96,6 +127,7 @@ export const policyCases: Readonly<Partial<Record<string, PolicyCases>>> = {
   'api-key': {
     good: [
       { keys: [{ key: 'k1', name: 'shop' }] },
+      { keys: [{ key: 'k1', name: 'shop', expires: '2100-01-01' }] },
       {
         keys: [
           { key: 'k1', name: 'shop' },
@@ -118,9 +150,40 @@ export const policyCases: Readonly<Partial<Record<string, PolicyCases>>> = {
         ],
       },
       { keys: [{ key: 'k1', name: 'shop' }], from: { subprotocol: 'key' } },
+      { keys: [{ key: 'k1', name: 'shop', expires: 'tomorrow' }] },
+      { keys: [{ key: 'k1', name: 'shop', expires: '2027-02-31T00:00' }] },
+      { file: 'no-such-file.yaml' },
+      { file: '.' },
     ],
     allow: { options: { keys: [{ key: 'k1', name: 'shop' }] }, events: [arrive(['X-API-Key', 'k1'])] },
     deny: { options: { keys: [{ key: 'k1', name: 'shop' }] }, events: [arrive(['X-API-Key', 'k2'])], code: 'unauthorized' },
+  },
+  ticket: {
+    good: [{}, { path: '/chat/tickets', parameter: 't', lifetime: '30s', secret }],
+    bad: [
+      { path: 'tickets' },
+      { path: '/tickets?x' },
+      { parameter: '' },
+      { lifetime: '0s' },
+      { lifetime: '500ms' },
+      { lifetime: '1h' },
+      { secret: 'short' },
+      { secret: 'base64:' },
+      { tickets: true },
+    ],
+    allow: {
+      options: {},
+      events: [
+        {
+          at: 0,
+          kind: 'connect',
+          identity: { subject: 'ann', by: 'jwt' },
+          request: { method: 'POST', path: '/tickets', transport: 'request', headers: ['Authorization', 'Bearer x'] },
+        },
+      ],
+    },
+    deny: { options: {}, events: [{ at: 0, kind: 'connect', request: { path: '/?ticket=x' } }], code: 'unauthorized' },
+    noPlainClient: 'a ticket must be fetched first',
   },
   'rate-limit': {
     good: [

@@ -4,17 +4,20 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createControl, type ControlParts } from '../../gateway/control/app.ts';
 import type { ChannelInfo, ControlHost, SessionInfo, StatisticsReport } from '../../gateway/core/control-host.ts';
+import { ForegateError } from '../../gateway/core/errors.ts';
 import { channelName, routeId, sessionId, type ChannelName, type SessionId } from '../../gateway/core/ids.ts';
 import { limits } from '../../gateway/core/limits.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noHooks } from '../../gateway/core/policy.ts';
 import type { MaybePromise } from '../../gateway/core/promise.ts';
+import type { Revocation } from '../../gateway/core/revocation.ts';
 import type { Publication } from '../../gateway/core/publication.ts';
 import { Statistics } from '../../gateway/session/statistics.ts';
 
 export class FakeHost implements ControlHost {
   readonly published: Publication[] = [];
   readonly refreshed: SessionId[] = [];
+  readonly revoked: Revocation[] = [];
   recovered = 0;
   readonly #sessions = new Map<SessionId, SessionInfo>();
   readonly #statistics = new Statistics({ now: () => 0, sessions: () => [], channels: () => 0, subscriptions: () => 0 });
@@ -55,6 +58,13 @@ export class FakeHost implements ControlHost {
 
   recover(): void {
     this.recovered += 1;
+  }
+
+  /** As one that can take everything but one value. */
+  revoke(revocation: Revocation): number {
+    if (revocation.value === 'one too many') throw new ForegateError('overloaded', 'Too many revocations.');
+    this.revoked.push(revocation);
+    return [...this.sessions()].filter(({ subject }) => subject === revocation.value).length;
   }
 
   has(id: SessionId): boolean {

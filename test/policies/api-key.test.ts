@@ -1,6 +1,6 @@
 /** Who gets in by a key, where the key may stand, and what goes on of it. */
 import assert from 'node:assert/strict';
-import type { Policy, Verdict } from '../../gateway/core/policy.ts';
+import type { ConnectVerdict, Policy } from '../../gateway/core/policy.ts';
 import { connect, createPolicy, testSession } from '../../gateway/testing/index.ts';
 import { apiKey } from '../../policies/api-key.ts';
 
@@ -93,6 +93,14 @@ describe('api-key', () => {
     });
   }
 
+  it('lets in who brings none where none is required, as nobody, and still refuses a wrong one', async () => {
+    const optional = await createPolicy(apiKey, { keys, required: false });
+    const session = testSession();
+    assert.equal((await connect(optional, session)).verdict, undefined);
+    assert.equal(session.identity, undefined);
+    assertRefused((await connect(optional, testSession({ headers: ['X-API-Key', 'another'] }))).verdict);
+  });
+
   it('refuses the same parameter given twice', async () => {
     const inQuery = await createPolicy(apiKey, { keys, from: { query: 'key' } });
     assertRefused((await connect(inQuery, testSession({ path: '/?key=key-of-the-shop&key=x' }))).verdict);
@@ -104,7 +112,7 @@ describe('api-key', () => {
   });
 });
 
-function assertRefused(verdict: Verdict): void {
+function assertRefused(verdict: ConnectVerdict): void {
   assert.ok(verdict?.kind === 'deny');
   assert.equal(verdict.code, 'unauthorized');
   assert.deepEqual(verdict.headers, ['WWW-Authenticate', 'ApiKey']);

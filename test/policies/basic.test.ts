@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { limits } from '../../gateway/core/limits.ts';
 import { silentLog, type LogFields } from '../../gateway/core/log.ts';
-import type { Policy, Verdict } from '../../gateway/core/policy.ts';
+import type { Policy, ConnectVerdict } from '../../gateway/core/policy.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import { connect, createPolicy, ManualClock, testSession } from '../../gateway/testing/index.ts';
 import { basic } from '../../policies/basic.ts';
@@ -28,7 +28,7 @@ describe('basic', () => {
     createPolicy(basic, { file, ...options }, { clock, directory, log: { ...silentLog, info: note, error: note } });
   const arriving = (...values: readonly string[]) =>
     testSession({ headers: values.flatMap((value) => ['Authorization', value]) });
-  const arrive = async (policy: Policy, name: string, password: string): Promise<Verdict> =>
+  const arrive = async (policy: Policy, name: string, password: string): Promise<ConnectVerdict> =>
     (await connect(policy, arriving(authorization(name, password)))).verdict;
 
   beforeEach(async () => {
@@ -220,7 +220,7 @@ describe('basic', () => {
   }
 });
 
-function assertRefused(verdict: Verdict, why: RegExp): void {
+function assertRefused(verdict: ConnectVerdict, why: RegExp): void {
   assert.ok(verdict?.kind === 'deny', 'not denied');
   assert.equal(verdict.code, 'unauthorized');
   assert.match(verdict.detail, why);

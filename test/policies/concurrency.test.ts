@@ -1,6 +1,6 @@
 /** How many connections of one caller are open at the same time: exactly, and none counts for longer than it is open. */
 import assert from 'node:assert/strict';
-import { deny, type Policy, type Verdict } from '../../gateway/core/policy.ts';
+import { deny, type Policy, type ConnectVerdict } from '../../gateway/core/policy.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import type { Identity, SessionView } from '../../gateway/core/session.ts';
 import type { Store } from '../../gateway/core/store.ts';
@@ -182,7 +182,7 @@ describe('concurrency over real sockets', () => {
   }).timeout(30_000);
 
   it('does not count who was refused by a policy behind it, by one that breaks, or by the backend', async () => {
-    let verdict: () => Verdict = () => deny('forbidden', 'No.');
+    let verdict: () => ConnectVerdict = () => deny('forbidden', 'No.');
     const stage = await setStage({
       ...limited(),
       answer: (request) => (isOpening(request) ? { status: 402, body: 'pay' } : nothing),
@@ -302,7 +302,7 @@ function someone({ identity, ...request }: Who): SessionView {
   return session;
 }
 
-function arrive(policy: Policy, session: SessionView): Verdict {
+function arrive(policy: Policy, session: SessionView): ConnectVerdict {
   const verdict = policy.connect?.(session, []);
   assert.ok(!isPromise(verdict), 'a promise');
   return verdict;

@@ -75,6 +75,31 @@ describe('a policy in dry run', () => {
     assert.deepEqual(counted, []);
   });
 
+  it('tells of an answer of its own, and goes on without it', async () => {
+    const reply = { status: 200, reason: '', headers: ['X-Secret', 'hidden'], body: Buffer.from('hidden') };
+    const { policy, lines, counted } = rehearsed({ connect: () => ({ kind: 'answer', reply }) });
+    assert.equal((await connect(policy, testSession())).verdict, undefined);
+    assert.equal(lines[0]?.['event'], 'policy.would-answer');
+    assert.equal(lines[0]['status'], 200);
+    assert.doesNotMatch(JSON.stringify(lines), /hidden/);
+    assert.deepEqual(counted, []);
+  });
+
+  it('hears that a request is held, ends none, and lets it be when it is broken', () => {
+    const session = testSession({ transport: 'request' });
+    const ending = rehearsed({ held: (given) => given.end(no) });
+    ending.policy.held?.(session);
+    assert.equal(ending.lines[0]?.['event'], 'policy.would-deny');
+    const broken = rehearsed({
+      held: () => {
+        throw new Error('broken');
+      },
+    });
+    broken.policy.held?.(session);
+    assert.equal(broken.lines[0]?.['event'], 'policy.failed');
+    assert.equal(session.ended, undefined);
+  });
+
   it('lets pass when it is broken, at once or later, and says so', async () => {
     for (const broken of [
       () => {

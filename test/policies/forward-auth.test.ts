@@ -4,8 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { silentLog, type LogFields } from '../../gateway/core/log.ts';
 import { errors } from '../../gateway/core/errors.ts';
 import { limits } from '../../gateway/core/limits.ts';
-import { channelName } from '../../gateway/core/ids.ts';
-import type { Policy, Verdict } from '../../gateway/core/policy.ts';
+import type { Policy, ConnectVerdict } from '../../gateway/core/policy.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import { connect, createPolicy, ManualClock, testSession } from '../../gateway/testing/index.ts';
 import { forwardAuth } from '../../policies/forward-auth.ts';
@@ -202,7 +201,7 @@ describe('forward-auth, by itself', () => {
   const make = (options: object = {}, log = silentLog): Promise<Policy> =>
     createPolicy(forwardAuth, { url: auth.origin, ...options }, { clock, log });
   const arriving = (token: string, more: object = {}) => testSession({ headers: ['Authorization', token], ...more });
-  const arrive = async (policy: Policy, token: string, more: object = {}): Promise<Verdict> =>
+  const arrive = async (policy: Policy, token: string, more: object = {}): Promise<ConnectVerdict> =>
     (await connect(policy, arriving(token, more))).verdict;
 
   it('asks once in the time of the cache, and then answers at once', async () => {
@@ -454,8 +453,7 @@ describe('forward-auth, by itself', () => {
       const session = arriving('a', { transport: 'request' });
       await connect(policy, session);
       assert.equal(clock.pending, 0);
-      await policy.subscribe?.(session, channelName('news'));
-      await policy.subscribe?.(session, channelName('more'));
+      policy.held?.(session);
       assert.equal(clock.pending, 1);
     });
 
@@ -468,7 +466,7 @@ describe('forward-auth, by itself', () => {
   });
 });
 
-function assertRefused(verdict: Verdict, status: number): void {
+function assertRefused(verdict: ConnectVerdict, status: number): void {
   assert.ok(verdict?.kind === 'deny');
   assert.equal(verdict.code, 'unauthorized');
   assert.equal(verdict.reply?.status, status);

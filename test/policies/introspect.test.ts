@@ -1,10 +1,9 @@
 /** Which tokens get in by the word of their issuer, how long that word counts, and what an issuer that is not well cannot do. */
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
-import { channelName } from '../../gateway/core/ids.ts';
 import { silentLog, type LogFields } from '../../gateway/core/log.ts';
 import { limits } from '../../gateway/core/limits.ts';
-import type { Policy, Verdict } from '../../gateway/core/policy.ts';
+import type { Policy, ConnectVerdict } from '../../gateway/core/policy.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import { connect, createPolicy, ManualClock, testSession, type TestSession } from '../../gateway/testing/index.ts';
 import { introspect } from '../../policies/introspect.ts';
@@ -130,7 +129,7 @@ describe('introspect, by itself', () => {
   const make = (options: object = {}, log = silentLog): Promise<Policy> =>
     createPolicy(introspect, { url: issuer.origin, ...client, ...options }, { clock, log });
   const bearing = (token: string, more: object = {}) => testSession({ headers: ['Authorization', `Bearer ${token}`], ...more });
-  const arrive = async (policy: Policy, token = 't0'): Promise<Verdict> => (await connect(policy, bearing(token))).verdict;
+  const arrive = async (policy: Policy, token = 't0'): Promise<ConnectVerdict> => (await connect(policy, bearing(token))).verdict;
   const inSeconds = (seconds: number): number => clock.now() / 1000 + seconds;
 
   it('keeps who the token is for, and what the issuer says of it', async () => {
@@ -336,8 +335,7 @@ describe('introspect, by itself', () => {
       const session = bearing('t0', { transport: 'request' });
       await connect(policy, session);
       assert.equal(clock.pending, 0);
-      await policy.subscribe?.(session, channelName('news'));
-      await policy.subscribe?.(session, channelName('more'));
+      policy.held?.(session);
       assert.equal(clock.pending, 1);
       policy.disconnect?.(session);
       assert.equal(clock.pending, 0);
@@ -359,7 +357,7 @@ function assertOpen(session: TestSession): void {
   assert.equal(session.ended, undefined);
 }
 
-function assertDenied(verdict: Verdict, code: string, why: RegExp): void {
+function assertDenied(verdict: ConnectVerdict, code: string, why: RegExp): void {
   assert.ok(verdict?.kind === 'deny', 'not denied');
   assert.equal(verdict.code, code);
   assert.match(verdict.detail, why);

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import jsonwebtoken, { type Algorithm } from 'jsonwebtoken';
 import { ForegateError } from '../../gateway/core/errors.ts';
 import { silentLog } from '../../gateway/core/log.ts';
-import { compileHooks, runHooks, type Policy, type Verdict } from '../../gateway/core/policy.ts';
+import { compileHooks, runHooks, type Policy, type ConnectVerdict } from '../../gateway/core/policy.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import { noMetrics } from '../../gateway/core/metrics.ts';
 import { connect, createPolicy, ManualClock, testSession } from '../../gateway/testing/index.ts';
@@ -206,11 +206,11 @@ function bearing(token: string) {
   return testSession({ headers: ['Authorization', `Bearer ${token}`] });
 }
 
-async function arrive(policy: Policy, token: string): Promise<Verdict> {
+async function arrive(policy: Policy, token: string): Promise<ConnectVerdict> {
   return (await connect(policy, bearing(token))).verdict;
 }
 
-function assertRefused(verdict: Verdict, why: RegExp): void {
+function assertRefused(verdict: ConnectVerdict, why: RegExp): void {
   assert.ok(verdict?.kind === 'deny', 'not denied');
   assert.equal(verdict.code, 'unauthorized');
   assert.match(verdict.detail, why);

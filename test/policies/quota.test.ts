@@ -1,6 +1,6 @@
 /** Quotas by the calendar: when they end, what counts, and what a consumer hears of it. */
 import assert from 'node:assert/strict';
-import type { Policy, Verdict } from '../../gateway/core/policy.ts';
+import type { Policy, ConnectVerdict } from '../../gateway/core/policy.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import type { Identity, SessionView } from '../../gateway/core/session.ts';
 import { memoryStore } from '../../gateway/engines/memory-store.ts';
@@ -193,13 +193,13 @@ function consumer(identity: Identity, transport: SessionView['transport'] = 'web
 
 const request = async (policy: Policy, identity: Identity) => connect(policy, consumer(identity, 'request'));
 
-function send(policy: Policy, session: SessionView): Verdict {
+function send(policy: Policy, session: SessionView): ConnectVerdict {
   const verdict = policy.message?.(session, textMessage('x'));
   assert.ok(!isPromise(verdict), 'a promise');
   return verdict;
 }
 
-function denialOf(verdict: Verdict) {
+function denialOf(verdict: ConnectVerdict) {
   assert.ok(verdict?.kind === 'deny', 'not denied');
   return verdict;
 }

@@ -1,7 +1,7 @@
 /** What is counted, for whom, and what a client over the limit hears. */
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Policy, Verdict } from '../../gateway/core/policy.ts';
+import type { Policy, ConnectVerdict } from '../../gateway/core/policy.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import type { Identity, SessionView } from '../../gateway/core/session.ts';
 import type { Store } from '../../gateway/core/store.ts';
@@ -211,20 +211,20 @@ const arrive = async (policy: Policy) => connect(policy, testSession());
 const request = async (policy: Policy, headers: readonly string[] = []) =>
   connect(policy, testSession({ transport: 'request', headers }));
 
-function send(policy: Policy, session: SessionView, times: number, text = 'hello'): Verdict[] {
+function send(policy: Policy, session: SessionView, times: number, text = 'hello'): ConnectVerdict[] {
   return Array.from({ length: times }, () => now(policy.message?.(session, textMessage(text))));
 }
 
-function now(verdict: Verdict | Promise<Verdict>): Verdict {
+function now(verdict: ConnectVerdict | Promise<ConnectVerdict>): ConnectVerdict {
   assert.ok(!isPromise(verdict), 'a promise');
   return verdict;
 }
 
-function denied(verdicts: readonly Verdict[]): number {
+function denied(verdicts: readonly ConnectVerdict[]): number {
   return verdicts.filter((verdict) => verdict?.kind === 'deny').length;
 }
 
-function denialOf(verdict: Verdict) {
+function denialOf(verdict: ConnectVerdict) {
   assert.ok(verdict?.kind === 'deny', 'not denied');
   return verdict;
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mock } from 'node:test';
 import { channelName } from '../../gateway/core/ids.ts';
-import { runHooks, type Policy, type Publisher, type Verdict } from '../../gateway/core/policy.ts';
+import { runHooks, type Policy, type Publisher, type ConnectVerdict } from '../../gateway/core/policy.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import { noMetadata, type Identity, type SessionView } from '../../gateway/core/session.ts';
 import type { Store } from '../../gateway/core/store.ts';
@@ -103,7 +103,7 @@ describe('rate-limit by several, and of other things', () => {
   it('counts subscriptions, of each channel apart where that is asked for', async () => {
     const policy = await createPolicy(rateLimit, { subscriptions: 1, window: '1m', by: ['session', 'channel'], over: 'close' });
     const session = testSession();
-    const join = (name: string): Verdict => now(policy.subscribe?.(session, channelName(name)));
+    const join = (name: string): ConnectVerdict => now(policy.subscribe?.(session, channelName(name)));
     assert.equal(join('a'), undefined);
     assert.equal(join('b'), undefined);
     assert.equal(denialOf(join('a')).action, 'close');
@@ -134,7 +134,7 @@ describe('rate-limit by several, and of other things', () => {
     ];
     for (const [by, one, other, shared] of cases) {
       const policy = await createPolicy(rateLimit, { publishes: 1, window: '1m', by });
-      const publish = ([channel, from]: [string, Partial<Publisher>]): Verdict =>
+      const publish = ([channel, from]: [string, Partial<Publisher>]): ConnectVerdict =>
         now(
           policy.publish?.(
             { channel: channelName(channel), meta: noMetadata, formats: {} },
@@ -193,9 +193,9 @@ describe('rate-limit by several, and of other things', () => {
 
 describe('policies behind one that delays', () => {
   it('are asked, and the stricter verdict holds', () => {
-    const delay = (ms: number) => (): Verdict => ({ kind: 'delay', ms });
-    const no: Verdict = { kind: 'deny', code: 'forbidden', detail: 'No.' };
-    const run = (...hooks: (() => Verdict)[]) => runHooks(hooks, 0, 0);
+    const delay = (ms: number) => (): ConnectVerdict => ({ kind: 'delay', ms });
+    const no: ConnectVerdict = { kind: 'deny', code: 'forbidden', detail: 'No.' };
+    const run = (...hooks: (() => ConnectVerdict)[]) => runHooks(hooks, 0, 0);
     assert.deepEqual(
       run(delay(1), () => no),
       no,
@@ -217,8 +217,8 @@ describe('policies behind one that delays', () => {
 
   it('are asked also where one takes its time', async () => {
     const hooks = [
-      async (): Promise<Verdict> => ({ kind: 'delay', ms: 1 }),
-      async (): Promise<Verdict> => ({ kind: 'delay', ms: 2 }),
+      async (): Promise<ConnectVerdict> => ({ kind: 'delay', ms: 1 }),
+      async (): Promise<ConnectVerdict> => ({ kind: 'delay', ms: 2 }),
     ];
     assert.deepEqual(await runHooks(hooks, 0, 0), { kind: 'delay', ms: 2 });
   });
@@ -309,16 +309,16 @@ function passed(policy: Policy, session: SessionView, times: number): number {
   return Array.from({ length: times }, () => ask(policy, session)).filter((verdict) => verdict === undefined).length;
 }
 
-function ask(policy: Policy, session: SessionView): Verdict {
+function ask(policy: Policy, session: SessionView): ConnectVerdict {
   return now(policy.message?.(session, textMessage('x')));
 }
 
-function now(verdict: Verdict | Promise<Verdict>): Verdict {
+function now(verdict: ConnectVerdict | Promise<ConnectVerdict>): ConnectVerdict {
   assert.ok(!isPromise(verdict), 'a promise');
   return verdict;
 }
 
-function denialOf(verdict: Verdict) {
+function denialOf(verdict: ConnectVerdict) {
   assert.ok(verdict?.kind === 'deny', 'not denied');
   return verdict;
 }

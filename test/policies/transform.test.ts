@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import jsonwebtoken from 'jsonwebtoken';
 import { WebSocketServer } from 'ws';
 import type { RequestDraft } from '../../gateway/core/exchange.ts';
-import type { Verdict } from '../../gateway/core/policy.ts';
+import type { ConnectVerdict } from '../../gateway/core/policy.ts';
 import type { Identity } from '../../gateway/core/session.ts';
 import { connect, createPolicy, testSession, type TestSessionOptions } from '../../gateway/testing/index.ts';
 import { transform } from '../../policies/transform.ts';
@@ -16,7 +16,7 @@ import { refusedClient } from '../support/client.ts';
 afterEach(clearStage);
 
 interface Changed {
-  readonly verdict: Verdict;
+  readonly verdict: ConnectVerdict;
   readonly draft: RequestDraft;
 }
 

@@ -472,6 +472,17 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
     await eventually(() => two.frames[0]?.payload.toString() === 'still');
   });
 
+  it('are ended by a revocation', async () => {
+    const keyed = { use: 'api-key', keys: [{ key: 'the-key-of-ann', name: 'ann' }] };
+    const stage = await setHttp2Stage({ route: { policies: [keyed] } });
+    const { frames } = await tunnel(stage, { 'x-api-key': 'the-key-of-ann' });
+    const body = JSON.stringify({ key: 'ann' });
+    const response = await fetch(`${stage.controlUrl}/revoke`, { method: 'POST', body });
+    assert.deepEqual([response.status, ((await response.json()) as { ended: number }).ended], [200, 1]);
+    await eventually(() => frames.length === 1);
+    assert.deepEqual([frames[0]?.opcode, frames[0]?.payload.readUInt16BE()], [opcodes.close, 4401]);
+  });
+
   it('are refused with the answer of the backend, which never seems to accept', async () => {
     const stage = await setHttp2Stage({ answer: () => ({ status: 403, headers: { 'X-Why': 'no' }, body: 'not you' }) });
     const { sent, headers } = await tunnel(stage);

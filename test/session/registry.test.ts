@@ -25,6 +25,7 @@ function add(changes: Partial<Registered> = {}): Registered & { readonly ended: 
     activeAt: 0,
     live: true,
     transport: 'websocket' as const,
+    identity: undefined,
     ended,
     info,
     ask: () => undefined,

@@ -28,6 +28,7 @@ describe('a recorded session', () => {
           return undefined;
         },
         message: (_session, { kind, data }) => (note(`${kind} ${data.toString()}`), undefined),
+        held: (session) => note(`held ${session.request.path}`),
         subscribe: (_session, channel) => (note(`subscribe ${channel}`), undefined),
         publish: ({ channel, formats }, publisher) => {
           const content = formats.message?.action === 'send' ? formats.message.content.toString() : '';
@@ -42,6 +43,7 @@ describe('a recorded session', () => {
       { at: 0, kind: 'connect', request: { path: '/chat' }, identity: { subject: 'ann', by: 'jwt' } },
       { at: '1s', kind: 'message', message: 'hello' },
       { at: 1500, kind: 'message', message: { kind: 'ping', data: Buffer.from('p') } },
+      { at: '2s', kind: 'held' },
       { at: '2s', kind: 'subscribe', channel: 'news' },
       { at: '1m', kind: 'publish', channel: 'news', content: 'now', publisher: { identity: { subject: 'bob', by: 'basic' } } },
       { at: '61s', kind: 'publish', channel: 'news', content: 'again' },
@@ -51,6 +53,7 @@ describe('a recorded session', () => {
       '0 connect ann true',
       '1000 text hello',
       '1500 ping p',
+      '2000 held /chat',
       '2000 subscribe news',
       '60000 publish news now bob',
       '61000 publish news again 192.0.2.9',
@@ -59,7 +62,7 @@ describe('a recorded session', () => {
     ]);
     assert.deepEqual(
       verdicts,
-      Array.from({ length: 7 }, () => undefined),
+      Array.from({ length: 8 }, () => undefined),
     );
     assert.deepEqual([sessions['client']?.answer, sessions['client']?.endedAt], [['X-Seen', '/chat'], 120_000]);
   });
