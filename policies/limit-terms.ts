@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox';
 import { Duration, toMs } from '../gateway/core/duration.ts';
 import { ForegateError } from '../gateway/core/errors.ts';
 import { limits as maxima } from '../gateway/core/limits.ts';
-import { derivedMark } from '../gateway/core/settings.ts';
+import { derivedMark } from '../gateway/core/setting-types.ts';
 import type { Budget } from '../gateway/core/store.ts';
 import { By, callerKey, isBy, type CallerKey } from './caller.ts';
 

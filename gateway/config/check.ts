@@ -2,7 +2,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { pemMark, secretMark } from '../core/secret.ts';
-import { derivedMark } from '../core/settings.ts';
+import { derivedMark } from '../core/setting-types.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { finding, fromSchemaErrors, type Finding } from './report.ts';
 import type { Substituted } from './secrets.ts';

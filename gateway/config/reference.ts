@@ -2,7 +2,7 @@
 import { errors, type ErrorCode } from '../core/errors.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
 import { isPemSchema, isSecretSchema } from '../core/secret.ts';
-import { derivedMark } from '../core/settings.ts';
+import { derivedMark } from '../core/setting-types.ts';
 import type { Parts } from './parts.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { checkingSchema, plain } from './schema.ts';

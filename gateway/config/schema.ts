@@ -4,7 +4,8 @@
  * are already written out, and one for editors, complete with the options of every policy.
  */
 import type { TSchema } from 'typebox';
-import { derivedMark, dryRunText, SettingsSchema } from '../core/settings.ts';
+import { derivedMark, dryRunText } from '../core/setting-types.ts';
+import { SettingsSchema } from '../core/settings.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
 import type { JsonSchema, Schemas } from './json-schema.ts';
 import type { Parts } from './parts.ts';

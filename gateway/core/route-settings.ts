@@ -1,0 +1,326 @@
+/** The settings of a route: what it matches, where it leads, and under which terms. */
+import { Type } from 'typebox';
+import { Duration } from './duration.ts';
+import { limits } from './limits.ts';
+import type { FaultKind } from './profile.ts';
+import { Pem, Secret } from './secret.ts';
+import { count, derivedMark, flag, policyList } from './setting-types.ts';
+
+const TargetSchema = Type.Object(
+  {
+    url: Type.String({
+      minLength: 1,
+      examples: ['http://127.0.0.1:8080', 'wss://chat.internal'],
+      description:
+        'Scheme, host and port: `http://`, `https://`, `ws://` or `wss://`. The path is always the one the client asked for.',
+    }),
+    dialect: Type.Enum(['websocket-over-http', 'relay'], {
+      [derivedMark]: '`relay` for `ws://` and `wss://`, else `websocket-over-http`',
+      description:
+        'How events reach the backend: `websocket-over-http` in short HTTP requests, `relay` frame by frame over a WebSocket of its own.',
+    }),
+    host: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9._:\\[\\]-]+$',
+        examples: ['api.internal'],
+        description: "`Host` for this target; left out: the client's own.",
+      }),
+    ),
+    oneEventPerRequest: flag(false, 'Send one event in each request, for backends or gateways that count requests as messages.'),
+    channels: Type.Array(Type.String({ minLength: 1, description: 'A channel, without `channelPrefix`.' }), {
+      default: [],
+      description: 'Channels that every session joins by itself.',
+    }),
+    retry: Type.Enum(['once', 'never'], {
+      default: 'once',
+      description: 'Whether a request is sent again when a kept connection turns out to be closed before a byte of the reply.',
+    }),
+    timeout: Duration({ default: '30s', description: 'How long one request may take.' }),
+    idle: Duration({
+      default: '4s',
+      description: 'How long an unused connection to the target is kept: less than the target keeps it.',
+    }),
+    publicOnly: flag(
+      false,
+      'Connect to public addresses only, whatever the name resolves to: never to the loopback, private networks and the like. Links of its replies lead to public addresses only, too. For targets that are not your own.',
+    ),
+    connections: count(limits.targetConnections, 'Connections to this target at once; further requests wait.'),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          ca: Type.Optional(Pem({ description: 'Authority to trust instead of the well-known ones (PEM).' })),
+          cert: Type.Optional(Pem({ description: 'Client certificate (PEM).' })),
+          key: Type.Optional(Secret({ description: 'Private key of the client certificate (PEM).' })),
+          servername: Type.Optional(
+            Type.String({ minLength: 1, description: 'Name to ask for and to check; left out: the host of `url`.' }),
+          ),
+          verify: flag(true, "Check the target's certificate. `false` is for tests only."),
+        },
+        { description: 'For `https://` and `wss://`.' },
+      ),
+    ),
+  },
+  { description: 'One place where requests go.' },
+);
+
+/** No query, no empty segment. */
+const sockJsPath = '^(/[\\x21-\\x22\\x24-\\x2e\\x30-\\x3e\\x40-\\x7e]+)+$';
+
+const faultAction = (description: string) => Type.Enum(['close', 'drop', 'answer'], { default: 'close', description });
+
+const faultTexts: Readonly<Record<FaultKind, string>> = {
+  unauthenticated: 'The gateway does not accept the credentials any more.',
+  forbidden: 'The gateway does not allow this message.',
+  throttled: 'A rate or quota of the gateway is used up.',
+  'too-large': 'The message is larger than the gateway allows.',
+  upstream: 'The gateway could not reach the backend.',
+};
+
+/** What a route may set apart from its id, match and targets. */
+const routeOptions = {
+  adapter: Type.Object(
+    { use: Type.String({ minLength: 1, description: 'The name of the adapter.' }) },
+    {
+      default: { use: 'generic' },
+      description: 'The API gateway in between, whose refusals and headers are understood; also just its name.',
+    },
+  ),
+  policies: policyList('Rules for the clients of this route, in order; see [policies](policies.md).'),
+  grip: flag(true, 'Whether the backend may use GRIP: subscribe its clients to channels and hold requests.'),
+  filterRequests: count(
+    0,
+    'Requests per second and URL that `http-check` and `http-modify` may make; more wait. 0: subscriptions that name one of these filters get no items.',
+    0,
+  ),
+  channelPrefix: Type.String({
+    default: '',
+    description: 'Put before every channel name the backend gives, so that routes cannot mix.',
+  }),
+  headers: Type.Record(
+    Type.String(),
+    Secret({ minLength: 0, description: 'Value of the header field; empty: the field is removed.' }),
+    {
+      default: {},
+      description:
+        'Header fields set in every request, in place of those that the client sent; an empty value removes the field. Values are hidden in output, as they may be credentials.',
+    },
+  ),
+  path: Type.Optional(
+    Type.Object(
+      {
+        remove: Type.Optional(
+          Type.Integer({ minimum: 1, examples: [4], description: 'So many characters are cut off the beginning of the path.' }),
+        ),
+        replace: Type.Optional(
+          Type.String({
+            pattern: '^(/[\\x21-\\x22\\x24-\\x3e\\x40-\\x7e]*)?$',
+            examples: ['/v2/'],
+            description: 'Stands in place of what `match.path` says.',
+          }),
+        ),
+      },
+      {
+        description:
+          'Changes the path on its way to the target: `remove` or `replace`. The query stays, and a path that does not begin with `/` any more gets one.',
+      },
+    ),
+  ),
+  signature: Type.Optional(
+    Type.Object(
+      {
+        issuer: Type.Optional(Type.String({ minLength: 1, description: 'The `iss` claim; left out: `grip.issuer`.' })),
+        key: Type.Optional(Secret({ description: 'Key, in the forms of `grip.key`; left out: `grip.key`.' })),
+      },
+      { description: '`Grip-Sig` of this route, where it is not that of `grip`.' },
+    ),
+  ),
+  sockjs: Type.Optional(
+    Type.Object(
+      {
+        path: Type.String({
+          pattern: sockJsPath,
+          examples: ['/sock'],
+          description: 'Where SockJS clients connect: their base URL, without a `/` at its end. Below `match.path`.',
+        }),
+        asPath: Type.Optional(
+          Type.String({
+            pattern: '^/[\\x21-\\x22\\x24-\\x3e\\x40-\\x7e]*$',
+            examples: ['/ws'],
+            description: 'The path towards the backend, for all of them; left out: `path`.',
+          }),
+        ),
+        clientUrl: Type.Optional(
+          Type.String({
+            pattern: '^(https?://|/)[\\x21\\x23-\\x26\\x28-\\x3b\\x3d\\x3f-\\x7e]+$',
+            examples: ['https://static.example/sockjs.min.js'],
+            description:
+              'The SockJS client as a script, for the page `/iframe.html` that browsers without CORS need. Left out: there is no such page. With it pages of every origin connect as if they were of the origin of Foregate, so the policy `origin` says nothing of them.',
+          }),
+        ),
+        cookie: flag(
+          false,
+          'Tell clients to send cookies, and set `JSESSIONID` where there is none, for balancers that need it to find the process again.',
+        ),
+      },
+      {
+        description:
+          'Lets SockJS clients in, which fall back to requests where WebSockets do not get through. For the backend and the policies each is a WebSocket.',
+      },
+    ),
+  ),
+  limits: Type.Object(
+    {
+      messageBytes: count(limits.messageBytes, 'Size of one message from a client; a larger one closes the session (1009).'),
+      queueBytes: count(limits.queueBytes, 'Bytes from one client that wait for the backend; then reading from it pauses.'),
+      unsentBytes: count(
+        limits.unsentBytes,
+        'Bytes that one client has not taken yet, in its socket and in the queue of its session together; then no next request starts, and `slowClients` applies. A larger item goes alone.',
+      ),
+      replyBytes: count(limits.replyBytes, 'Body of one reply of the backend.'),
+      refusalBytes: count(limits.refusalBytes, 'Body of a refused handshake that is passed on.'),
+      subscriptions: count(limits.subscriptions, 'Channels that one session may have joined.', 0),
+    },
+    { default: {}, description: 'Maximum values of one session.' },
+  ),
+  closeFrames: flag(true, 'Send a close frame before the connection ends on a failure.'),
+  pings: Type.Enum(['forward', 'answer'], {
+    default: 'forward',
+    description: 'Pings of clients go to the backend, or are answered here.',
+  }),
+  notifyAfterFailure: flag(false, 'Tell the backend that the session is gone also when its own failure ended it.'),
+  slowClients: Type.Enum(['close', 'drop-newest', 'drop-oldest', 'latest'], {
+    default: 'close',
+    description:
+      'When a client does not take what is published: `close` the session (1013), or leave items out: the new one (`drop-newest`), those that have waited longest (`drop-oldest`), or, of what waits, all but the newest of each channel (`latest`). Where a subscription has ids, what was left out is fetched by its link.',
+  }),
+  onFault: Type.Object(
+    {
+      unauthenticated: faultAction(faultTexts.unauthenticated),
+      forbidden: faultAction(faultTexts.forbidden),
+      throttled: faultAction(faultTexts.throttled),
+      'too-large': faultAction(faultTexts['too-large']),
+      upstream: faultAction(faultTexts.upstream),
+    },
+    {
+      default: {},
+      description:
+        'What a refusal by the gateway means in an open session: `close` it, `drop` the message, or `answer` with a frame.',
+    },
+  ),
+  cors: flag(
+    false,
+    'Add the CORS fields that the backend leaves out, so that pages of every origin can use the answers, with the cookies of their users. Preflight requests still go to the backend.',
+  ),
+  jsonp: Type.Optional(
+    Type.Object(
+      {
+        mode: Type.Enum(['extended', 'basic'], {
+          default: 'extended',
+          description: "What the page's function gets: an object with `code`, `reason`, `headers` and `body`, or the body alone.",
+        }),
+        callback: Type.String({ minLength: 1, default: 'callback', description: 'The parameter that names the function.' }),
+        body: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description: 'The parameter with a body, which is then JSON; left out: `_body`, of any type.',
+          }),
+        ),
+        defaultCallback: Type.Optional(
+          Type.String({
+            pattern: '^[A-Za-z_$][A-Za-z0-9_$]*(\\.[A-Za-z_$][A-Za-z0-9_$]*)*$',
+            examples: ['handle'],
+            description: 'The function, where only the parameter of `body` is there.',
+          }),
+        ),
+        method: Type.Optional(
+          Type.Enum(['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'], {
+            [derivedMark]: '`GET`, or `POST` with `mode: basic`',
+            description: 'The method where no `_method` is given.',
+          }),
+        ),
+      },
+      {
+        description:
+          'Take GET requests with a callback as JSONP: `_method`, `_headers` (a JSON object) and `_body` describe the request, and the answer is a script. Every page can call it with the cookies of its users.',
+      },
+    ),
+  ),
+  eventStream: Type.Object(
+    {
+      retry: Type.Optional(
+        Duration({
+          description:
+            'Clients are told (`retry:`) to wait so long before they connect again, and at random up to half as long again, so that not all come at once.',
+        }),
+      ),
+      heartbeat: Type.Optional(
+        Duration({ description: 'A comment is sent after so long without a byte, where the backend asks for no keep-alive.' }),
+      ),
+      unbuffered: flag(false, 'Add `X-Accel-Buffering: no`: proxies in front that know it pass every byte on at once.'),
+      lastEventId: flag(
+        false,
+        'Ask for next links with `Last-Event-ID`: the id of the last event that the client was sent, or the one it came with.',
+      ),
+    },
+    { default: {}, description: 'What is added to held answers of the type `text/event-stream`; nothing unless set.' },
+  ),
+  reload: Type.Enum(['keep', 'drain'], {
+    default: 'keep',
+    description:
+      'When the configuration changes, open sessions stay under the old one (`keep`) or are closed with 1012 during `drain`.',
+  }),
+  idle: Duration({ default: '30m', description: 'A session ends when nothing came or went for so long.' }),
+  debug: flag(false, 'Tell clients the reason of an error in full. Not for production.'),
+};
+
+const routeIdentity = {
+  id: Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+    examples: ['chat', 'prices-v2'],
+    description: 'Unique name, seen in logs and lists.',
+  }),
+  match: Type.Object(
+    {
+      host: Type.Optional(
+        Type.String({
+          pattern: '^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$',
+          examples: ['chat.example.com', '*.example.com'],
+          description: '`Host` of the request, without port; `*.example.com` for all names below it. Left out: any.',
+        }),
+      ),
+      path: Type.String({
+        pattern: '^/[\\x21-\\x7e]*$',
+        examples: ['/', '/chat/'],
+        default: '/',
+        description: 'Beginning of the path. The longest that fits wins.',
+      }),
+      transports: Type.Array(Type.Enum(['websocket', 'http'], { description: 'A transport.' }), {
+        minItems: 1,
+        uniqueItems: true,
+        default: ['websocket', 'http'],
+        description: 'What clients may use on this route: `websocket`, `http`.',
+      }),
+      tls: Type.Optional(
+        Type.Boolean({
+          description:
+            'Only requests that came to Foregate over TLS (`true`), or not over TLS (`false`); left out: both. What proxies in front say counts with `forwarded.acceptProto` only.',
+        }),
+      ),
+      byId: Type.Enum(['never', 'also', 'only'], {
+        default: 'never',
+        description:
+          'Requests that name the id of the route in `routeHeader` get there whatever else `match` says: `also`, or as the `only` ones.',
+      }),
+    },
+    { default: {}, description: 'Which requests belong to the route.' },
+  ),
+};
+
+export const RouteSchema = Type.Object({
+  ...routeIdentity,
+  targets: Type.Array(TargetSchema, {
+    minItems: 1,
+    description: 'Places to go to. The next is tried when one cannot be reached; then it is kept.',
+  }),
+  ...routeOptions,
+});
