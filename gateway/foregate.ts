@@ -13,7 +13,7 @@ import { toMs } from './core/duration.ts';
 import { errors, type ForegateError } from './core/errors.ts';
 import type { Reply } from './core/exchange.ts';
 import { silentLog, type Log } from './core/log.ts';
-import type { Bus } from './core/bus.ts';
+import type { Bus, Notice } from './core/bus.ts';
 import { deny, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
 import { isRevokedBy, type Revocation } from './core/revocation.ts';
@@ -136,7 +136,10 @@ class Program implements Foregate {
       this.#sequencer.forget(channel);
       this.#zeroMq?.want(channel, false);
     });
-    this.#bus = createLocalBus((publication) => this.#sequencer.receive(publication));
+    this.#bus = createLocalBus({
+      deliver: (publication) => this.#sequencer.receive(publication),
+      notice: (notice) => this.#heed(notice),
+    });
     const front = this.#makeFront();
     this.#listeners = listenerSettings(loaded).map((one) => new Listener(one, front, log));
     this.#control = this.#makeControl();
@@ -321,6 +324,28 @@ class Program implements Foregate {
     return this.#world;
   }
 
+  #everywhere(notice: Notice): void {
+    this.#heed(notice);
+    this.#bus.tell(notice);
+  }
+
+  #heed(notice: Notice): void {
+    switch (notice.kind) {
+      case 'revoke':
+        return void this.#revoke(notice.revocation);
+      case 'recover':
+        return this.#recover();
+      case 'refresh-channel':
+        return this.#hub.receive({ channel: notice.channel, meta: noMetadata, formats: { message: { action: 'refresh' } } });
+    }
+  }
+
+  #recover(): void {
+    this.#sequencer.forgetAll();
+    this.#lastItems.forget();
+    for (const session of this.#registry.live()) session.recover();
+  }
+
   /** Also of those whose handshake is not answered; returns how many were open. */
   #revoke(revocation: Revocation): number {
     this.#revocations.add(revocation);
@@ -349,13 +374,13 @@ class Program implements Foregate {
         session?.ask();
         return session !== undefined;
       },
-      refreshChannel: (channel) => this.#hub.receive({ channel, meta: noMetadata, formats: { message: { action: 'refresh' } } }),
-      recover: () => {
-        this.#sequencer.forgetAll();
-        this.#lastItems.forget();
-        for (const session of registry.live()) session.recover();
+      refreshChannel: (channel) => this.#everywhere({ kind: 'refresh-channel', channel }),
+      recover: () => this.#everywhere({ kind: 'recover' }),
+      revoke: (revocation) => {
+        const ended = this.#revoke(revocation);
+        this.#bus.tell({ kind: 'revoke', revocation });
+        return ended;
       },
-      revoke: (revocation) => this.#revoke(revocation),
       has: (id) => registry.get(id) !== undefined,
       *sessions() {
         for (const session of registry.live()) yield session.info();

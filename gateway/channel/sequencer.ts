@@ -3,7 +3,7 @@
  * their ids and previous ids (GRIP 6.4).
  */
 import type { Clock } from '../core/clock.ts';
-import type { Deliver } from '../core/bus.ts';
+import type { BusReceiver } from '../core/bus.ts';
 import type { ChannelName } from '../core/ids.ts';
 import { limits } from '../core/limits.ts';
 import type { Metrics } from '../core/metrics.ts';
@@ -23,7 +23,7 @@ export interface SequencerParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** Takes items in their order. */
-  readonly deliver: Deliver;
+  readonly deliver: BusReceiver['deliver'];
   /** Items of a channel without subscribers are not put in order. */
   readonly hasSubscribers: (channel: ChannelName) => boolean;
   readonly settings?: Partial<SequencerSettings>;

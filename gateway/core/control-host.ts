@@ -59,11 +59,11 @@ export interface ControlHost {
   publish(items: readonly Publication[]): MaybePromise<void>;
   /** Makes the session ask its backend at once; false for an unknown id. */
   refresh(id: SessionId): boolean;
-  /** Makes all WebSockets of a channel ask. It is not published: nobody counts it, and other processes do not see it. */
+  /** Makes all WebSockets of a channel ask, those of other processes too. It is not published: nobody counts it. */
   refreshChannel(channel: ChannelName): void;
-  /** Forgets all last ids and makes every held request ask its backend again. */
+  /** Forgets all last ids and makes every held request ask its backend again, in every process. */
   recover(): void;
-  /** Ends the sessions it is about and lets no more of them in; how many were ended. @throws ForegateError `overloaded` */
+  /** Ends the sessions it is about and lets no more of them in, in every process; how many were ended in this one. @throws ForegateError `overloaded` */
   revoke(revocation: Revocation): number;
   has(id: SessionId): boolean;
   sessions(): Iterable<SessionInfo>;

@@ -1,7 +1,7 @@
 /** What every bus must keep (see `core/bus.ts`). */
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Bus, Deliver } from '../core/bus.ts';
+import type { Bus, BusReceiver, Notice } from '../core/bus.ts';
 import { channelName, type ChannelName } from '../core/ids.ts';
 import type { Publication } from '../core/publication.ts';
 import { noMetadata } from '../core/session.ts';
@@ -9,7 +9,7 @@ import { describe, it } from './suite.ts';
 
 export interface BusUnderTest {
   /** Makes the bus of one process; all of one test stand on the same engine. The suite closes them. */
-  readonly open: (deliver: Deliver) => Bus | Promise<Bus>;
+  readonly open: (receiver: BusReceiver) => Bus | Promise<Bus>;
   /** Whether several can be opened that hear of one another, as processes do. */
   readonly processes: 'one' | 'many';
 }
@@ -98,10 +98,11 @@ export function busContract(name: string, { open, processes }: BusUnderTest): vo
       using(0, async () => {
         const got: string[] = [];
         let again: (publication: Publication) => void = () => {};
-        const bus = await open((publication) => {
+        const deliver = (publication: Publication): void => {
           got.push(text(publication));
           if (got.length === 1) again(item(news, 'second'));
-        });
+        };
+        const bus = await open({ deliver, notice: () => {} });
         again = (publication) => void bus.publish(publication);
         try {
           await bus.want(news, true);
@@ -152,12 +153,23 @@ export function busContract(name: string, { open, processes }: BusUnderTest): vo
         assert.deepEqual(other.got.map(text), ['b']);
       }),
     );
+
+    it(
+      'tells the other process every notice, once and in order, and not the one that tells',
+      withTwo(async (own, other) => {
+        for (const notice of notices) own.bus.tell(notice);
+        await settle(other.told, notices.length);
+        assert.deepEqual(other.told, notices);
+        assert.deepEqual(own.told, []);
+      }),
+    );
   });
 }
 
 interface Process {
   readonly bus: Bus;
   readonly got: Publication[];
+  readonly told: Notice[];
 }
 
 const news = channelName('news');
@@ -209,9 +221,20 @@ const rich: readonly Publication[] = [
   },
 ];
 
+const notices: readonly Notice[] = [
+  { kind: 'revoke', revocation: { of: 'subject', value: 'größe\n', issuedBefore: 1, until: 2 } },
+  { kind: 'recover' },
+  { kind: 'refresh-channel', channel: news },
+];
+
 async function startProcess(open: BusUnderTest['open']): Promise<Process> {
   const got: Publication[] = [];
-  return { bus: await open((publication) => void got.push(publication)), got };
+  const told: Notice[] = [];
+  const receiver: BusReceiver = {
+    deliver: (publication) => void got.push(publication),
+    notice: (notice) => void told.push(notice),
+  };
+  return { bus: await open(receiver), got, told };
 }
 
 function given(process: Process | undefined): Process {

@@ -11,7 +11,7 @@ busContract('local', { open: createLocalBus, processes: 'one' });
 describe('local bus', () => {
   it('delivers before publish returns, and makes no promise', () => {
     const got: Publication[] = [];
-    const bus = createLocalBus((publication) => void got.push(publication));
+    const bus = createLocalBus({ deliver: (item) => void got.push(item), notice: () => assert.fail() });
     const publication: Publication = { channel: channelName('news'), meta: noMetadata, formats: {} };
     assert.equal(bus.want(publication.channel, true), undefined);
     assert.equal(bus.publish(publication), undefined);
