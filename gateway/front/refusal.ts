@@ -7,6 +7,7 @@ import { limits } from '../core/limits.ts';
 import { isHeaderName, isHeaderValue, withoutHeaders, type HeaderList } from '../core/headers.ts';
 import type { Denial } from '../core/session.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
+import { writeWhole, type AnswerHead } from './whole-answer.ts';
 
 /** The answer for a denial: its sentence as plain text, with `Retry-After` where a wait is known; or the answer it brings. */
 export function denialReply({ code, detail, retryAfterMs, headers = [], reply }: Denial, answer: HeaderList = []): Reply {
@@ -49,11 +50,17 @@ export function answerRequest(response: ServerResponse, reply: Reply): void {
     response.destroy();
     return;
   }
+  if (writeWhole(response, reply, headOf)) return;
+  const { reason, headers } = headOf(reply);
+  response.sendDate = false;
+  response.writeHead(reply.status, reason, [...headers]);
+  response.end(reply.body);
+}
+
+function headOf(reply: Reply): AnswerHead {
   const headers = withoutHeaders(cleanReplyHeaders(reply.headers), (name) => name === 'content-length');
   if (reply.status !== 204 && reply.status !== 304) headers.push('Content-Length', String(reply.body.length));
-  response.sendDate = false;
-  response.writeHead(reply.status, safeReason(reply), headers);
-  response.end(reply.body);
+  return { reason: safeReason(reply), headers };
 }
 
 function safeReason({ reason, status }: Reply): string {

@@ -37,6 +37,21 @@ export const responseShape: Shape = {
  * @throws ForegateError `bad-reply` for a patch that does not fit the instruction's body, and for a code no answer can have
  */
 export function responseOf(publication: Publication, instruct: Instruct): Reply {
+  const last = lastAnswers.get(publication);
+  if (last !== undefined && isSameList(last.fields, instruct.head.headers)) return last.reply;
+  const reply = makeResponse(publication, instruct);
+  if (sendFormat(publication)?.body.kind === 'bytes') lastAnswers.set(publication, { fields: instruct.head.headers, reply });
+  return reply;
+}
+
+/** Held requests mostly have the same fields, so that one answer serves them all and is encoded once. */
+const lastAnswers = new WeakMap<Publication, { readonly fields: HeaderList; readonly reply: Reply }>();
+
+function isSameList(one: HeaderList, two: HeaderList): boolean {
+  return one === two || (one.length === two.length && one.every((text, index) => text === two[index]));
+}
+
+function makeResponse(publication: Publication, instruct: Instruct): Reply {
   const format = sendFormat(publication);
   if (format === undefined) throw new ForegateError('internal', 'The publication is no answer.');
   const { code: status, reason = reasonPhrase(status), headers, body } = format;
