@@ -25,6 +25,8 @@ export interface Case {
   readonly known?: string;
   /** It touches other cases, so it runs when all others are done. */
   readonly alone?: true;
+  /** The body reads or changes the gateway's files, or uses doors that only they tell of: not for a gateway that runs already. */
+  readonly files?: true;
   /** It mostly waits, for more than a second: it starts first and does not count among those that run at a time. */
   readonly slow?: true;
 }

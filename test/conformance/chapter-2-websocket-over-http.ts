@@ -1116,6 +1116,22 @@ const errors: Case[] = [
     },
   },
   {
+    id: '2.10-gives-up',
+    rule: 'after five tries, 1, 2, 4, 8 and 16 seconds apart or up to a second more, the client is dropped',
+    slow: true,
+    run: async (stage) => {
+      const first = await startBackend(stage.gateway.sparePort);
+      first.share('2.10-gives-up').answer = accepting();
+      const socket = await stage.open('', { host: 'spare.example' });
+      await first.stop();
+      const started = performance.now();
+      socket.text('a');
+      assert.equal(await socket.next(45_000), 'DROPPED');
+      const seconds = (performance.now() - started) / 1000;
+      assert.ok(seconds > 30.9 && seconds < 40, `after ${seconds} s`);
+    },
+  },
+  {
     id: '2.10-too-long',
     rule: 'a reply above 1000000 bytes drops the client',
     run: async (stage) => {

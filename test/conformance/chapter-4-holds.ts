@@ -548,6 +548,19 @@ const responses: Case[] = [
     },
   },
   {
+    id: '4.5-timeout-default',
+    rule: 'without a timeout the answer comes after 55 seconds',
+    slow: true,
+    run: async (stage) => {
+      stage.answer(held(stage.channel));
+      const started = performance.now();
+      const client = await stage.send();
+      assert.equal((await client.answer(59_000)).body, 'nothing\n');
+      const seconds = (performance.now() - started) / 1000;
+      assert.ok(seconds > 53.9, `after ${seconds} s`);
+    },
+  },
+  {
     id: '4.5-timeout-204',
     rule: 'a timeout with 204 has no body',
     slow: true,
@@ -1047,6 +1060,23 @@ const links: Case[] = [
       assert.equal(await client.rest(20_000), 'one two');
       const [first, second] = stage.at('/next');
       assert.ok(first && second && second.at - first.at > 900, 'too early');
+    },
+  },
+  {
+    id: '4.6-link-gives-up',
+    rule: 'after the fifth retry, 1, 2, 4, 8 and 16 seconds apart or up to a second more, the stream ends cleanly',
+    slow: true,
+    run: async (stage) => {
+      stage.answers({ '': page(stage, 'one', `${stage.path}/next`), '/next': { status: 503, body: 'away' } });
+      const client = await stage.send();
+      await client.head();
+      assert.equal(await client.rest(50_000), 'one');
+      const tries = stage.at('/next').map(({ at }) => at);
+      assert.equal(tries.length, 6);
+      for (const [index, least] of [1, 2, 4, 8, 16].entries()) {
+        const seconds = ((tries[index + 1] ?? 0) - (tries[index] ?? 0)) / 1000;
+        assert.ok(seconds > least - 0.1 && seconds < least + 3, `${seconds} s before retry ${index + 1}`);
+      }
     },
   },
   {

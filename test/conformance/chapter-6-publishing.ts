@@ -1,5 +1,6 @@
 /** Chapter 6: publishing, and the control API. */
 import assert from 'node:assert/strict';
+import { Publisher, Push, Request } from 'zeromq';
 import type { Case, Chapter } from './case.ts';
 import { waitMs, type HttpClient, type SocketClient } from './connection.ts';
 import { accepting, controlled, grip, held, stream } from './replies.ts';
@@ -544,8 +545,124 @@ const order: Case[] = [
   },
 ];
 
+/** A tnetstring (GRIP 6.6) of what JSON can say; all numbers are whole. */
+function tnet(value: unknown): string {
+  if (value === null) return '0:~';
+  if (typeof value === 'boolean') return sized(String(value), '!');
+  if (typeof value === 'number') return sized(String(value), '#');
+  if (typeof value === 'string') return sized(value, ',');
+  if (Array.isArray(value)) return sized(value.map(tnet).join(''), ']');
+  return sized(
+    Object.entries(value as object)
+      .flat()
+      .map(tnet)
+      .join(''),
+    '}',
+  );
+}
+
+function sized(payload: string, type: string): string {
+  return `${Buffer.byteLength(payload)}:${payload}${type}`;
+}
+
+const door = (stage: Stage, name: string): string => `ipc://${stage.file(`run/${name}`)}`;
+
+/** What a command is answered, as text. */
+async function command(stage: Stage, method: string, args: object): Promise<string> {
+  const socket = new Request({ linger: 0, receiveTimeout: 5000 });
+  try {
+    socket.connect(door(stage, 'command'));
+    await socket.send(tnet({ id: '1', method, args }));
+    return String((await socket.receive())[0]);
+  } finally {
+    socket.close();
+  }
+}
+
+const zeroMq: Case[] = [
+  ...(['json', 'tnetstring', 'bare tnetstring'] as const).map((form): Case => ({
+    id: `6.6-pull-${form.replace(' ', '-')}`,
+    rule: `the PULL socket takes an item as ${form}`,
+    files: true,
+    run: async (stage) => {
+      const client = await watching(stage);
+      const item = { channel: stage.channel, ...streamed('pushed') };
+      const socket = new Push({ linger: 0, sendTimeout: 5000 });
+      socket.connect(door(stage, 'push-in'));
+      try {
+        await socket.send(
+          { json: `J${JSON.stringify(item)}`, tnetstring: `T${tnet(item)}`, 'bare tnetstring': tnet(item) }[form],
+        );
+        await client.text('pushed');
+      } finally {
+        socket.close();
+      }
+    },
+  })),
+  {
+    id: '6.6-sub',
+    rule: 'the SUB socket takes the channel and the item; the channel of the first frame counts',
+    files: true,
+    run: async (stage) => {
+      const client = await watching(stage);
+      const socket = new Publisher({ linger: 0 });
+      socket.connect(door(stage, 'push-sub'));
+      const heard = client.text('by sub');
+      try {
+        // A publisher is not told when somebody listens to it.
+        for (let done = false; !done;) {
+          await socket.send([stage.channel, `J${JSON.stringify({ channel: 'another', ...streamed('by sub') })}`]);
+          done = await Promise.race([heard.then(() => true), stage.quiet(100).then(() => false)]);
+        }
+      } finally {
+        socket.close();
+      }
+    },
+  },
+  {
+    id: '6.6-conncheck',
+    rule: 'the command conncheck names those of the connections that exist',
+    files: true,
+    run: async (stage) => {
+      await listening(stage);
+      const id = String(stage.requests[0]?.headers['connection-id']);
+      const answer = await command(stage, 'conncheck', { ids: [id, 'nobody'] });
+      assert.ok(answer.includes(tnet('success') + tnet(true)), answer);
+      assert.ok(answer.includes(tnet([id])), answer);
+    },
+  },
+  {
+    id: '6.6-refresh-unknown',
+    rule: 'the command refresh for an unknown connection: item-not-found',
+    files: true,
+    run: async (stage) => {
+      const answer = await command(stage, 'refresh', { cid: 'nobody' });
+      assert.ok(answer.includes(tnet('condition') + tnet('item-not-found')), answer);
+    },
+  },
+  {
+    id: '6.6-publish',
+    rule: 'the command publish publishes',
+    files: true,
+    run: async (stage) => {
+      const client = await watching(stage);
+      await command(stage, 'publish', { items: [{ channel: stage.channel, ...streamed('commanded') }] });
+      await client.text('commanded');
+    },
+  },
+  {
+    id: '6.6-unknown-command',
+    rule: 'another command: method-not-found',
+    files: true,
+    run: async (stage) => {
+      const answer = await command(stage, 'dance', {});
+      assert.ok(answer.includes(tnet('condition') + tnet('method-not-found')), answer);
+    },
+  },
+];
+
 export const publishing: Chapter = {
   number: 6,
   title: 'Publishing and control',
-  cases: [server, bodies, formats, order].flat(),
+  cases: [server, bodies, formats, order, zeroMq].flat(),
 };

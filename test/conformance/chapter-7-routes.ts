@@ -1,5 +1,6 @@
 /** Chapter 7: routes. Their lines are in `files.ts`. */
 import assert from 'node:assert/strict';
+import { appendFile, readFile } from 'node:fs/promises';
 import type { Case, Chapter } from './case.ts';
 import type { RequestTerms } from './connection.ts';
 import { signature } from './files.ts';
@@ -111,6 +112,39 @@ const selection: Case[] = [
     rule: 'ssl=yes is not for requests without TLS, ssl=no is',
     run: async (stage) => {
       assert.equal(await routeOf(stage, '', { host: 'tls.example' }), 'no');
+    },
+  },
+  {
+    id: '7.1-ssl-tls',
+    rule: 'a request with TLS goes by ssl=yes',
+    files: true,
+    run: async (stage) => {
+      stage.answer({ body: 'ok' });
+      const client = await stage.connectTls('localhost');
+      client.send(stage.path, { host: 'tls.example' });
+      assert.equal((await client.answer()).status, 200);
+      assert.equal(stage.requests[0]?.headers[chosen], 'yes');
+    },
+  },
+  {
+    id: '7.1-reload',
+    rule: 'a changed routes file is read within a few seconds; what is held goes on',
+    files: true,
+    alone: true,
+    run: async (stage) => {
+      stage.answer(stream(stage.channel));
+      const client = await stage.send();
+      await client.head();
+      await client.text('[open]');
+      await stage.joined(client);
+      const file = stage.file('routes');
+      const [first = ''] = (await readFile(file, 'utf8')).split('\n');
+      await appendFile(file, `reloaded.example,header=X-Route:reloaded ${first.replace('* ', '')}\n`);
+      const deadline = Date.now() + 10_000;
+      while ((await routeOf(stage, '/again', { host: 'reloaded.example' })) !== 'reloaded')
+        assert.ok(Date.now() < deadline, 'it was not read');
+      await stage.publish({ channel: stage.channel, formats: { 'http-stream': { content: 'still here' } } });
+      await client.text('still here');
     },
   },
   {

@@ -2,9 +2,11 @@
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { serverCertificate, serverKey } from '../downstream/certificates.ts';
 
 export interface Ports {
   readonly client: number;
+  readonly tls: number;
   readonly control: number;
   readonly backend: number;
   /** Where a case may start a backend of its own. */
@@ -75,12 +77,16 @@ export async function writeFiles(ports: Ports): Promise<Files> {
   await mkdir(join(folder, 'run'));
   await mkdir(join(folder, 'log'));
   const conf = join(folder, 'pushpin.conf');
+  const certificates = join(folder, 'runner', 'certs');
+  await mkdir(certificates, { recursive: true });
+  await writeFile(join(certificates, `default_${ports.tls}.crt`), serverCertificate);
+  await writeFile(join(certificates, `default_${ports.tls}.key`), serverKey);
   await writeFile(join(folder, 'routes'), `${routes(ports).join('\n')}\n`);
   await writeFile(conf, confText(folder, ports));
   return { folder, conf };
 }
 
-function confText(folder: string, { client, control }: Ports): string {
+function confText(folder: string, { client, tls, control }: Ports): string {
   return `[global]
 include=${folder}/internal.conf
 rundir=${folder}/run
@@ -90,6 +96,7 @@ ipc_prefix=c-
 [runner]
 services=condure,pushpin-proxy,pushpin-handler
 http_port=127.0.0.1:${client}
+https_ports=127.0.0.1:${tls}
 logdir=${folder}/log
 log_level=2
 client_buffer_size=8192

@@ -46,7 +46,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void gateway.stop().then(() => process.exit(1)));
   try {
-    const cases = chapters.flatMap((chapter) => chapter.cases).filter(({ id }) => id.startsWith(values.only));
+    const cases = wanted(gateway);
     const bad = await report(cases, judge(cases, gateway, backend), kind);
     if (values.verbose) say(gateway.output(), 0);
     return bad === 0 ? 0 : 1;
@@ -54,6 +54,14 @@ async function main(): Promise<number> {
     await gateway.stop();
     await backend.stop();
   }
+}
+
+/** For a gateway that runs already not those that need its files; it says which. */
+function wanted({ folder }: Gateway): readonly Case[] {
+  const asked = chapters.flatMap((chapter) => chapter.cases).filter(({ id }) => id.startsWith(values.only));
+  const left = asked.filter(({ files }) => files === true && folder === undefined);
+  for (const { id } of left) say(`not run  ${id}: it needs the gateway's files\n`, 0);
+  return asked.filter((one) => !left.includes(one));
 }
 
 function kindOf(target: string): Kind {

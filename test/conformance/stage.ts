@@ -1,6 +1,10 @@
 /** What a case has: its share of the backend, clients of the gateway, and the control API. All it opened is closed after it. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
+import { serverCertificate } from '../downstream/certificates.ts';
 import { handshakeRequest, RawSocket } from '../support/raw-socket.ts';
 import type { Answer, Backend, BackendRequest, Reply, Share } from './backend.ts';
 import { HttpClient, plainHost, SocketClient, waitMs, type Answer as Answered, type RequestTerms } from './connection.ts';
@@ -115,6 +119,29 @@ export class Stage {
     const raw = await RawSocket.connect(this.gateway.clientPort, this.gateway.clientHost);
     this.#opened.push(raw);
     return new HttpClient(raw);
+  }
+
+  /** The same with TLS. */
+  async connectTls(serverName: string): Promise<HttpClient> {
+    const port = this.gateway.tlsPort;
+    assert.ok(port !== undefined, "the case needs the gateway's files");
+    const socket = connectTls({
+      port,
+      host: this.gateway.clientHost,
+      servername: serverName,
+      ca: serverCertificate,
+      checkServerIdentity: () => undefined,
+    });
+    await once(socket, 'secureConnect');
+    const raw = new RawSocket(socket);
+    this.#opened.push(raw);
+    return new HttpClient(raw);
+  }
+
+  /** A file of the gateway, such as `routes`. */
+  file(name: string): string {
+    assert.ok(this.gateway.folder !== undefined, "the case needs the gateway's files");
+    return join(this.gateway.folder, name);
   }
 
   /** Sends a request on a connection of its own; `rest` follows the case's path. */

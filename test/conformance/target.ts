@@ -16,6 +16,10 @@ export interface Gateway {
   readonly controlPort: number;
   /** Where a route leads on which a case may start a backend of its own. */
   readonly sparePort: number;
+  /** Of its files; undefined for one that runs already. */
+  readonly folder?: string;
+  /** Takes TLS; undefined for one that runs already. */
+  readonly tlsPort?: number;
   /** What it has written, for whoever looks for a fault. */
   output(): string;
   stop(): Promise<void>;
@@ -24,8 +28,8 @@ export interface Gateway {
 /** Starts Foregate or Pushpin in front of the backend's port. @throws Error with what is missing */
 export async function startGateway(kind: Kind, backend: number): Promise<Gateway> {
   if (kind === 'pushpin') needPushpin();
-  const [client, control, closed, spare] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
-  const ports: Ports = { client, control, backend, spare, closed };
+  const [client = 0, tls = 0, control = 0, closed = 0, spare = 0] = await Promise.all(Array.from({ length: 5 }, freePort));
+  const ports: Ports = { client, tls, control, backend, spare, closed };
   const { folder, conf } = await writeFiles(ports);
   const processes = kind === 'pushpin' ? await startPushpin(folder, conf) : startForegate(conf);
   const stop = async (): Promise<void> => {
@@ -45,6 +49,8 @@ export async function startGateway(kind: Kind, backend: number): Promise<Gateway
     controlHost: '127.0.0.1',
     controlPort: control,
     sparePort: spare,
+    folder,
+    tlsPort: tls,
     output: () => processes.map((started) => started.output()).join(''),
     stop,
   };
@@ -81,7 +87,6 @@ function needPushpin(): void {
 async function startPushpin(folder: string, conf: string): Promise<ReturnType<typeof startProcess>[]> {
   const sockets = join(folder, 'zurl');
   await mkdir(sockets);
-  await mkdir(join(folder, 'runner', 'certs'), { recursive: true });
   const internal = await readFile('/usr/lib/pushpin/internal.conf', 'utf8');
   await writeFile(join(folder, 'internal.conf'), internal.replaceAll('ipc:///var/run/zurl/', `ipc://${sockets}/`));
   await writeFile(join(folder, 'zurl.conf'), zurlConf(sockets));
