@@ -31,6 +31,7 @@ async function run(options: RunOptions): Promise<void> {
   const { loaded, findings } = await load(options);
   const log = createLog(loaded.settings.log);
   tellFindings(findings, log);
+  tellTrust(loaded, log);
   // Only here: no other command needs the servers, and they take longest to load.
   const { createForegate } = await import('../gateway/foregate.ts');
   const foregate = await createForegate(loaded, { log });
@@ -55,6 +56,14 @@ function tellFindings(findings: Configuration['findings'], log: Log): void {
     if (verdict === 'refused') log.warn('pushpin.refused', what);
     if (verdict === 'ignored') log.info('pushpin.ignored', what);
   }
+}
+
+/** Pushpin's way, and so that of its configuration; elsewhere mostly a mistake. */
+function tellTrust({ settings: { forwarded, trustedProxies } }: LoadedConfig, log: Log): void {
+  if ((forwarded !== undefined && trustedProxies.length === 0) || trustedProxies.some((range) => range.endsWith('/0')))
+    log.warn('proxies.everybody', {
+      detail: 'Every client may say by X-Forwarded-For who it is; name your proxies in trustedProxies.',
+    });
 }
 
 async function load(options: RunOptions): Promise<Configuration> {

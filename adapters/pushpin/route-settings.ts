@@ -80,10 +80,8 @@ function faultOf({ host, pathBeg, replaceBeg }: PushpinRoute): string | undefine
 }
 
 /** Why a route would take other requests than it does with Pushpin, or lead elsewhere. */
-function unlikeOf({ host, targets }: PushpinRoute): Unlike | undefined {
+function unlikeOf({ host }: PushpinRoute): Unlike | undefined {
   if (host.includes('_')) return { option: '', text: `Foregate takes no host with "_": ${shown(host)}.` };
-  if (targets[0]?.place.kind === 'test')
-    return { option: '', text: 'its target is the backend built into Pushpin (test), for which Foregate has no equivalent yet.' };
   return undefined;
 }
 
@@ -200,13 +198,18 @@ function isCallback(text: string): boolean {
   return /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$/.test(text);
 }
 
-function pathSettings({ pathBeg, pathRem, replaceBeg }: PushpinRoute, tell: Tell): Raw | undefined {
+function pathSettings({ pathBeg, pathRem, replaceBeg, targets }: PushpinRoute, tell: Tell): Raw | undefined {
+  if (targets[0]?.place.kind === 'test') return removed(pathBeg.replace(/\/$/, '').length);
   if (replaceBeg !== undefined) {
     if (pathRem > 0) tell('path_rem', 'ignored', 'replace_beg beats it, in Pushpin too.');
     // Without path_beg nothing is cut off, and here the "/" of every path would be.
     return { replace: pathBeg === '' ? `${replaceBeg}/` : replaceBeg };
   }
-  return pathRem > 0 ? { remove: pathRem } : undefined;
+  return removed(pathRem);
+}
+
+function removed(characters: number): Raw | undefined {
+  return characters > 0 ? { remove: characters } : undefined;
 }
 
 function prefixOf({ prefix }: PushpinRoute, tell: Tell): string | undefined {

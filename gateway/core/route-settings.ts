@@ -6,13 +6,17 @@ import type { FaultKind } from './profile.ts';
 import { Pem, Secret } from './secret.ts';
 import { count, derivedMark, flag, policyList } from './setting-types.ts';
 
+/** In place of a target's address: the backend that comes with the program. */
+export const testBackendUrl = 'builtin:test';
+
 const TargetSchema = Type.Object(
   {
     url: Type.String({
       minLength: 1,
       examples: ['http://127.0.0.1:8080', 'wss://chat.internal'],
       description:
-        'Scheme, host and port: `http://`, `https://`, `ws://` or `wss://`. The path is always the one the client asked for.',
+        'Scheme, host and port: `http://`, `https://`, `ws://` or `wss://`. The path is always the one the client asked for. ' +
+        `\`${testBackendUrl}\` is a backend that comes with Foregate, for trying things: it answers \`/\`, \`/response\`, \`/stream\` and \`/ws\`.`,
     }),
     dialect: Type.Enum(['websocket-over-http', 'relay'], {
       [derivedMark]: '`relay` for `ws://` and `wss://`, else `websocket-over-http`',

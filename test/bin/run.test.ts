@@ -76,6 +76,7 @@ describe("foregate run with Pushpin's files", () => {
     equal(await (await fetch(`${url}/a/c`)).text(), 'backend: /b/c');
     equal(await statusOf(`${url}/other`), 502);
     await outputOf(run, /"option":"handler\/message_rate".*"event":"pushpin\.ignored"/);
+    await outputOf(run, /"event":"proxies\.everybody"/);
   });
 
   it('takes up a changed routes file by itself', async () => {
@@ -89,7 +90,7 @@ describe("foregate run with Pushpin's files", () => {
   });
 
   it('ends with 1 and the reason where no route can be taken over', async () => {
-    await writePushpin('* test\n');
+    await writePushpin('* zhttp/tcp://127.0.0.1:1\n');
     const { code, stderr } = await foregate(['run', '--pushpin-conf', 'pushpin.conf'], { cwd: folder });
     equal(code, 1);
     match(stderr, /No route of pushpin\.conf can be taken over/);

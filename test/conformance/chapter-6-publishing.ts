@@ -586,12 +586,12 @@ const zeroMq: Case[] = [
     files: true,
     run: async (stage) => {
       const client = await watching(stage);
-      const item = { channel: stage.channel, ...streamed('pushed') };
+      const pushed = { channel: stage.channel, ...streamed('pushed') };
       const socket = new Push({ linger: 0, sendTimeout: 5000 });
       socket.connect(door(stage, 'push-in'));
       try {
         await socket.send(
-          { json: `J${JSON.stringify(item)}`, tnetstring: `T${tnet(item)}`, 'bare tnetstring': tnet(item) }[form],
+          { json: `J${JSON.stringify(pushed)}`, tnetstring: `T${tnet(pushed)}`, 'bare tnetstring': tnet(pushed) }[form],
         );
         await client.text('pushed');
       } finally {

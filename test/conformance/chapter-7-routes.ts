@@ -300,7 +300,6 @@ const targets: Case[] = [
   ).map(([name, path, status, body]): Case => ({
     id: `7.1-test-${name}`,
     rule: `the built-in backend: ${path}`,
-    known: 'there is no built-in backend',
     run: async (stage) => {
       const client = await stage.connect();
       client.send(path, { host: 'test.example' });
@@ -312,7 +311,6 @@ const targets: Case[] = [
   {
     id: '7.1-test-stream',
     rule: 'the built-in backend streams at /stream, on the channels of the query',
-    known: 'there is no built-in backend',
     run: async (stage) => {
       const client = await stage.connect();
       client.send(`/stream?channel=${stage.channel}`, { host: 'test.example' });
@@ -324,7 +322,6 @@ const targets: Case[] = [
   {
     id: '7.1-test-response',
     rule: 'the built-in backend holds at /response',
-    known: 'there is no built-in backend',
     run: async (stage) => {
       const client = await stage.connect();
       client.send(`/response?channel=${stage.channel}`, { host: 'test.example' });
@@ -334,7 +331,6 @@ const targets: Case[] = [
   {
     id: '7.1-test-echo',
     rule: 'the built-in backend echoes at /ws',
-    known: 'there is no built-in backend',
     run: async (stage) => {
       const client = await stage.connect();
       const head = [

@@ -63,9 +63,9 @@ describe('foregate import pushpin', () => {
   });
 
   it('writes nothing where no route is left, and says why', async () => {
-    writeFileSync(join(folder, 'my-routes'), '* test\n');
+    writeFileSync(join(folder, 'my-routes'), '* zhttp/tcp://127.0.0.1:1\n');
     for (const output of [join(folder, 'foregate.yaml'), '-'])
-      await assert.rejects(run(conf, '-o', output), /No route is left, so nothing is written\.[^]*my-routes:1 .*\(test\)/);
+      await assert.rejects(run(conf, '-o', output), /No route is left, so nothing is written\.[^]*my-routes:1 .*\(zhttp\)/);
     assert.ok(!existsSync(join(folder, 'foregate.yaml')));
   });
 
