@@ -14,7 +14,7 @@ import { runHooks, type Verdict } from '../core/policy.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
-import { framingOf, hasBody, isPath, pump, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
+import { framingOf, hasBody, isPath, relay, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
 import { isInstruct } from '../wire/grip-headers.ts';
 import { buildPlainHead, cleanReplyHeaders, gatewayReplyHeaders, hostOf } from './request-head.ts';
 import type { Gate } from './target-agent.ts';
@@ -250,9 +250,7 @@ export class Passage {
     const clean = session.request.gripInFront === true ? gatewayReplyHeaders : cleanReplyHeaders;
     const headers = clean(reply.rawHeaders);
     for (const part of answerHeaders) headers.push(part);
-    response.sendDate = false;
-    response.writeHead(status, isHeaderValue(reply.statusMessage ?? '') ? reply.statusMessage : STATUS_CODES[status], headers);
-    pump(reply, response, this.#plain.route.statistics.counts);
+    relay(reply, response, { status, reason: reasonOf(reply), headers }, this.#plain.route.statistics.counts);
   }
 
   /** The hold answers the client; this request downstream is over with its reply. */
@@ -412,6 +410,10 @@ export function answer({ response, answerHeaders }: PlainRequest, status: number
   response.sendDate = false;
   response.writeHead(status, headers);
   response.end(text);
+}
+
+function reasonOf({ statusCode = 0, statusMessage = '' }: IncomingMessage): string {
+  return isHeaderValue(statusMessage) ? statusMessage : (STATUS_CODES[statusCode] ?? 'Unknown');
 }
 
 const noBody = Buffer.alloc(0);

@@ -3,9 +3,11 @@
  * (RFC 9112).
  */
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
-import type { RequestDraft } from '../core/exchange.ts';
+import type { Reply, RequestDraft } from '../core/exchange.ts';
 import { fields, headerValues, isHopByHop, withoutHeaders } from '../core/headers.ts';
+import type { ReplyHead } from '../core/hold.ts';
 import type { RouteCounts } from '../core/route-statistics.ts';
+import { writeWhole } from '../wire/whole-answer.ts';
 import { cleanReplyHeaders } from './request-head.ts';
 
 /** A path that is not the end of a request line. */
@@ -51,13 +53,21 @@ function isLength(name: string): boolean {
   return name.length === 14 && name.toLowerCase() === 'content-length';
 }
 
-/** Streams the body on; what has a length ends with its last byte, in one write with it. */
-export function pump(reply: IncomingMessage, response: ServerResponse, counts: RouteCounts): void {
+/**
+ * Answers with the reply and streams its body on. A short body that came with its head goes out in one write with it; the head of any
+ * other goes ahead, in the same turn. What has a length ends with its last byte, in one write with it.
+ */
+export function relay(reply: IncomingMessage, response: ServerResponse, head: ReplyHead, counts: RouteCounts): void {
   let left = Number(reply.headers['content-length'] ?? NaN);
   const resume = (): void => void reply.resume();
+  const begin = (): void => {
+    if (!response.headersSent && !response.destroyed) writeReplyHead(response, head);
+  };
   reply.on('data', (chunk: Buffer) => {
     counts.serverContentBytesReceived += chunk.length;
     left -= chunk.length;
+    if (left === 0 && !response.headersSent && writeWhole(response, { ...head, body: chunk }, asItIs)) return;
+    begin();
     if (left === 0) {
       response.end(chunk);
     } else if (!response.write(chunk)) {
@@ -67,10 +77,22 @@ export function pump(reply: IncomingMessage, response: ServerResponse, counts: R
   });
   reply.once('end', () => {
     if (response.writableEnded) return;
+    begin();
     const trailers = reply.rawTrailers.length === 0 ? [] : cleanReplyHeaders(reply.rawTrailers);
     if (trailers.length > 0) response.addTrailers([...fields(trailers)].map(([name, value]): [string, string] => [name, value]));
     response.end();
   });
+  // After what has been read already: the stream was told to flow before.
+  process.nextTick(begin);
+}
+
+function writeReplyHead(response: ServerResponse, { status, reason, headers }: ReplyHead): void {
+  response.sendDate = false;
+  response.writeHead(status, reason, [...headers]);
+}
+
+function asItIs(reply: Reply): Reply {
+  return reply;
 }
 
 /** Early hints go on; other interim answers mean nothing beyond their connection. HTTP/1.0 knows none. */

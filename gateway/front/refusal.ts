@@ -7,7 +7,7 @@ import { limits } from '../core/limits.ts';
 import { isHeaderName, isHeaderValue, withoutHeaders, type HeaderList } from '../core/headers.ts';
 import type { Denial } from '../core/session.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
-import { writeWhole, type AnswerHead } from './whole-answer.ts';
+import { writeWhole, type AnswerHead } from '../wire/whole-answer.ts';
 
 /** The answer for a denial: its sentence as plain text, with `Retry-After` where a wait is known; or the answer it brings. */
 export function denialReply({ code, detail, retryAfterMs, headers = [], reply }: Denial, answer: HeaderList = []): Reply {
