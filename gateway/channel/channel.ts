@@ -187,8 +187,9 @@ export class Channel {
     return dropped;
   }
 
-  /** Makes a round of all that waits, for those who are members now. */
+  /** Makes a round of all that waits, for those who are members now: long-polls first, then streams, then WebSockets (GRIP 6.5). */
   beginRound(): Round {
+    if (this.groups.length > 1) this.groups = this.groups.toSorted((one, two) => turn[one.shape.format] - turn[two.shape.format]);
     for (const group of this.groups) group.end = group.members.length;
     this.round = { publications: this.#pending ?? [], group: 0, part: undefined, place: 0, position: 0 };
     this.#pending = undefined;
@@ -209,6 +210,8 @@ export class Channel {
     return group;
   }
 }
+
+const turn: Readonly<Record<Shape['format'], number>> = { response: 0, stream: 1, message: 2 };
 
 /** Bytes of content that a waiting publication keeps in memory. */
 function weight(publication: Publication | undefined): number {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { channelName } from '../../gateway/core/ids.ts';
 import { limits } from '../../gateway/core/limits.ts';
-import { action, closeItem, item, news, PlainShape, Recorder, TestHub, turns } from './recorder.ts';
+import { responseShape } from '../../gateway/wire/response-shape.ts';
+import { plainStream } from '../../gateway/wire/stream-shape.ts';
+import { action, closeItem, item, news, PlainShape, plainShape, Recorder, TestHub, turns } from './recorder.ts';
 
 function fill(hub: TestHub, count: number, make = () => new Recorder()): Recorder[] {
   return Array.from({ length: count }, () => {
@@ -46,6 +48,20 @@ describe('fan-out', () => {
       shapes.map(({ encoded }) => encoded),
       [2, 2, 2],
     );
+  });
+
+  it('serves long-polls first, then streams, then WebSockets, whoever came first', async () => {
+    const hub = new TestHub();
+    const order: string[] = [];
+    const all = { message: plainShape, stream: plainStream, response: responseShape };
+    for (const [name, shape] of Object.entries(all))
+      fill(hub, 2, () => new Recorder({ shape, inside: () => void order.push(name) }));
+    const content = Buffer.from('a');
+    const response = { action: 'send', code: 200, headers: [], body: { kind: 'bytes', bytes: content } } as const;
+    const { formats, ...rest } = item('a');
+    hub.receive({ ...rest, formats: { ...formats, stream: { action: 'send', content }, response } });
+    await turns();
+    assert.deepEqual(order, ['response', 'response', 'stream', 'stream', 'message', 'message']);
   });
 
   it('keeps actions in order with the messages before and after them', async () => {
