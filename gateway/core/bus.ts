@@ -7,11 +7,13 @@ import type { MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
 import type { Revocation } from './revocation.ts';
 
-/** What all processes do when one of them was told to. */
+/** What all processes do when one of them was told to, or what all have to know. */
 export type Notice =
   | { readonly kind: 'revoke'; readonly revocation: Revocation }
   | { readonly kind: 'recover' }
-  | { readonly kind: 'refresh-channel'; readonly channel: ChannelName };
+  | { readonly kind: 'refresh-channel'; readonly channel: ChannelName }
+  /** An item that this process did not get, since it did not want its channel. A bus may say so; nobody tells it. */
+  | { readonly kind: 'passed'; readonly channel: ChannelName; readonly id?: string };
 
 export interface BusReceiver {
   deliver(publication: Publication): void;

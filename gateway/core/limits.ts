@@ -136,6 +136,19 @@ export const limits = {
   storeBatch: 256,
   /** Takes that such a store has not answered; for further ones it counts as away. */
   storeWaiting: 10_000,
+  /** Worker processes of one program. */
+  workers: 64,
+  /** How long a worker waits for the primary: for a count, a lease, or a publication that is passed on. */
+  ipcMs: 5000,
+  /** How long the other workers may take to answer what the control API of one asks; then it answers without them. */
+  askMs: 1000,
+  /** Bytes of publications on their way to one worker; further ones are dropped for it, since it does not read. */
+  ipcBytes: 67_108_864,
+  /** Before a worker that ended is replaced: at first, and at most when replacements keep ending. */
+  restartMs: 100,
+  restartMaxMs: 10_000,
+  /** How long a worker may take to start or to make a new configuration; then it is ended, or left with the old one. */
+  workerReplyMs: 60_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */

@@ -1,0 +1,51 @@
+/** What the control API of one process asks the other processes of its program, and what they answer. */
+import type { ChannelInfo, SessionInfo, StatisticsReport } from './control-host.ts';
+import type { ChannelName, SessionId } from './ids.ts';
+import type { Revocation } from './revocation.ts';
+
+/** Which sessions a list is about, and how many of them it may have. */
+export interface SessionFilter {
+  readonly channel?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly limit: number;
+}
+
+/** Which channels a list is about, and how many of them it may have. */
+export interface ChannelFilter {
+  /** Beginning of the name. */
+  readonly prefix: string;
+  readonly limit: number;
+}
+
+/** The answer to each kind of question. */
+export interface Answers {
+  refresh: boolean;
+  'open-of': readonly SessionId[];
+  sessions: readonly SessionInfo[];
+  session: SessionInfo | undefined;
+  channels: readonly ChannelInfo[];
+  'channels-of': readonly ChannelInfo[];
+  statistics: StatisticsReport;
+  /** As the library of metrics has them. */
+  metrics: readonly unknown[];
+  /** How many sessions were ended. */
+  revoke: number;
+}
+
+export type Question =
+  | { readonly kind: 'refresh' | 'session'; readonly id: SessionId }
+  | { readonly kind: 'open-of'; readonly ids: readonly SessionId[] }
+  | { readonly kind: 'sessions'; readonly filter: SessionFilter }
+  | { readonly kind: 'channels'; readonly filter: ChannelFilter }
+  | { readonly kind: 'channels-of'; readonly names: readonly ChannelName[] }
+  | { readonly kind: 'statistics' | 'metrics' }
+  | { readonly kind: 'revoke'; readonly revocation: Revocation };
+
+/** What came back from the others. */
+export interface Asked<Answer> {
+  readonly answers: readonly Answer[];
+  /** So many could not do it. */
+  readonly failed: number;
+  /** So many did not answer in time. */
+  readonly silent: number;
+}
