@@ -1,6 +1,7 @@
 /** The program: makes its parts from a configuration, starts and stops them, and swaps routes and policies on a reload. */
 import { controlServer } from './control/server.ts';
-import { createMetrics } from './control/metrics.ts';
+import { listChannels, listSessions } from './control/lists.ts';
+import { createMetrics, type MetricsText } from './control/metrics.ts';
 import { metricsServer } from './control/metrics-server.ts';
 import { openZeroMq } from './control/zeromq.ts';
 import { Hub } from './channel/hub.ts';
@@ -8,19 +9,23 @@ import { compile, type World } from './config/compile.ts';
 import { listenerSettings } from './config/listeners.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { realClock } from './core/clock.ts';
-import type { ControlHost } from './core/control-host.ts';
+import type { ControlHost, SessionInfo } from './core/control-host.ts';
 import { toMs } from './core/duration.ts';
 import { errors, type ForegateError } from './core/errors.ts';
 import type { Reply } from './core/exchange.ts';
 import { silentLog, type Log } from './core/log.ts';
-import type { Bus, Notice } from './core/bus.ts';
+import type { Bus, BusReceiver, Notice } from './core/bus.ts';
 import { deny, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
+import type { Publication } from './core/publication.ts';
 import { isRevokedBy, type Revocation } from './core/revocation.ts';
 import { noMetadata } from './core/session.ts';
 import type { Settings } from './core/settings.ts';
 import type { SharedStore, Store } from './core/store.ts';
 import { createPassThrough } from './downstream/pass-through.ts';
+import { createClusterBus } from './engines/cluster-bus.ts';
+import type { ClusterMember } from './engines/cluster-member.ts';
+import { clusterStore } from './engines/cluster-store.ts';
 import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
 import { redisStore } from './engines/redis-store.ts';
@@ -39,6 +44,7 @@ import { RevocationList } from './session/revocation-list.ts';
 import { repeatingSend } from './session/repeat.ts';
 import { Statistics } from './session/statistics.ts';
 import type { AddressInfo } from 'node:net';
+import { answerQuestion, hostOfAll, metricsOfAll, type OwnHost } from './whole-program.ts';
 import type { Server } from 'node:http';
 
 export interface Foregate {
@@ -62,7 +68,18 @@ export interface Reloaded {
 
 /** @throws whatever compiling the configuration throws */
 export async function createForegate(loaded: LoadedConfig, options: { readonly log?: Log } = {}): Promise<Foregate> {
-  const program = new Program(loaded, options.log ?? silentLog);
+  return compiled(new Program(loaded, options.log ?? silentLog), loaded);
+}
+
+/** The same as one of several workers, which share ports, counts and leases. @throws whatever compiling the configuration throws */
+export function createWorker(
+  loaded: LoadedConfig,
+  { log, member }: { readonly log: Log; readonly member: ClusterMember },
+): Promise<Foregate> {
+  return compiled(new Program(loaded, log, member), loaded);
+}
+
+async function compiled(program: Program, loaded: LoadedConfig): Promise<Foregate> {
   await program.compile(loaded);
   return program;
 }
@@ -75,6 +92,9 @@ const stopGraceMs = 500;
 class Program implements Foregate {
   readonly #loaded: LoadedConfig;
   readonly #log: Log;
+  /** Undefined where this process is the whole program. */
+  readonly #member: ClusterMember | undefined;
+  readonly #host: OwnHost;
   readonly #metrics: ReturnType<typeof createMetrics>;
   readonly #statistics: Statistics;
   readonly #sharedStore: SharedStore | undefined;
@@ -99,9 +119,10 @@ class Program implements Foregate {
   #accepts = false;
   #stopping: Promise<void> | undefined;
 
-  constructor(loaded: LoadedConfig, log: Log) {
+  constructor(loaded: LoadedConfig, log: Log, member?: ClusterMember) {
     this.#loaded = loaded;
     this.#log = log;
+    this.#member = member;
     this.#registry = new SessionRegistry(realClock.now);
     const channels = (): number => this.#hub.channelCount;
     const subscriptions = (): number => this.#hub.subscriptionCount;
@@ -118,7 +139,7 @@ class Program implements Foregate {
     );
     const { store } = loaded.settings;
     this.#sharedStore = store.use === 'redis' ? redisStore({ settings: store, log, metrics: this.#metrics }) : undefined;
-    this.#store = this.#sharedStore ?? memoryStore();
+    this.#store = this.#sharedStore ?? (member === undefined ? memoryStore() : clusterStore(member));
     this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
     this.#filterRequests = new FilterRequests({ clock: realClock, metrics: this.#metrics });
     this.#sequencer = createSequencer({
@@ -134,12 +155,14 @@ class Program implements Foregate {
     });
     this.#lingering = new Lingering(realClock, toMs(loaded.settings.holds.linger), (channel) => {
       this.#sequencer.forget(channel);
-      this.#zeroMq?.want(channel, false);
+      this.#unwant(channel);
     });
-    this.#bus = createLocalBus({
+    const receiver: BusReceiver = {
       deliver: (publication) => this.#sequencer.receive(publication),
-      notice: (notice) => this.#heed(notice),
-    });
+      notice: (notice) => this.#heedSafely(notice),
+    };
+    this.#bus = member === undefined ? createLocalBus(receiver) : createClusterBus(member, receiver);
+    this.#host = this.#ownHost();
     const front = this.#makeFront();
     this.#listeners = listenerSettings(loaded).map((one) => new Listener(one, front, log));
     this.#control = this.#makeControl();
@@ -162,9 +185,10 @@ class Program implements Foregate {
     const { control, metrics } = this.#loaded.settings;
     try {
       await this.#sharedStore?.open();
+      await this.#openZeroMq();
+      await this.#join();
       await listen(this.#control, control.host, control.port);
       if (this.#metricsPort !== undefined) await listen(this.#metricsPort, metrics.host, metrics.port ?? 0);
-      await this.#openZeroMq();
       for (const listener of this.#listeners) await listener.listen();
     } catch (thrown) {
       await this.stop();
@@ -245,11 +269,29 @@ class Program implements Foregate {
     this.#retiring = undefined;
   }
 
+  /** What lingers goes on being heard of: else its last id would not be the last. */
   #want(channel: ChannelName, wanted: boolean): MaybePromise<void> {
-    if (wanted) this.#lingering.joined(channel);
-    else this.#lingering.left(channel);
-    if (wanted) this.#zeroMq?.want(channel, true);
-    return this.#bus.want(channel, wanted);
+    if (!wanted) return this.#lingering.left(channel);
+    this.#lingering.joined(channel);
+    if (this.#member === undefined) this.#zeroMq?.want(channel, true);
+    return this.#bus.want(channel, true);
+  }
+
+  #unwant(channel: ChannelName): void {
+    if (this.#member === undefined) this.#zeroMq?.want(channel, false);
+    const told = this.#bus.want(channel, false);
+    if (isPromise(told)) told.catch((error: unknown) => this.#log.warn('bus.want-failed', { channel, error }));
+  }
+
+  /** The first worker has the ZeroMQ sockets, and asks publishers for the channels of all. */
+  async #join(): Promise<void> {
+    await this.#member?.join(
+      {
+        answer: (question) => answerQuestion(this.#host, this.#metrics, question),
+        wanted: (channel, wanted) => this.#zeroMq?.want(channel, wanted),
+      },
+      { collector: this.#zeroMq !== undefined },
+    );
   }
 
   #makeFront(): Front {
@@ -289,7 +331,7 @@ class Program implements Foregate {
         hooks: this.#publisherHooks(),
         auth: control.auth,
         limits,
-        metricsText: () => this.#metrics.text(),
+        metricsText: () => this.#metricsText(),
         log: this.#log,
       },
       { tls: control.tls },
@@ -308,7 +350,7 @@ class Program implements Foregate {
 
   async #openZeroMq(): Promise<void> {
     const { control, limits } = this.#loaded.settings;
-    if (control.zeromq === undefined) return;
+    if (control.zeromq === undefined || (this.#member !== undefined && this.#member.number > 1)) return;
     const hooks = this.#publisherHooks();
     const parts = { host: this.#controlHost(), hooks, limits, log: this.#log, metrics: this.#metrics, settings: control.zeromq };
     this.#zeroMq = await openZeroMq(parts);
@@ -316,7 +358,11 @@ class Program implements Foregate {
 
   #makeMetricsPort(): Server | undefined {
     if (this.#loaded.settings.metrics.port === undefined) return undefined;
-    return metricsServer({ metricsText: () => this.#metrics.text(), log: this.#log });
+    return metricsServer({ metricsText: () => this.#metricsText(), log: this.#log });
+  }
+
+  #metricsText(): Promise<MetricsText> {
+    return this.#member === undefined ? this.#metrics.text() : metricsOfAll(this.#metrics, this.#member);
   }
 
   get #current(): World {
@@ -329,6 +375,15 @@ class Program implements Foregate {
     this.#bus.tell(notice);
   }
 
+  /** Who told it is not here to hear of a failure. */
+  #heedSafely(notice: Notice): void {
+    try {
+      this.#heed(notice);
+    } catch (error) {
+      this.#log.error('notice.failed', { kind: notice.kind, error });
+    }
+  }
+
   #heed(notice: Notice): void {
     switch (notice.kind) {
       case 'revoke':
@@ -337,7 +392,16 @@ class Program implements Foregate {
         return this.#recover();
       case 'refresh-channel':
         return this.#hub.receive({ channel: notice.channel, meta: noMetadata, formats: { message: { action: 'refresh' } } });
+      case 'passed':
+        return this.#passed(notice);
     }
+  }
+
+  /** As with an item that comes and finds no subscriber. */
+  #passed(item: { readonly channel: ChannelName; readonly id?: string }): void {
+    if (!this.#sequencer.pass(item.channel, item.id)) return;
+    this.#lastItems.note(item);
+    this.#statistics.received += 1;
   }
 
   #recover(): void {
@@ -360,15 +424,22 @@ class Program implements Foregate {
   }
 
   #controlHost(): ControlHost {
+    const own = this.#host;
+    if (this.#member !== undefined) return hostOfAll(own, this.#member);
+    return {
+      ...own,
+      revoke: (revocation) => {
+        const ended = own.revoke(revocation);
+        this.#bus.tell({ kind: 'revoke', revocation });
+        return ended;
+      },
+    };
+  }
+
+  #ownHost(): OwnHost {
     const registry = this.#registry;
     return {
-      publish: (items) => {
-        this.#metrics.count('publications', items.length);
-        for (const item of items) {
-          const publishing = this.#bus.publish(item);
-          if (isPromise(publishing)) void publishing.catch((error: unknown) => this.#log.error('publish.failed', { error }));
-        }
-      },
+      publish: (items) => this.#publish(items),
       refresh: (id) => {
         const session = registry.get(id);
         session?.ask();
@@ -376,21 +447,26 @@ class Program implements Foregate {
       },
       refreshChannel: (channel) => this.#everywhere({ kind: 'refresh-channel', channel }),
       recover: () => this.#everywhere({ kind: 'recover' }),
-      revoke: (revocation) => {
-        const ended = this.#revoke(revocation);
-        this.#bus.tell({ kind: 'revoke', revocation });
-        return ended;
-      },
-      has: (id) => registry.get(id) !== undefined,
-      *sessions() {
-        for (const session of registry.live()) yield session.info();
-      },
+      revoke: (revocation) => this.#revoke(revocation),
+      openOf: (ids) => ids.filter((id) => registry.get(id) !== undefined),
+      sessions: (filter) => listSessions(this.#sessionInfos(), filter),
       session: (id) => registry.get(id)?.info(),
-      channels: () => this.#hub.channels(),
+      channels: (filter) => listChannels(this.#hub.channels(), filter),
+      channelsOf: (names) => this.#hub.infosOf(names),
       statistics: () => this.#statistics.report(),
       ready: () => this.#accepts && !(this.#sharedStore?.away && this.#loaded.settings.store.whenAway === 'deny'),
       store: () => this.#sharedStore && (this.#sharedStore.away ? 'away' : 'up'),
     };
+  }
+
+  *#sessionInfos(): Generator<SessionInfo> {
+    for (const session of this.#registry.live()) yield session.info();
+  }
+
+  #publish(items: readonly Publication[]): MaybePromise<void> {
+    this.#metrics.count('publications', items.length);
+    const publishing = items.map((item) => this.#bus.publish(item)).filter(isPromise);
+    return publishing.length === 0 ? undefined : Promise.all(publishing).then(() => undefined);
   }
 }
 

@@ -166,8 +166,15 @@ export class Hub {
 
   /** All channels with members in this process. */
   *channels(): Generator<ChannelInfo> {
-    for (const { name, size, dropped } of this.#channels.values())
-      yield { channel: name, subscribers: size, ...(dropped > 0 && { dropped }) };
+    for (const channel of this.#channels.values()) yield infoOf(channel);
+  }
+
+  /** Those of the channels that have members in this process. */
+  infosOf(names: readonly ChannelName[]): ChannelInfo[] {
+    return names.flatMap((name) => {
+      const channel = this.#channels.get(name);
+      return channel === undefined ? [] : [infoOf(channel)];
+    });
   }
 
   /** A subscriber read too slowly for items of the channel. */
@@ -286,4 +293,8 @@ export class Hub {
     const told = this.#want(channel.name, false);
     if (isPromise(told)) told.catch((error: unknown) => this.#log.warn('bus.want-failed', { channel: channel.name, error }));
   }
+}
+
+function infoOf({ name, size, dropped }: Channel): ChannelInfo {
+  return { channel: name, subscribers: size, ...(dropped > 0 && { dropped }) };
 }

@@ -23,7 +23,7 @@ export class LastItems {
     this.#clock = clock;
   }
 
-  note({ channel, id }: Publication): void {
+  note({ channel, id }: Pick<Publication, 'channel' | 'id'>): void {
     const at = this.#clock.now();
     if (at >= this.#turnAt || this.#young.size >= limits.lastItems / 2) this.#turn(at);
     this.#young.set(channel, { at, id });

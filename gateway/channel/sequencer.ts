@@ -32,6 +32,8 @@ export interface SequencerParts {
 export interface Sequencer {
   /** Delivers the item, now or later, and those that have waited for it; or drops it. */
   receive(publication: Publication): void;
+  /** Notes the id of an item that went by without its content: it is not taken any more. False if it was known already. */
+  pass(channel: ChannelName, id: string | undefined): boolean;
   /** The id of the last item that was delivered in order, if it had one and the channel has not been forgotten since. */
   lastId(channel: ChannelName): string | undefined;
   /** The last subscriber has left: what is known of the channel and what waits in it is gone. Ids are still not taken twice. */
@@ -78,6 +80,10 @@ class PreviousIdSequencer implements Sequencer {
     else this.#receiveWithIds(publication);
   }
 
+  pass(channel: ChannelName, id: string | undefined): boolean {
+    return id === undefined || this.#recent.add(recentKey(channel, id));
+  }
+
   lastId(channel: ChannelName): string | undefined {
     return this.#lastIds.get(channel);
   }
@@ -99,7 +105,7 @@ class PreviousIdSequencer implements Sequencer {
 
   #receiveWithIds(publication: Publication): void {
     const { channel, id, previousId } = publication;
-    if (id !== undefined && !this.#recent.add(`${channel}\n${id}`)) return this.#drop(); // No channel name has a line feed.
+    if (id !== undefined && !this.#recent.add(recentKey(channel, id))) return this.#drop();
     if (publication.unsequenced === true || !this.#parts.hasSubscribers(channel)) return this.#parts.deliver(publication);
     const lastId = this.#lastIds.get(channel);
     if (lastId === undefined || previousId === undefined || previousId === lastId) this.#send(publication);
@@ -163,4 +169,9 @@ class PreviousIdSequencer implements Sequencer {
   #drop(): void {
     this.#parts.metrics.count('publications_dropped');
   }
+}
+
+/** No channel name has a line feed. */
+function recentKey(channel: ChannelName, id: string): string {
+  return `${channel}\n${id}`;
 }

@@ -1,6 +1,6 @@
 /** Calls about sessions and channels: refresh, check, revoke, list, show. */
 import type { Request, Response } from 'express';
-import type { ChannelInfo, ControlHost, SessionInfo } from '../core/control-host.ts';
+import type { ControlHost } from '../core/control-host.ts';
 import { ForegateError } from '../core/errors.ts';
 import { sessionId } from '../core/ids.ts';
 import type { Revocation } from '../core/revocation.ts';
@@ -34,24 +34,20 @@ const checkConncheck = compileSchema<ConncheckBody>(ConncheckBody);
 const checkRevoke = compileSchema<RevokeBody>(RevokeBody);
 const unknownConnection = problemAnswer(404, 'There is no open session with this id.');
 
-function refresh(host: ControlHost, request: Request, response: Response): void {
+async function refresh(host: ControlHost, request: Request, response: Response): Promise<void> {
   const { cid } = bodyOf(request, checkRefresh);
-  send(response, host.refresh(sessionId(cid)) ? jsonAnswer(200, { message: 'Refreshed' }) : unknownConnection);
+  const known = await host.refresh(sessionId(cid));
+  send(response, known ? jsonAnswer(200, { message: 'Refreshed' }) : unknownConnection);
 }
 
-function conncheck(host: ControlHost, request: Request, response: Response): void {
+async function conncheck(host: ControlHost, request: Request, response: Response): Promise<void> {
   const { ids } = bodyOf(request, checkConncheck);
-  send(
-    response,
-    jsonAnswer(
-      200,
-      ids.filter((id) => host.has(sessionId(id))),
-    ),
-  );
+  send(response, jsonAnswer(200, await host.openOf(ids.map(sessionId))));
 }
 
-function revoke(host: ControlHost, request: Request, response: Response): void {
-  send(response, jsonAnswer(200, { ended: host.revoke(revocationOf(bodyOf(request, checkRevoke), Date.now())) }));
+async function revoke(host: ControlHost, request: Request, response: Response): Promise<void> {
+  const ended = await host.revoke(revocationOf(bodyOf(request, checkRevoke), Date.now()));
+  send(response, jsonAnswer(200, { ended }));
 }
 
 /** Longer than tokens for browsers live. */
@@ -69,42 +65,25 @@ function revocationOf(body: RevokeBody, now: number): Revocation {
   return { ...given, issuedBefore: body.issuedBefore === undefined ? now : Date.parse(body.issuedBefore), until };
 }
 
-function listConnections(host: ControlHost, { query }: Request, response: Response): void {
-  const limit = limitOf(query);
-  const channel = textOf(query, 'channel');
-  const subject = textOf(query, 'subject');
-  const wanted = (session: SessionInfo): boolean =>
-    (channel === undefined || session.channels.some((joined) => joined === channel)) &&
-    (subject === undefined || session.subject === subject);
-  send(response, jsonAnswer(200, firstOf(host.sessions(), limit, wanted)));
+async function listConnections(host: ControlHost, { query }: Request, response: Response): Promise<void> {
+  const filter = { limit: limitOf(query), channel: textOf(query, 'channel'), subject: textOf(query, 'subject') };
+  send(response, jsonAnswer(200, await host.sessions(filter)));
 }
 
-function showConnection(host: ControlHost, { params }: Request, response: Response): void {
-  const session = host.session(sessionId(String(params['id'])));
+async function showConnection(host: ControlHost, { params }: Request, response: Response): Promise<void> {
+  const session = await host.session(sessionId(String(params['id'])));
   send(response, session ? jsonAnswer(200, session) : unknownConnection);
 }
 
-function listChannels(host: ControlHost, { query }: Request, response: Response): void {
-  const limit = limitOf(query);
-  const prefix = textOf(query, 'prefix') ?? '';
-  const wanted = ({ channel }: ChannelInfo): boolean => channel.startsWith(prefix);
-  send(response, jsonAnswer(200, firstOf(host.channels(), limit, wanted)));
+async function listChannels(host: ControlHost, { query }: Request, response: Response): Promise<void> {
+  const filter = { limit: limitOf(query), prefix: textOf(query, 'prefix') ?? '' };
+  send(response, jsonAnswer(200, await host.channels(filter)));
 }
 
 function bodyOf<T>(request: Request, check: SchemaCheck<T>): T {
   const checked = check(request.body);
   if (checked.kind === 'valid') return checked.value;
   throw new ForegateError('bad-request', describeFault(checked.fault));
-}
-
-function firstOf<Entry>(entries: Iterable<Entry>, limit: number, wanted: (entry: Entry) => boolean): Entry[] {
-  const found: Entry[] = [];
-  for (const entry of entries) {
-    if (!wanted(entry)) continue;
-    found.push(entry);
-    if (found.length === limit) break;
-  }
-  return found;
 }
 
 type Query = Request['query'];

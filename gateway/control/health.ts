@@ -18,7 +18,11 @@ export function healthOperations({ host, metricsText }: HealthParts): readonly O
       path: '/metrics',
       handle: async (_request, response) => send(response, { status: 200, ...(await metricsText()) }),
     },
-    { method: 'get', path: '/stats', handle: (_request, response) => send(response, jsonAnswer(200, host.statistics())) },
+    {
+      method: 'get',
+      path: '/stats',
+      handle: async (_request, response) => send(response, jsonAnswer(200, await host.statistics())),
+    },
     { method: 'get', path: '/openapi.json', handle: (_request, response) => send(response, document) },
   ];
 }

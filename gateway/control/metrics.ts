@@ -1,5 +1,13 @@
 /** The program's counters and gauges for Prometheus, those of Pushpin (GRIP 8.8) and the usual ones of a Node process. */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Registry,
+  type MetricObjectWithValues,
+  type MetricValue,
+} from 'prom-client';
 import { counters, routeCounters, type Metrics } from '../core/metrics.ts';
 import type { PushpinNumbers } from '../session/statistics.ts';
 
@@ -18,8 +26,22 @@ export interface MetricsText {
   readonly text: string;
 }
 
+/** The metrics of one process, as values. */
+export type MetricValues = readonly MetricObjectWithValues<MetricValue<string>>[];
+
+export interface ProcessMetrics extends Metrics {
+  text(): Promise<MetricsText>;
+  values(): Promise<MetricValues>;
+}
+
+/** What several processes have, together: sums, unless a metric says otherwise. */
+export async function textOfAll(processes: readonly MetricValues[]): Promise<MetricsText> {
+  const registry = AggregatorRegistry.aggregate(processes.map((values) => [...values]));
+  return { type: registry.contentType, text: await registry.metrics() };
+}
+
 /** A registry of its own each time, so several programs fit into one process. `prefix` stands before the names of Pushpin. */
-export function createMetrics(sources: GaugeSources, prefix = ''): Metrics & { text(): Promise<MetricsText> } {
+export function createMetrics(sources: GaugeSources, prefix = ''): ProcessMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const byName = { ...makeCounters(registry, counters, []), ...makeCounters(registry, routeCounters, ['route']) };
@@ -32,6 +54,7 @@ export function createMetrics(sources: GaugeSources, prefix = ''): Metrics & { t
       else byName[name].inc({ route }, by);
     },
     text: async () => ({ type: registry.contentType, text: await registry.metrics() }),
+    values: () => registry.getMetricsAsJSON(),
   };
 }
 
@@ -59,13 +82,19 @@ function makeGauges(registry: Registry, sources: GaugeSources): void {
   makeGauge(registry, 'sessions', sources.sessions);
   makeGauge(registry, 'channels', sources.channels);
   makeGauge(registry, 'subscriptions', sources.subscriptions);
-  makeGauge(registry, 'store_up', () => Number(sources.storeUp()));
+  makeGauge(registry, 'store_up', () => Number(sources.storeUp()), 'min');
 }
 
-function makeGauge(registry: Registry, name: keyof typeof gaugeTexts, read: () => number): Gauge {
+function makeGauge(
+  registry: Registry,
+  name: keyof typeof gaugeTexts,
+  read: () => number,
+  aggregator: 'sum' | 'min' = 'sum',
+): Gauge {
   return new Gauge({
     name: `foregate_${name}`,
     help: gaugeTexts[name],
+    aggregator,
     registers: [registry],
     collect() {
       this.set(read());
@@ -87,6 +116,7 @@ function makePushpin(registry: Registry, read: () => PushpinNumbers, prefix: str
     const made: Counter | Gauge = new type({
       name: `${prefix}${name}`,
       help,
+      aggregator: of === 'messageReceived' ? 'max' : 'sum', // Every worker hears of every item.
       registers: [registry],
       collect() {
         made.reset();

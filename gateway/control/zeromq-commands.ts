@@ -19,7 +19,7 @@ import {
 } from '../wire/tnetstring.ts';
 
 export interface CommandParts {
-  readonly host: Pick<ControlHost, 'has' | 'refresh' | 'refreshChannel' | 'recover'>;
+  readonly host: Pick<ControlHost, 'openOf' | 'refresh' | 'refreshChannel' | 'recover'>;
   readonly limits: { readonly publishItems: number };
   readonly log: Log;
   /** Undefined when all was published. */
@@ -70,12 +70,14 @@ async function outcomeOf(parts: CommandParts, { method, args }: Asked): Promise<
 type Command = (parts: CommandParts, args: TnetMap) => MaybePromise<TnetMap>;
 
 const commands: Readonly<Record<string, Command>> = {
-  conncheck: ({ host }, { ids }) => {
+  conncheck: async ({ host }, { ids }) => {
     if (!isList(ids) || ids.length > connectionIdsMax) return badRequest(`'ids' must be a list of at most ${connectionIdsMax}.`);
-    return succeeded(ids.filter((id) => host.has(sessionId(textMember(id, 'ids')))));
+    const open = await host.openOf(ids.map((id) => sessionId(textMember(id, 'ids'))));
+    return succeeded(open.map((id) => Buffer.from(id)));
   },
-  refresh: ({ host }, { cid, channel }) => {
-    if (cid !== undefined) return host.refresh(sessionId(textMember(cid, 'cid'))) ? succeeded(null) : failed('item-not-found');
+  refresh: async ({ host }, { cid, channel }) => {
+    if (cid !== undefined)
+      return (await host.refresh(sessionId(textMember(cid, 'cid')))) ? succeeded(null) : failed('item-not-found');
     host.refreshChannel(channelName(textMember(channel, 'channel')));
     return succeeded(null);
   },

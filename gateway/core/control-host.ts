@@ -1,7 +1,8 @@
-/** Hub, registry and bus, as the control API sees them. */
+/** Hub, registry and bus, as the control API sees them: of all workers of the program, where there are several. */
 import type { ChannelName, RouteId, SessionId } from './ids.ts';
 import type { MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
+import type { ChannelFilter, SessionFilter } from './question.ts';
 import type { Revocation } from './revocation.ts';
 import type { RouteCounts } from './route-statistics.ts';
 
@@ -58,18 +59,19 @@ export interface ControlHost {
   /** Hands the items to the bus, in order. */
   publish(items: readonly Publication[]): MaybePromise<void>;
   /** Makes the session ask its backend at once; false for an unknown id. */
-  refresh(id: SessionId): boolean;
+  refresh(id: SessionId): MaybePromise<boolean>;
   /** Makes all WebSockets of a channel ask, those of other processes too. It is not published: nobody counts it. */
   refreshChannel(channel: ChannelName): void;
   /** Forgets all last ids and makes every held request ask its backend again, in every process. */
   recover(): void;
-  /** Ends the sessions it is about and lets no more of them in, in every process; how many were ended in this one. @throws ForegateError `overloaded` */
-  revoke(revocation: Revocation): number;
-  has(id: SessionId): boolean;
-  sessions(): Iterable<SessionInfo>;
-  session(id: SessionId): SessionInfo | undefined;
-  channels(): Iterable<ChannelInfo>;
-  statistics(): StatisticsReport;
+  /** Ends the sessions it is about and lets no more of them in, in every process; how many were ended. @throws ForegateError `overloaded` */
+  revoke(revocation: Revocation): MaybePromise<number>;
+  /** Those of the ids that belong to open sessions, in the same order. */
+  openOf(ids: readonly SessionId[]): MaybePromise<readonly SessionId[]>;
+  sessions(filter: SessionFilter): MaybePromise<readonly SessionInfo[]>;
+  session(id: SessionId): MaybePromise<SessionInfo | undefined>;
+  channels(filter: ChannelFilter): MaybePromise<readonly ChannelInfo[]>;
+  statistics(): MaybePromise<StatisticsReport>;
   /** False while starting and while draining, and without a store that nothing may go on without. */
   ready(): boolean;
   /** Of a store outside of the process. */

@@ -35,7 +35,7 @@ const StoreSchema = Type.Object(
     use: Type.Enum(['memory', 'redis'], {
       default: 'memory',
       description:
-        '`memory`: this process counts for itself. `redis`: all that use the same Redis and `prefix` count together; it needs the package `ioredis`: `npm install ioredis@6`.',
+        '`memory`: this program counts for itself, its workers together. `redis`: all that use the same Redis and `prefix` count together; it needs the package `ioredis`: `npm install ioredis@6`.',
     }),
     url: Type.Optional(
       Secret({
@@ -120,6 +120,13 @@ const CdnLoopSchema = Type.Object(
 
 export const SettingsSchema = Type.Object(
   {
+    workers: Type.Integer({
+      minimum: 1,
+      maximum: limits.workers,
+      default: 1,
+      description:
+        'Processes that `foregate run` starts, which share the ports; as many as there are processors, at most. See [several processors](operate.md#several-processors). A reload does not change it.',
+    }),
     listen: Type.Array(ListenSchema, { minItems: 1, default: [{}], description: 'Ports for clients.' }),
     control: ControlSchema,
     metrics: MetricsSchema,
@@ -201,14 +208,14 @@ export const SettingsSchema = Type.Object(
     store: StoreSchema,
     limits: Type.Object(
       {
-        sessions: count(limits.sessions, 'Sessions of this process; further handshakes get 503.'),
+        sessions: count(limits.sessions, 'Sessions of each process; further handshakes get 503.'),
         headerBytes: count(limits.headerBytes, 'Request line and header fields of a client, in bytes.', 1024),
         headerFields: count(limits.headerFields, 'Header fields of a client request.', 8),
         publishBytes: count(limits.publishBytes, 'Body of a call to the control API.'),
         publishItems: count(limits.publishItems, 'Items of one publish call.'),
-        controlConnections: count(limits.controlConnections, 'Connections to the control API at once.'),
+        controlConnections: count(limits.controlConnections, 'Connections to the control API at once, of each process.'),
       },
-      { default: {}, description: 'Maximum values of the process.' },
+      { default: {}, description: 'Maximum values of each process.' },
     ),
     log: Type.Object(
       {

@@ -131,6 +131,34 @@ export class Statistics {
   }
 }
 
+/** Of several processes that hear of all items: at least one report. */
+export function mergeReports([first, ...others]: readonly [StatisticsReport, ...StatisticsReport[]]): StatisticsReport {
+  return others.reduce(
+    (one, other) => ({
+      since: one.since < other.since ? one.since : other.since,
+      durationMs: Math.max(one.durationMs, other.durationMs),
+      intervalSeconds,
+      total: {
+        ...sumOf(one.total, other.total),
+        received: Math.max(one.total.received, other.total.received),
+        channels: one.total.channels + other.total.channels,
+        subscriptions: one.total.subscriptions + other.total.subscriptions,
+      },
+      routes: mergeRoutes([...one.routes, ...other.routes]),
+    }),
+    first,
+  );
+}
+
+function mergeRoutes(entries: StatisticsReport['routes']): StatisticsReport['routes'] {
+  const merged = new Map<RouteId, StatisticsReport['routes'][number]>();
+  for (const entry of entries) {
+    const known = merged.get(entry.route);
+    merged.set(entry.route, known === undefined ? entry : { route: entry.route, ...sumOf(known, entry) });
+  }
+  return [...merged.values()];
+}
+
 const noSessions = { websocket: 0, stream: 0, response: 0 } as const;
 const noConnections = { connections: 0, connectionsHighest: 0 } as const;
 

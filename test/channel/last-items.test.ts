@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { LastItems } from '../../gateway/channel/last-items.ts';
 import { channelName } from '../../gateway/core/ids.ts';
 import { limits } from '../../gateway/core/limits.ts';
-import { noMetadata } from '../../gateway/core/session.ts';
 import { ManualClock } from '../../gateway/testing/index.ts';
 
 describe('last items', () => {
@@ -11,7 +10,7 @@ describe('last items', () => {
   let clock: ManualClock;
   let items: LastItems;
   const note = (name: string, id?: string): void =>
-    items.note({ channel: channelName(name), meta: noMetadata, formats: {}, ...(id !== undefined && { id }) });
+    items.note({ channel: channelName(name), ...(id !== undefined && { id }) });
 
   beforeEach(() => {
     clock = new ManualClock();

@@ -4,11 +4,13 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createControl, type ControlParts } from '../../gateway/control/app.ts';
 import type { ChannelInfo, ControlHost, SessionInfo, StatisticsReport } from '../../gateway/core/control-host.ts';
+import { listChannels, listSessions } from '../../gateway/control/lists.ts';
 import { ForegateError } from '../../gateway/core/errors.ts';
 import { channelName, routeId, sessionId, type ChannelName, type SessionId } from '../../gateway/core/ids.ts';
 import { limits } from '../../gateway/core/limits.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noHooks } from '../../gateway/core/policy.ts';
+import type { ChannelFilter, SessionFilter } from '../../gateway/core/question.ts';
 import type { MaybePromise } from '../../gateway/core/promise.ts';
 import type { Revocation } from '../../gateway/core/revocation.ts';
 import type { Publication } from '../../gateway/core/publication.ts';
@@ -47,13 +49,13 @@ export class FakeHost implements ControlHost {
   }
 
   refresh(id: SessionId): boolean {
-    if (!this.has(id)) return false;
+    if (!this.#sessions.has(id)) return false;
     this.refreshed.push(id);
     return true;
   }
 
   refreshChannel(channel: ChannelName): void {
-    for (const { id, channels } of this.sessions()) if (channels.includes(channel)) this.refresh(id);
+    for (const { id, channels } of this.#sessions.values()) if (channels.includes(channel)) this.refresh(id);
   }
 
   recover(): void {
@@ -64,22 +66,26 @@ export class FakeHost implements ControlHost {
   revoke(revocation: Revocation): number {
     if (revocation.value === 'one too many') throw new ForegateError('overloaded', 'Too many revocations.');
     this.revoked.push(revocation);
-    return [...this.sessions()].filter(({ subject }) => subject === revocation.value).length;
+    return [...this.#sessions.values()].filter(({ subject }) => subject === revocation.value).length;
   }
 
-  has(id: SessionId): boolean {
-    return this.#sessions.has(id);
+  openOf(ids: readonly SessionId[]): SessionId[] {
+    return ids.filter((id) => this.#sessions.has(id));
   }
 
-  sessions(): Iterable<SessionInfo> {
-    return this.#sessions.values();
+  sessions(filter: SessionFilter): SessionInfo[] {
+    return listSessions(this.#sessions.values(), filter);
   }
 
   session(id: SessionId): SessionInfo | undefined {
     return this.#sessions.get(id);
   }
 
-  *channels(): Generator<ChannelInfo> {
+  channels(filter: ChannelFilter): ChannelInfo[] {
+    return listChannels(this.#allChannels(), filter);
+  }
+
+  *#allChannels(): Generator<ChannelInfo> {
     const names = new Set([...this.#sessions.values()].flatMap((session) => session.channels));
     for (const channel of names) {
       yield { channel, subscribers: [...this.#sessions.values()].filter((session) => session.channels.includes(channel)).length };
