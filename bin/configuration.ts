@@ -1,7 +1,8 @@
 /** Where `foregate run` takes its configuration from: a file of its own, or Pushpin's. */
 import { watchFile } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { loadConfig, loadText, type LoadedConfig } from '../gateway/config/load.ts';
+import { loadText, type LoadedConfig } from '../gateway/config/load.ts';
+import { readText } from '../gateway/config/source.ts';
 import { parts } from '../gateway/parts.ts';
 import { convertPushpin, type Converted } from './import.ts';
 
@@ -11,21 +12,44 @@ export interface ConfigurationOptions {
   readonly pushpinRoutes?: string;
 }
 
-export interface Configuration {
-  readonly loaded: LoadedConfig;
+/** A configuration as a text, and the name of the file that it stands in, or could. */
+export interface ConfigurationText {
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface Configuration extends ConfigurationText {
   /** What of Pushpin's files is not taken over. */
   readonly findings: Converted['findings'];
 }
 
-/** @throws ConfigError for a configuration that is wrong, Error for a file that cannot be read */
-export async function loadConfiguration({ config, pushpinConf, pushpinRoutes }: ConfigurationOptions): Promise<Configuration> {
-  if (pushpinConf === undefined) return { loaded: await loadConfig(config, parts), findings: [] };
+/** @throws ConfigError or Error for a file that cannot be read */
+export async function readConfiguration(options: ConfigurationOptions): Promise<Configuration> {
+  const { config: file, pushpinConf, pushpinRoutes } = options;
+  if (pushpinConf === undefined) return { file, text: await readText(file), findings: [] };
   const { text, findings, routeCount } = convertPushpin(pushpinConf, pushpinRoutes);
   if (routeCount === 0) throw new Error(`No route of ${pushpinConf} can be taken over; "foregate import pushpin" tells why.`);
   // Errors name a file that could be written: the one that `foregate import pushpin` makes.
-  const written = resolve(dirname(pushpinConf), 'foregate.yaml');
-  return { loaded: await loadText(written, text, parts), findings };
+  return { file: resolve(dirname(pushpinConf), 'foregate.yaml'), text, findings };
 }
+
+/** `port`: for clients, instead of the first. @throws ConfigError for a configuration that is wrong */
+export async function loadConfiguration({ file, text }: ConfigurationText, port?: number): Promise<LoadedConfig> {
+  const loaded = await loadText(file, text, parts);
+  return port === undefined ? loaded : withPort(loaded, port);
+}
+
+function withPort(loaded: LoadedConfig, port: number): LoadedConfig {
+  const listen = loaded.settings.listen.map((listener, index) => (index === 0 ? onPort(listener, port) : listener));
+  return { ...loaded, settings: { ...loaded.settings, listen } };
+}
+
+/** Also in place of a Unix socket. */
+function onPort({ socket, socketMode, ...listener }: Listen, port: number): Listen {
+  return { ...listener, port };
+}
+
+type Listen = LoadedConfig['settings']['listen'][number];
 
 const lookEveryMs = 500;
 

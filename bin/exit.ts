@@ -4,7 +4,22 @@ import { ConfigError } from '../gateway/config/report.ts';
 /** Says what is wrong on standard error and sets the exit code. */
 export function exitWith(error: unknown): void {
   console.error(messageOf(error));
-  process.exitCode = error instanceof ConfigError ? 2 : 1;
+  process.exitCode = codeOf(error);
+}
+
+export function codeOf(error: unknown): number {
+  if (error instanceof WorkerError) return error.exitCode;
+  return error instanceof ConfigError ? 2 : 1;
+}
+
+/** What a worker could not do, in its words. */
+export class WorkerError extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
 /** A sentence for people: a port in use is told with what to do about it. */

@@ -1,15 +1,19 @@
 /** The program's log on standard output, by pino: one JSON object a line, or one line for people. */
 import { pino, type DestinationStream } from 'pino';
-import type { Log } from '../gateway/core/log.ts';
+import type { Log, LogFields } from '../gateway/core/log.ts';
 import type { LogSettings } from '../gateway/core/settings.ts';
 
-/** A log that writes to `destination` (default: standard output). An event's name stands under `event`. */
-export function createLog(settings: LogSettings, destination: DestinationStream = process.stdout): Log {
+/** A log that writes to `destination` (default: standard output). An event's name stands under `event`; `fields` are in every line. */
+export function createLog(
+  settings: LogSettings,
+  destination: DestinationStream = process.stdout,
+  fields: LogFields | null = null,
+): Log {
   const stream = settings.format === 'json' ? destination : { write: (line: string) => destination.write(forPeople(line)) };
   const logger = pino(
     {
       level: settings.level,
-      base: null,
+      base: fields,
       messageKey: 'event',
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
@@ -18,10 +22,10 @@ export function createLog(settings: LogSettings, destination: DestinationStream 
     stream,
   );
   return {
-    error: (event, fields = {}) => logger.error(fields, event),
-    warn: (event, fields = {}) => logger.warn(fields, event),
-    info: (event, fields = {}) => logger.info(fields, event),
-    debug: (event, fields = {}) => logger.debug(fields, event),
+    error: (event, more = {}) => logger.error(more, event),
+    warn: (event, more = {}) => logger.warn(more, event),
+    info: (event, more = {}) => logger.info(more, event),
+    debug: (event, more = {}) => logger.debug(more, event),
   };
 }
 

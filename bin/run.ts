@@ -1,13 +1,25 @@
-/** `foregate run`: the program itself, and what it makes of signals. */
+/** `foregate run`: the program itself, in one process or in several, and what it makes of signals. */
+import cluster from 'node:cluster';
 import { Command } from 'commander';
+import { listenerSettings } from '../gateway/config/listeners.ts';
 import type { LoadedConfig } from '../gateway/config/load.ts';
 import { ConfigError } from '../gateway/config/report.ts';
+import { toMs } from '../gateway/core/duration.ts';
 import type { Log } from '../gateway/core/log.ts';
-import type { Foregate } from '../gateway/foregate.ts';
-import { loadConfiguration, watchRoutes, type Configuration, type ConfigurationOptions } from './configuration.ts';
+import type { Foregate, Reloaded } from '../gateway/foregate.ts';
+import { clearPlace } from '../gateway/front/unix-socket.ts';
+import {
+  loadConfiguration,
+  readConfiguration,
+  watchRoutes,
+  type Configuration,
+  type ConfigurationOptions,
+  type ConfigurationText,
+} from './configuration.ts';
 import { messageOf } from './exit.ts';
 import { createLog } from './log.ts';
 import { configOption, parsePort } from './options.ts';
+import { workerVariable } from './worker-messages.ts';
 
 interface RunOptions extends ConfigurationOptions {
   readonly port?: number;
@@ -28,10 +40,34 @@ export function runCommand(): Command {
 }
 
 async function run(options: RunOptions): Promise<void> {
-  const { loaded, findings } = await load(options);
+  const load = (configuration: ConfigurationText): Promise<LoadedConfig> => loadConfiguration(configuration, options.port);
+  const number = process.env[workerVariable];
+  if (cluster.isWorker && number !== undefined) return (await import('./worker.ts')).runWorker({ number: Number(number), load });
+  const { findings, ...configuration } = await readConfiguration(options);
+  const loaded = await load(configuration);
   const log = createLog(loaded.settings.log);
   tellFindings(findings, log);
   tellTrust(loaded, log);
+  const running = loaded.settings.workers === 1 ? await runAlone(loaded, log) : await runWorkers(loaded, configuration, log);
+  // Who reads the addresses may send a signal at once.
+  stopOnSignals(running, log);
+  reloadOnSignal(options, log, async () => {
+    const { findings: _, ...next } = await readConfiguration(options);
+    return running.reload(await load(next), next);
+  });
+  tellAddresses(running.addresses, log);
+}
+
+/** The program, in one process or in several. */
+interface Running {
+  readonly addresses: Foregate['addresses'];
+  /** @throws Error without any effect */
+  reload(loaded: LoadedConfig, configuration: ConfigurationText): Promise<Reloaded>;
+  /** Resolves with the code to end with. */
+  stop(): Promise<number>;
+}
+
+async function runAlone(loaded: LoadedConfig, log: Log): Promise<Running> {
   // Only here: no other command needs the servers, and they take longest to load.
   const { createForegate } = await import('../gateway/foregate.ts');
   const foregate = await createForegate(loaded, { log });
@@ -41,12 +77,47 @@ async function run(options: RunOptions): Promise<void> {
     await foregate.stop();
     throw error;
   }
-  // Who reads the addresses may send a signal at once.
-  stopOnSignals(foregate, log);
-  reloadOnSignal(foregate, log, options);
-  for (const address of foregate.addresses.clients) log.info('listening', { for: 'clients', address });
-  log.info('listening', { for: 'control', address: foregate.addresses.control });
-  const { metrics } = foregate.addresses;
+  return {
+    addresses: foregate.addresses,
+    reload: (next) => foregate.reload(next),
+    stop: () => foregate.stop().then(() => 0),
+  };
+}
+
+/** What a worker may take beyond the drain time before it is ended: it ends what is open by itself in less. */
+const stopGraceMs = 5000;
+
+async function runWorkers(loaded: LoadedConfig, configuration: ConfigurationText, log: Log): Promise<Running> {
+  const { workers: count, drain } = loaded.settings;
+  const { Workers } = await import('./workers.ts');
+  const workers = new Workers({ count, configuration, log });
+  tellPolls(loaded, log);
+  await clearSockets(loaded);
+  const addresses = await workers.start();
+  return {
+    addresses,
+    reload: (_, next) => workers.reload(next),
+    stop: () => workers.stop(toMs(drain) + stopGraceMs),
+  };
+}
+
+/** The primary makes Unix sockets, for all workers: nobody but their owner can connect until a worker has set the mode. */
+async function clearSockets(loaded: LoadedConfig): Promise<void> {
+  const paths = listenerSettings(loaded).flatMap(({ at }) => ('socket' in at ? [at.socket] : []));
+  for (const path of paths) await clearPlace(path);
+  if (paths.length > 0) process.umask(0o177);
+}
+
+/** Whose requests come by several connections may come to several workers. */
+function tellPolls({ settings }: LoadedConfig, log: Log): void {
+  const routes = settings.routes.filter(({ sockjs }) => sockjs !== undefined).map(({ id }) => id);
+  if (routes.length > 0)
+    log.warn('workers.sockjs', { routes, message: 'SockJS clients that poll need one worker; those with WebSockets do not.' });
+}
+
+function tellAddresses({ clients, control, metrics }: Foregate['addresses'], log: Log): void {
+  for (const address of clients) log.info('listening', { for: 'clients', address });
+  log.info('listening', { for: 'control', address: control });
   if (metrics !== undefined) log.info('listening', { for: 'metrics', address: metrics });
 }
 
@@ -66,51 +137,34 @@ function tellTrust({ settings: { forwarded, trustedProxies } }: LoadedConfig, lo
     });
 }
 
-async function load(options: RunOptions): Promise<Configuration> {
-  const { loaded, findings } = await loadConfiguration(options);
-  return { loaded: options.port === undefined ? loaded : withPort(loaded, options.port), findings };
-}
-
-function withPort(loaded: LoadedConfig, port: number): LoadedConfig {
-  const listen = loaded.settings.listen.map((listener, index) => (index === 0 ? onPort(listener, port) : listener));
-  return { ...loaded, settings: { ...loaded.settings, listen } };
-}
-
-/** Also in place of a Unix socket. */
-function onPort({ socket, socketMode, ...listener }: Listen, port: number): Listen {
-  return { ...listener, port };
-}
-
-type Listen = LoadedConfig['settings']['listen'][number];
-
-function reloadOnSignal(foregate: Foregate, log: Log, options: RunOptions): void {
+function reloadOnSignal(options: RunOptions, log: Log, reload: () => Promise<Reloaded>): void {
   // One after the other: two signals in a row must not compile two configurations side by side.
   let busy: Promise<void> = Promise.resolve();
   const next = (): void => {
-    busy = busy.then(() => reload(foregate, log, options));
+    busy = busy.then(() => tellReload(log, reload));
   };
   process.on('SIGHUP', next);
   watchRoutes(options, next);
 }
 
 /** A configuration that is wrong changes nothing. */
-async function reload(foregate: Foregate, log: Log, options: RunOptions): Promise<void> {
+async function tellReload(log: Log, reload: () => Promise<Reloaded>): Promise<void> {
   try {
-    log.info('config.reloaded', { ...(await foregate.reload((await load(options)).loaded)) });
+    log.info('config.reloaded', { ...(await reload()) });
   } catch (error) {
     if (error instanceof ConfigError) return log.error('config.refused', { problems: error.message.split('\n') });
     log.error('config.refused', { error });
   }
 }
 
-function stopOnSignals(foregate: Foregate, log: Log): void {
+function stopOnSignals(running: Running, log: Log): void {
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(1);
     stopping = true;
     log.info('stopping', { signal });
-    foregate.stop().then(
-      () => process.exit(0),
+    running.stop().then(
+      (code) => process.exit(code),
       (error: unknown) => {
         console.error(messageOf(error));
         process.exit(1);

@@ -164,7 +164,7 @@ class Program implements Foregate {
     this.#bus = member === undefined ? createLocalBus(receiver) : createClusterBus(member, receiver);
     this.#host = this.#ownHost();
     const front = this.#makeFront();
-    this.#listeners = listenerSettings(loaded).map((one) => new Listener(one, front, log));
+    this.#listeners = listenerSettings(loaded).map((one) => new Listener(one, front, log, member !== undefined));
     this.#control = this.#makeControl();
     this.#metricsPort = this.#makeMetricsPort();
   }

@@ -1,10 +1,10 @@
 /** The control API of one worker speaks for all of them: what it does not know itself it asks the others. */
 import { textOfAll, type MetricsText, type MetricValues, type ProcessMetrics } from './control/metrics.ts';
-import type { ChannelInfo, ControlHost, SessionInfo, StatisticsReport } from './core/control-host.ts';
+import type { ChannelFilter, ChannelInfo, ControlHost, SessionInfo } from './core/control-host.ts';
 import { ForegateError } from './core/errors.ts';
 import type { ChannelName } from './core/ids.ts';
 import type { MaybePromise } from './core/promise.ts';
-import type { Asked, ChannelFilter, Question } from './core/question.ts';
+import type { Asked, Question } from './core/question.ts';
 import type { Revocation } from './core/revocation.ts';
 import type { ClusterMember } from './engines/cluster-member.ts';
 import { mergeReports } from './session/statistics.ts';
@@ -57,7 +57,7 @@ export function hostOfAll(own: OwnHost, member: ClusterMember): ControlHost {
     channels: (filter) => channelsEverywhere(own, member, filter),
     async statistics() {
       const { answers } = await member.ask({ kind: 'statistics' });
-      return mergeReports([(await own.statistics()) as StatisticsReport, ...answers]);
+      return mergeReports([await own.statistics(), ...answers]);
     },
     ready: () => own.ready() && member.complete,
   };

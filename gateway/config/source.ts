@@ -55,7 +55,8 @@ export function parseSource(file: string, text: string): Source {
   return { file, value, locate: (path, at) => locate(document, lines, path, at) };
 }
 
-async function readText(file: string): Promise<string> {
+/** @throws ConfigError if there is no such file, or it is too large or no text */
+export async function readText(file: string): Promise<string> {
   try {
     const about = await stat(file);
     if (!about.isFile()) throw problem(file, { message: 'is not a file' });

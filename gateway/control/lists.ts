@@ -1,6 +1,5 @@
 /** Lists of sessions and channels, as the control API and other processes ask for them. */
-import type { ChannelInfo, SessionInfo } from '../core/control-host.ts';
-import type { ChannelFilter, SessionFilter } from '../core/question.ts';
+import type { ChannelFilter, ChannelInfo, SessionFilter, SessionInfo } from '../core/control-host.ts';
 
 export function listSessions(sessions: Iterable<SessionInfo>, { channel, subject, limit }: SessionFilter): SessionInfo[] {
   const wanted = (session: SessionInfo): boolean =>

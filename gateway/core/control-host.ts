@@ -2,7 +2,6 @@
 import type { ChannelName, RouteId, SessionId } from './ids.ts';
 import type { MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
-import type { ChannelFilter, SessionFilter } from './question.ts';
 import type { Revocation } from './revocation.ts';
 import type { RouteCounts } from './route-statistics.ts';
 
@@ -53,6 +52,20 @@ export interface StatisticsReport {
   readonly intervalSeconds: number;
   readonly total: StatisticsTotal;
   readonly routes: readonly (StatisticsEntry & { readonly route: RouteId })[];
+}
+
+/** Which sessions a list is about, and how many of them it may have. */
+export interface SessionFilter {
+  readonly channel?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly limit: number;
+}
+
+/** Which channels a list is about, and how many of them it may have. */
+export interface ChannelFilter {
+  /** Beginning of the name. */
+  readonly prefix: string;
+  readonly limit: number;
 }
 
 export interface ControlHost {

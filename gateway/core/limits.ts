@@ -147,7 +147,7 @@ export const limits = {
   /** Before a worker that ended is replaced: at first, and at most when replacements keep ending. */
   restartMs: 100,
   restartMaxMs: 10_000,
-  /** How long a worker may take to start or to make a new configuration; then it is ended, or left with the old one. */
+  /** How long a worker may take to start or to take up a new configuration; then it is ended and replaced. */
   workerReplyMs: 60_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,

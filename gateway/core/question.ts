@@ -1,21 +1,7 @@
 /** What the control API of one process asks the other processes of its program, and what they answer. */
-import type { ChannelInfo, SessionInfo, StatisticsReport } from './control-host.ts';
+import type { ChannelFilter, ChannelInfo, SessionFilter, SessionInfo, StatisticsReport } from './control-host.ts';
 import type { ChannelName, SessionId } from './ids.ts';
 import type { Revocation } from './revocation.ts';
-
-/** Which sessions a list is about, and how many of them it may have. */
-export interface SessionFilter {
-  readonly channel?: string | undefined;
-  readonly subject?: string | undefined;
-  readonly limit: number;
-}
-
-/** Which channels a list is about, and how many of them it may have. */
-export interface ChannelFilter {
-  /** Beginning of the name. */
-  readonly prefix: string;
-  readonly limit: number;
-}
 
 /** The answer to each kind of question. */
 export interface Answers {

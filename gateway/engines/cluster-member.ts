@@ -1,6 +1,6 @@
 /** A worker's end of the channel to its primary: calls and their answers, questions of other workers, and what is to be heard. */
 import type { BusReceiver } from '../core/bus.ts';
-import type { Clock, Timer } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { ForegateError } from '../core/errors.ts';
 import type { ChannelName } from '../core/ids.ts';
 import { limits } from '../core/limits.ts';
@@ -40,7 +40,8 @@ export class ClusterMember {
   /** In the order in which they were made, which is that of their deadlines. */
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
-  #deadline: Timer | undefined;
+  /** A timer runs for the first deadline. */
+  #watches = false;
   #complete = false;
   #receiver: BusReceiver | undefined;
   #lost: ((key: string, holder: string) => void) | undefined;
@@ -71,7 +72,7 @@ export class ClusterMember {
     this.#outbox.push({ kind, call, ...message } as unknown as ToPrimary, bytes);
     return new Promise<Calls[Kind]['reply']>((resolve, reject) => {
       this.#waiting.set(call, { resolve, reject, dueMs: this.#clock.now() + limits.ipcMs });
-      this.#deadline ??= this.#clock.after(limits.ipcMs, this.#expire);
+      if (!this.#watches) this.#watch(limits.ipcMs);
     });
   }
 
@@ -136,14 +137,16 @@ export class ClusterMember {
     }
   }
 
+  #watch(ms: number): void {
+    this.#watches = true;
+    this.#clock.after(ms, this.#expire);
+  }
+
   readonly #expire = (): void => {
-    this.#deadline = undefined;
+    this.#watches = false;
     const now = this.#clock.now();
     for (const [call, { reject, dueMs }] of this.#waiting) {
-      if (dueMs > now) {
-        this.#deadline = this.#clock.after(dueMs - now, this.#expire);
-        return;
-      }
+      if (dueMs > now) return this.#watch(dueMs - now);
       this.#waiting.delete(call);
       reject(new ForegateError('internal', 'The primary process does not answer.'));
     }

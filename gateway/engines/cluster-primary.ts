@@ -84,7 +84,7 @@ export class ClusterPrimary {
   /** All workers are up. */
   complete(): void {
     this.#complete = true;
-    for (const { outbox } of this.#ports) outbox.push({ kind: 'complete' });
+    for (const { outbox, joined } of this.#ports) if (joined) outbox.push({ kind: 'complete' });
   }
 
   async close(): Promise<void> {

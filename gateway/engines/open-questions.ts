@@ -6,7 +6,7 @@ import type { Asked } from '../core/question.ts';
 interface Open<Port> {
   readonly left: Set<Port>;
   readonly answers: unknown[];
-  readonly then: (asked: Asked<unknown>) => void;
+  readonly done: (asked: Asked<unknown>) => void;
   readonly deadline: Timer;
   failed: number;
 }
@@ -20,11 +20,11 @@ export class OpenQuestions<Port> {
     this.#clock = clock;
   }
 
-  /** Its number. `then` is called once, within {@link limits.askMs}; at once where there is nobody to ask. */
-  open(of: readonly Port[], then: (asked: Asked<unknown>) => void): number {
+  /** Its number. `done` is called once, within {@link limits.askMs}; at once where there is nobody to ask. */
+  open(of: readonly Port[], done: (asked: Asked<unknown>) => void): number {
     const number = (this.#count += 1);
     const deadline = this.#clock.after(limits.askMs, () => this.#close(number));
-    this.#open.set(number, { left: new Set(of), answers: [], then, deadline, failed: 0 });
+    this.#open.set(number, { left: new Set(of), answers: [], done, deadline, failed: 0 });
     if (of.length === 0) this.#close(number);
     return number;
   }
@@ -53,6 +53,6 @@ export class OpenQuestions<Port> {
     if (question === undefined) return;
     this.#open.delete(number);
     question.deadline.cancel();
-    question.then({ answers: question.answers, failed: question.failed, silent: question.left.size });
+    question.done({ answers: question.answers, failed: question.failed, silent: question.left.size });
   }
 }

@@ -7,7 +7,7 @@ import type { Log } from '../core/log.ts';
 import { createCertificates, type Certificates, type CertificateSettings } from './certificates.ts';
 import type { Front } from './front.ts';
 import { Http2Server } from './http2-server.ts';
-import { listenOnSocket, nameUnixPeer } from './unix-socket.ts';
+import { clearPlace, listenOnSocket, nameUnixPeer } from './unix-socket.ts';
 
 export interface ListenerSettings {
   /** Port 0: any free one. */
@@ -25,12 +25,15 @@ const keepAliveTimeoutMs = 75_000;
 
 export class Listener {
   readonly #settings: ListenerSettings;
+  readonly #shared: boolean;
   readonly #server: Server;
   readonly #certificates: Certificates | undefined;
   readonly #http2: Http2Server | undefined;
 
-  constructor(settings: ListenerSettings, front: Front, log: Log) {
+  /** `shared`: other processes listen there, too, and a Unix socket has its place ready (`clearPlace`). */
+  constructor(settings: ListenerSettings, front: Front, log: Log, shared: boolean) {
     this.#settings = settings;
+    this.#shared = shared;
     // `shouldUpgradeCallback` is known to Node 24.9 and later.
     const options: ServerOptions & { shouldUpgradeCallback: (request: IncomingMessage) => boolean } = {
       maxHeaderSize: settings.headerBytes,
@@ -68,7 +71,12 @@ export class Listener {
     const { at } = this.#settings;
     await this.#certificates?.open(this.#server as TlsServer, 'port' in at ? at.port : 0);
     if ('port' in at) await listenOnPort(this.#server, at);
-    else await listenOnSocket(this.#server, at.socket, at.mode);
+    else await this.#listenOnSocket(at.socket, at.mode);
+  }
+
+  async #listenOnSocket(path: string, mode: number): Promise<void> {
+    if (!this.#shared) await clearPlace(path);
+    await listenOnSocket(this.#server, path, mode);
   }
 
   /** `http://127.0.0.1:7999`, or https, or `unix:/run/foregate.socket`. */

@@ -3,9 +3,8 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, type Server, type Socket } from 'node:net';
 import { unixAddress } from '../core/address-list.ts';
 
-/** Rejects with the system's error, and with EADDRINUSE where another process answers or the path is no socket. */
+/** Rejects with the system's error. */
 export async function listenOnSocket(server: Server, path: string, mode: number): Promise<void> {
-  await removeStale(path);
   await bound(server, path);
   await chmod(path, mode);
 }
@@ -32,7 +31,8 @@ function bound(server: Server, path: string): Promise<void> {
   });
 }
 
-async function removeStale(path: string): Promise<void> {
+/** Removes what a crash has left. Rejects with EADDRINUSE where another process answers or the path is no socket. */
+export async function clearPlace(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined) return;
   if (!found.isSocket()) throw inUse(path, 'something that is no socket');

@@ -9,8 +9,7 @@ describe('last items', () => {
   const channel = channelName('c');
   let clock: ManualClock;
   let items: LastItems;
-  const note = (name: string, id?: string): void =>
-    items.note({ channel: channelName(name), ...(id !== undefined && { id }) });
+  const note = (name: string, id?: string): void => items.note({ channel: channelName(name), ...(id !== undefined && { id }) });
 
   beforeEach(() => {
     clock = new ManualClock();

@@ -3,14 +3,20 @@ import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createControl, type ControlParts } from '../../gateway/control/app.ts';
-import type { ChannelInfo, ControlHost, SessionInfo, StatisticsReport } from '../../gateway/core/control-host.ts';
+import type {
+  ChannelFilter,
+  ChannelInfo,
+  ControlHost,
+  SessionFilter,
+  SessionInfo,
+  StatisticsReport,
+} from '../../gateway/core/control-host.ts';
 import { listChannels, listSessions } from '../../gateway/control/lists.ts';
 import { ForegateError } from '../../gateway/core/errors.ts';
 import { channelName, routeId, sessionId, type ChannelName, type SessionId } from '../../gateway/core/ids.ts';
 import { limits } from '../../gateway/core/limits.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noHooks } from '../../gateway/core/policy.ts';
-import type { ChannelFilter, SessionFilter } from '../../gateway/core/question.ts';
 import type { MaybePromise } from '../../gateway/core/promise.ts';
 import type { Revocation } from '../../gateway/core/revocation.ts';
 import type { Publication } from '../../gateway/core/publication.ts';
