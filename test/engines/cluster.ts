@@ -63,14 +63,15 @@ export class TestCluster {
 
   /** One that has joined; `gone` is its death. */
   async worker(terms: WorkerTerms = {}): Promise<{ readonly member: ClusterMember; readonly gone: () => void }> {
-    const { member, connected } = this.#connect();
+    const { member, connected } = this.connect();
     const { answer = () => undefined, wanted = () => undefined, collector = false, before } = terms;
     before?.(member);
     await member.join({ answer, wanted }, { collector });
     return { member, gone: connected.gone };
   }
 
-  #connect(): { readonly member: ClusterMember; readonly connected: Connected } {
+  /** One that has not joined yet. */
+  connect(): { readonly member: ClusterMember; readonly connected: Connected } {
     const number = (this.#workers += 1);
     let connected: Connected | undefined;
     const send = this.#channel.end((frame) => connected?.take(frame));

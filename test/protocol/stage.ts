@@ -35,6 +35,8 @@ export interface StageTerms {
   /** A policy of the test's own, after those of the route. */
   readonly policy?: Policy;
   readonly log?: Log;
+  /** Instead of a program in one process. */
+  readonly create?: typeof createForegate;
 }
 
 export interface Stage {
@@ -110,7 +112,7 @@ export async function stageConfig({ route, settings, policy }: StageTerms, targe
 }
 
 async function startWith(terms: StageTerms, targets: readonly object[]): Promise<Foregate> {
-  const foregate = await createForegate(await stageConfig(terms, targets), { log: terms.log ?? silentLog });
+  const foregate = await (terms.create ?? createForegate)(await stageConfig(terms, targets), { log: terms.log ?? silentLog });
   await foregate.start();
   onClear(() => foregate.stop());
   return foregate;
