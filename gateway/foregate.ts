@@ -185,10 +185,10 @@ class Program implements Foregate {
     const { control, metrics } = this.#loaded.settings;
     try {
       await this.#sharedStore?.open();
-      await this.#openZeroMq();
-      await this.#join();
       await listen(this.#control, control.host, control.port);
       if (this.#metricsPort !== undefined) await listen(this.#metricsPort, metrics.host, metrics.port ?? 0);
+      await this.#openZeroMq();
+      await this.#join(); // Before clients come: what was revoked is known then.
       for (const listener of this.#listeners) await listener.listen();
     } catch (thrown) {
       await this.stop();
