@@ -170,6 +170,7 @@ class RunningWorker {
   readonly #worker: Worker;
   readonly #connected: Connected;
   #pending: Pending | undefined;
+  #gone = false;
 
   constructor(number: number, worker: Worker, primary: ClusterPrimary) {
     this.#worker = worker;
@@ -180,6 +181,7 @@ class RunningWorker {
     });
     this.ended = new Promise((resolve) => {
       this.#worker.once('exit', (code, signal) => {
+        this.#gone = true;
         this.#connected.gone();
         this.#reported({ kind: 'failed', message: `Worker ${number} ended by ${signal ?? code}.`, code: 1 });
         resolve(signal ?? code);
@@ -189,9 +191,11 @@ class RunningWorker {
 
   /** @throws WorkerError if it cannot do it, ends, or takes longer than {@link limits.workerReplyMs}; then it is ended */
   async order<Kind extends Report['kind']>(order: Order, done: Kind): Promise<Extract<Report, { readonly kind: Kind }>> {
+    if (this.#gone) throw new WorkerError('The worker has ended.', 1);
     const report = await new Promise<Report>((resolve) => {
       this.#pending = { resolve, timer: setTimeout(() => this.kill(), limits.workerReplyMs) };
-      this.#worker.send(order);
+      // One that cannot be told has ended, which answers it.
+      this.#worker.send(order, () => {});
     });
     if (report.kind === done) return report as Extract<Report, { readonly kind: Kind }>;
     throw report.kind === 'failed'

@@ -115,7 +115,7 @@ async function subscribers({ control }: Running): Promise<number> {
 }
 
 async function eventually(check: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 8000; Date.now() < end; await after(20)) if (await check()) return;
+  for (const end = Date.now() + 20_000; Date.now() < end; await after(20)) if (await check()) return;
   ok(false, `never came true: ${check.toString()}`);
 }
 
@@ -129,7 +129,7 @@ const withKey = [{ use: 'api-key', keys: [{ name: 'ann', key: 'k' }] }];
 const key = { 'X-API-Key': 'k' };
 
 describe('workers', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   it('all have what is published to any of them, in one order', async () => {
     await write();
@@ -215,6 +215,26 @@ describe('workers', function () {
     equal((await call(`${control}/connections/nobody`)).status, 404);
     equal((await call(`${control}/refresh/`, 'POST', { cid: 'nobody' })).status, 404);
     deepEqual(await json(`${control}/channels`), [{ channel: 'news', subscribers: many }]);
+  });
+
+  it('answer without one that hangs, and tell of it in the log', async () => {
+    await write();
+    const running = await start();
+    await openMany(running);
+    const stopped = pidOf(running, 2);
+    process.kill(stopped, 'SIGSTOP');
+    try {
+      // It may have got a connection before it was stopped, and never answers on it: the next ones are not given to it.
+      const answers = Array.from({ length: 4 }, () => call(`${running.control}/connections`));
+      for (const answer of answers) void answer.catch(() => {});
+      const { text: listed } = await Promise.any(answers);
+      const count = (JSON.parse(listed) as unknown[]).length;
+      ok(count > 0 && count < many, `${count} of ${many}`);
+      await outputOf(running.run, /"worker":1,"question":"sessions","failed":0,"silent":1,"event":"workers\.no-answer"/);
+    } finally {
+      process.kill(stopped, 'SIGCONT');
+    }
+    await eventually(async () => ((await json(`${running.control}/connections`)) as unknown[]).length === many);
   });
 
   it('count together, and an item once', async () => {

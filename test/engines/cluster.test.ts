@@ -65,6 +65,24 @@ describe('cluster', () => {
     deepEqual(lost, ['a']);
   });
 
+  it('says that a lease was given before it says that it is lost', async () => {
+    const { member } = await cluster.worker();
+    const store = clusterStore(member);
+    const told: string[] = [];
+    const ask = async (id: string): Promise<void> => {
+      const given = await store.lease(
+        'key',
+        holder(id, () => told.push(`${id} lost`)),
+        newest,
+      );
+      if (given) told.push(`${id} given`);
+    };
+    await Promise.all([ask('a'), ask('b')]);
+    await new Promise((resolve) => setImmediate(resolve));
+    ok(told.indexOf('a given') < told.indexOf('a lost'), told.join(', '));
+    deepEqual(new Set(told), new Set(['a given', 'a lost', 'b given']));
+  });
+
   it('counts what all workers take', async () => {
     const stores = [clusterStore((await cluster.worker()).member), clusterStore((await cluster.worker()).member)];
     const taken = await Promise.all(
