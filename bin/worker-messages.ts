@@ -3,7 +3,8 @@ import type { Foregate, Reloaded } from '../gateway/foregate.ts';
 import type { ConfigurationText } from './configuration.ts';
 
 export type Order =
-  | { readonly kind: 'start' | 'reload'; readonly configuration: ConfigurationText }
+  | { readonly kind: 'start'; readonly configuration: ConfigurationText; readonly programKey: Buffer }
+  | { readonly kind: 'reload'; readonly configuration: ConfigurationText }
   /** Not answered: the process ends with 0. */
   | { readonly kind: 'stop' };
 

@@ -37,20 +37,20 @@ class Worker {
   async obey(order: Order): Promise<void> {
     if (order.kind === 'stop') return this.#stop();
     try {
-      report(order.kind === 'start' ? await this.#start(order.configuration) : await this.#reload(order.configuration));
+      report(order.kind === 'start' ? await this.#start(order) : await this.#reload(order.configuration));
     } catch (error) {
       report({ kind: 'failed', message: messageOf(error), code: codeOf(error) });
     }
   }
 
-  async #start(configuration: ConfigurationText): Promise<Report> {
+  async #start({ configuration, programKey }: Extract<Order, { readonly kind: 'start' }>): Promise<Report> {
     const { number, load } = this.#terms;
     const loaded = await load(configuration);
     const log = createLog(loaded.settings.log, process.stdout, { worker: number });
     // Without a channel there is no primary either, and this process ends.
     const send = (frame: readonly unknown[], written: () => void): void =>
       void process.send?.(frame, undefined, undefined, () => written());
-    const member = new ClusterMember({ number, send, clock: realClock, log });
+    const member = new ClusterMember({ number, programKey, send, clock: realClock, log });
     this.member = member;
     const { createWorker } = await import('../gateway/foregate.ts');
     const foregate = await createWorker(loaded, { log, member });

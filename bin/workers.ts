@@ -1,6 +1,8 @@
 /** The workers of `foregate run`, as the primary sees them: started, told, replaced when they end, stopped. */
 import cluster, { type Worker } from 'node:cluster';
+import { randomBytes } from 'node:crypto';
 import { realClock } from '../gateway/core/clock.ts';
+import { programKeyBytes } from '../gateway/core/policy.ts';
 import { limits } from '../gateway/core/limits.ts';
 import type { Log } from '../gateway/core/log.ts';
 import { isFrame } from '../gateway/engines/cluster-messages.ts';
@@ -31,6 +33,7 @@ export class Workers {
   readonly #log: Log;
   readonly #primary: ClusterPrimary;
   readonly #slots: readonly Slot[];
+  readonly #programKey = randomBytes(programKeyBytes);
   /** The last one that a worker has taken. */
   #configuration: ConfigurationText;
   /** Of the workers, whatever the primary has by then. */
@@ -107,7 +110,7 @@ export class Workers {
     const worker = new RunningWorker(slot.number, this.#fork(slot.number), this.#primary);
     slot.worker = worker;
     void worker.ended.then((how) => this.#ended(slot, how));
-    const { addresses } = await worker.order({ kind: 'start', configuration }, 'started');
+    const { addresses } = await worker.order({ kind: 'start', configuration, programKey: this.#programKey }, 'started');
     slot.up = true;
     slot.upAtMs = realClock.now();
     this.#log.info('worker.started', { worker: slot.number, pid: worker.pid });

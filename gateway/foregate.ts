@@ -1,4 +1,5 @@
 /** The program: makes its parts from a configuration, starts and stops them, and swaps routes and policies on a reload. */
+import { randomBytes } from 'node:crypto';
 import { controlServer } from './control/server.ts';
 import { listChannels, listSessions } from './control/lists.ts';
 import { createMetrics, type MetricsText } from './control/metrics.ts';
@@ -15,7 +16,7 @@ import { errors, type ForegateError } from './core/errors.ts';
 import type { Reply } from './core/exchange.ts';
 import { silentLog, type Log } from './core/log.ts';
 import type { Bus, BusReceiver, Notice } from './core/bus.ts';
-import { deny, type RouteHooks } from './core/policy.ts';
+import { deny, programKeyBytes, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
 import type { Publication } from './core/publication.ts';
 import { isRevokedBy, type Revocation } from './core/revocation.ts';
@@ -94,6 +95,7 @@ class Program implements Foregate {
   readonly #log: Log;
   /** Undefined where this process is the whole program. */
   readonly #member: ClusterMember | undefined;
+  readonly #programKey: Buffer;
   readonly #host: OwnHost;
   readonly #metrics: ReturnType<typeof createMetrics>;
   readonly #statistics: Statistics;
@@ -123,6 +125,7 @@ class Program implements Foregate {
     this.#loaded = loaded;
     this.#log = log;
     this.#member = member;
+    this.#programKey = member?.programKey ?? randomBytes(programKeyBytes);
     this.#registry = new SessionRegistry(realClock.now);
     const channels = (): number => this.#hub.channelCount;
     const subscriptions = (): number => this.#hub.subscriptionCount;
@@ -176,6 +179,7 @@ class Program implements Foregate {
       log: this.#log,
       metrics: this.#metrics,
       revocations: this.#revocations,
+      programKey: this.#programKey,
       statisticsOf: (id) => this.#statistics.of(id),
     });
     this.#statistics.keep(this.#world.routes.map(({ id }) => id));
@@ -465,8 +469,12 @@ class Program implements Foregate {
 
   #publish(items: readonly Publication[]): MaybePromise<void> {
     this.#metrics.count('publications', items.length);
-    const publishing = items.map((item) => this.#bus.publish(item)).filter(isPromise);
-    return publishing.length === 0 ? undefined : Promise.all(publishing).then(() => undefined);
+    let waiting: Promise<void>[] | undefined;
+    for (const item of items) {
+      const publishing = this.#bus.publish(item);
+      if (isPromise(publishing)) (waiting ??= []).push(publishing);
+    }
+    return waiting && Promise.all(waiting).then(() => undefined);
   }
 }
 

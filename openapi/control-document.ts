@@ -179,8 +179,8 @@ const revokePath: OpenAPIV3_1.PathItemObject = {
     tags: ['Sessions'],
     summary: 'Takes credentials back',
     description:
-      'Ends the open sessions of this process that were let in with them (WebSockets with code 4401) and lets no more in. Exactly one of `subject`, `key` and `jti` is given. ' +
-      'It is remembered by this process until the time given, and forgotten when it stops.',
+      'Ends the open sessions of this program that were let in with them (WebSockets with code 4401) and lets no more in. Exactly one of `subject`, `key` and `jti` is given. ' +
+      'It is remembered by this program until the time given, and forgotten when it stops.',
     requestBody: jsonBody('RevokeBody', 'Whose, or which.', { subject: 'alice', until: '2100-01-01T00:00:00Z' }),
     responses: {
       '200': json('They are revoked.', ref('Revoked'), { ended: 2 }),
@@ -202,7 +202,7 @@ const connectionsPath: OpenAPIV3_1.PathItemObject = {
     operationId: 'listConnections',
     tags: ['Sessions'],
     summary: 'Lists open sessions',
-    description: 'The sessions of this process, in no order one could rely on.',
+    description: 'The sessions of this program, in no order one could rely on.',
     parameters: [
       limit,
       textQuery('channel', 'Only sessions that have joined this channel.', 'room-1'),
@@ -245,7 +245,7 @@ const channelsPath: OpenAPIV3_1.PathItemObject = {
     operationId: 'listChannels',
     tags: ['Sessions'],
     summary: 'Lists channels that have subscribers',
-    description: 'The channels of this process, in no order one could rely on.',
+    description: 'The channels of this program, in no order one could rely on.',
     parameters: [limit, textQuery('prefix', 'Only channels whose name begins so.', 'room-')],
     responses: {
       '200': json('The channels.', list('Channel'), [{ channel: 'room-1', subscribers: 3 }]),

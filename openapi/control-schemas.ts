@@ -162,7 +162,7 @@ export const RevokeBody = Type.Object(
 export type RevokeBody = Static<typeof RevokeBody>;
 
 export const Revoked = Type.Object(
-  { ended: Type.Integer({ minimum: 0, description: 'Open sessions of this process that were ended.' }) },
+  { ended: Type.Integer({ minimum: 0, description: 'Open sessions of this program that were ended.' }) },
   { description: 'What that did.' },
 );
 
@@ -190,7 +190,7 @@ export const Connection = Type.Object(
 export const Channel = Type.Object(
   {
     channel: Type.String({ description: 'Its name.' }),
-    subscribers: Type.Integer({ minimum: 0, description: 'Sessions of this process that have joined it.' }),
+    subscribers: Type.Integer({ minimum: 0, description: 'Sessions of this program that have joined it.' }),
     dropped: Type.Optional(
       Type.Integer({
         minimum: 1,

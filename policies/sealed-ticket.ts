@@ -16,14 +16,11 @@ export interface Ticket {
 const idBytes = 16;
 const tagBytes = 16;
 
-/** Without a secret: tickets of this process, through reloads of its configuration. */
-const ownKey = randomBytes(32);
-
 export class TicketSeal {
   readonly #key: Buffer;
 
-  constructor(secret: Buffer | undefined) {
-    this.#key = secret === undefined ? ownKey : Buffer.from(hkdfSync('sha256', secret, '', 'foregate ticket', 32));
+  constructor(secret: Buffer) {
+    this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'foregate ticket', 32));
   }
 
   /** `place`: where alone it is good. */

@@ -38,7 +38,7 @@ const TicketOptions = Type.Object(
     secret: Type.Optional(
       Secret({
         description:
-          'Closes the tickets; at least 32 bytes, `base64:...` for bytes. Needed where several processes serve the same clients. Without it a ticket is good at the process that made it.',
+          'Closes the tickets; at least 32 bytes, `base64:...` for bytes. Needed where several programs serve the same clients. Without it a ticket is good at the one that made it, and all its workers.',
       }),
     ),
   },
@@ -49,10 +49,10 @@ export const ticket = definePolicy({
   name: 'ticket',
   summary: 'Gives tickets for URLs to clients that policies before it have recognised, and lets in who brings one.',
   options: TicketOptions,
-  create(options, { clock, store }): Policy {
+  create(options, { clock, store, programKey }): Policy {
     const redeemed = new WeakMap<SessionView, Identity>();
     const terms: Terms = {
-      seal: new TicketSeal(secretOf(options.secret)),
+      seal: new TicketSeal(secretOf(options.secret) ?? programKey),
       lifetimeMs: lifetimeOf(options.lifetime),
       expiry: new Expiry(clock, {
         text: 'The credential of the ticket has expired.',

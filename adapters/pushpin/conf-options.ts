@@ -62,7 +62,7 @@ export const confOptions: readonly ConfOption[] = [
   honoured('proxy/sig_key', 'As grip.key.'),
   honoured('proxy/upstream_key', 'As grip.upstreamKey.'),
   honoured('proxy/sockjs_url', 'As sockjs.clientUrl of the routes with sockjs; without the option there is no iframe page.'),
-  ignored('proxy/workers', 'One process, which is enough for most; for more processors set workers in foregate.yaml.'),
+  ignored('proxy/workers', 'Threads of its proxy; to use more processors set workers in foregate.yaml.'),
   ignored('proxy/max_open_requests', 'limits.sessions bounds sessions, connections of a target bounds requests to it.'),
   ignored('proxy/stats_report_interval', statistics),
   ignored('proxy/stats_connections_max_ttl', statistics),

@@ -31,6 +31,7 @@ export interface CompileContext {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly revocations: Revocations;
+  readonly programKey: Buffer;
   /** What a route counts: the same object for the same id. */
   readonly statisticsOf: (id: RouteId) => RouteStatistics;
 }
@@ -95,13 +96,13 @@ class Compiler {
     policies: readonly LoadedPolicy[],
     { isIdle, message }: { readonly isIdle: (policy: Policy) => boolean; readonly message: string },
   ): Promise<RouteHooks> {
-    const { store, clock, log, metrics, revocations } = this.#context;
+    const { store, clock, log, metrics, revocations, programKey } = this.#context;
     const { trusts } = this.#forwarded;
     const made: (readonly [string, Policy])[] = [];
     const rehearsed = dryRun({ log, metrics, clock });
     for (const [index, { use, definition, options, place, dryRun: isDryRun = false }] of policies.entries()) {
       const own = { scope: `${scope}.${index}`, directory: this.#loaded.directory };
-      const context = { store, clock, log, metrics, revocations, trusts, ...own };
+      const context = { store, clock, log, metrics, revocations, programKey, trusts, ...own };
       const policy = await created(definition, options, context, place);
       this.#policies.push(policy);
       if (isIdle(policy)) throw new ConfigError([{ ...place, message }]);

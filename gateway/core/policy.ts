@@ -57,6 +57,8 @@ export interface OwnAnswer {
 
 export type ConnectVerdict = Verdict | OwnAnswer;
 
+export const programKeyBytes = 32;
+
 export interface PolicyContext {
   /** Numbers shared by all sessions, and by all processes where the configuration says so. Keys are the policy's own. */
   readonly store: Store;
@@ -65,6 +67,8 @@ export interface PolicyContext {
   readonly metrics: Metrics;
   /** For identities that a policy sets after `connect`; those of `connect` are checked when the client is let in. */
   readonly revocations: Revocations;
+  /** {@link programKeyBytes} random bytes, for what nobody but this program has to open: all its workers have the same, through reloads, until it stops. */
+  readonly programKey: Buffer;
   /** Unique for this use of the policy: the prefix of its keys in the store. */
   readonly scope: string;
   /** The folder that relative paths in options start from. */

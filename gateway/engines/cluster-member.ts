@@ -13,6 +13,8 @@ import { Outbox, type SendFrame } from './outbox.ts';
 export interface MemberParts {
   /** Of this worker, from 1 on; a worker that replaces another has the number of that one. */
   readonly number: number;
+  /** See `PolicyContext`. */
+  readonly programKey: Buffer;
   readonly send: SendFrame<ToPrimary>;
   readonly clock: Clock;
   readonly log: Log;
@@ -34,6 +36,7 @@ interface Waiting {
 
 export class ClusterMember {
   readonly number: number;
+  readonly programKey: Buffer;
   readonly #outbox: Outbox<ToPrimary>;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -47,8 +50,9 @@ export class ClusterMember {
   #lost: ((key: string, holder: string) => void) | undefined;
   #listener: MemberListener | undefined;
 
-  constructor({ number, send, clock, log }: MemberParts) {
+  constructor({ number, programKey, send, clock, log }: MemberParts) {
     this.number = number;
+    this.programKey = programKey;
     this.#outbox = new Outbox(send);
     this.#clock = clock;
     this.#log = log;

@@ -92,6 +92,7 @@ function testContext(): PolicyContext {
     log: silentLog,
     metrics: noMetrics,
     revocations: noRevocations,
+    programKey: Buffer.alloc(32, 'test'),
     scope: 'test',
     directory: process.cwd(),
     trusts: () => false,

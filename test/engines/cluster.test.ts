@@ -232,7 +232,7 @@ describe('cluster primary', () => {
 
   it('fails what a worker asks when the primary is silent', async () => {
     const clock = new ManualClock();
-    const member = new ClusterMember({ number: 1, send: () => {}, clock, log: silentLog });
+    const member = new ClusterMember({ number: 1, programKey: Buffer.alloc(0), send: () => {}, clock, log: silentLog });
     const store = clusterStore(member);
     const first = rejects(async () => store.take('key', { limit: 1, windowMs: 1 }, 1), /primary process does not answer/);
     clock.advance(limits.ipcMs - 1);

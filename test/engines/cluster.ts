@@ -1,5 +1,6 @@
 /** A primary and its workers in one process, with a real channel between processes between them. */
 import { fork, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { realClock } from '../../gateway/core/clock.ts';
@@ -53,6 +54,7 @@ export class TestCluster {
   readonly primary: ClusterPrimary;
   readonly #channel: EchoChannel;
   readonly #log: Log;
+  readonly #programKey = randomBytes(32);
   #workers = 0;
 
   constructor(channel: EchoChannel, log: Log = silentLog) {
@@ -75,7 +77,7 @@ export class TestCluster {
     const number = (this.#workers += 1);
     let connected: Connected | undefined;
     const send = this.#channel.end((frame) => connected?.take(frame));
-    const member = new ClusterMember({ number, send, clock: realClock, log: this.#log });
+    const member = new ClusterMember({ number, programKey: this.#programKey, send, clock: realClock, log: this.#log });
     connected = this.primary.connect(
       number,
       this.#channel.end((frame) => member.take(frame)),

@@ -11,6 +11,7 @@ import { EchoChannel, TestCluster } from '../engines/cluster.ts';
 import { byPath, held, setHoldStage, takeAnswer, type HoldStage } from './holds.ts';
 import { acceptedWithGrip, clearStage, eventually, onClear, pause, type StageTerms } from './stage.ts';
 import { text } from '../support/backend.ts';
+import { refusedClient } from '../support/client.ts';
 
 describe('two workers', () => {
   let channel: EchoChannel;
@@ -69,6 +70,26 @@ describe('two workers', () => {
     await other.answered('c', 'three', { id: '3', 'prev-id': '2' });
     assert.equal((await takeAnswer(await stage.request('/poll'))).body, 'all there is');
     assert.equal(asked, 3);
+  });
+
+  it('are ready when all are up, and not before', async () => {
+    const stage = await worker({});
+    const readiness = async (): Promise<number> => (await fetch(`${stage.controlUrl}/health/ready`)).status;
+    assert.equal(await readiness(), 503);
+    cluster.primary.complete();
+    await eventually(async () => (await readiness()) === 200);
+    const later = await worker({});
+    assert.equal((await fetch(`${later.controlUrl}/health/ready`)).status, 200);
+  });
+
+  it('take the tickets of one another, and each of them once', async () => {
+    const policies = [{ use: 'api-key', keys: [{ name: 'ann', key: 'k' }], required: false }, { use: 'ticket' }];
+    const [one, two] = [await worker({ route: { policies } }), await worker({ route: { policies } })];
+    const given = await fetch(`${one.url}/tickets`, { method: 'POST', headers: { 'X-API-Key': 'k' } });
+    const { ticket } = (await given.json()) as { readonly ticket: string };
+    await two.open(`/?ticket=${ticket}`);
+    for (const { url } of [one, two])
+      assert.equal((await refusedClient(`${url.replace('http', 'ws')}/?ticket=${ticket}`)).status, 401);
   });
 
   it('take an item once that came to one of them before it had a subscriber', async () => {
