@@ -15,7 +15,11 @@ interface Insides {
   _header: string | null;
   finished: boolean;
   readonly _keepAliveTimeout: number;
+  [mark: symbol]: unknown;
 }
+
+/** Where the newer releases of Node keep `writableFinished`; the older ones see it from the rest. */
+let finishedMark: symbol | undefined | null = null;
 
 /** What goes before the body, without the fields of the connection. */
 export interface AnswerHead {
@@ -44,9 +48,16 @@ export function writeWhole(response: ServerResponse, reply: Reply, headOf: (repl
   insides._header = 'written';
   insides.finished = true;
   socket.write(bytes, (error) => {
-    if (!error) response.emit('finish');
+    if (!error) finish(response, insides);
   });
   return true;
+}
+
+function finish(response: ServerResponse, insides: Insides): void {
+  if (finishedMark === null)
+    finishedMark = Object.getOwnPropertySymbols(response).find(({ description }) => description === 'kWritableFinished');
+  if (finishedMark !== undefined) insides[finishedMark] = true;
+  response.emit('finish');
 }
 
 function fits(response: ServerResponse, { status, body }: Reply): boolean {
