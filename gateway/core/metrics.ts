@@ -4,7 +4,7 @@ export const counters = {
   sessions_refused: 'Handshakes that were refused by a policy, the gateway or the backend.',
   messages_received: 'Messages from clients.',
   messages_sent: 'Messages written to clients, published ones included.',
-  messages_dropped: 'Messages from clients that a policy or a fault dropped.',
+  messages_dropped: 'Messages from clients, or from a WebSocket backend, that a policy or a fault dropped.',
   exchanges: 'Requests with events that were answered.',
   exchanges_failed: 'Requests with events that failed.',
   exchange_retries: 'Requests with events that were sent again.',

@@ -36,11 +36,12 @@ import { lastIdsOf, ownOrigins } from './place.ts';
 import type { PumpHost } from './pump.ts';
 import { Recovery, type RecoveryHost } from './recovery.ts';
 import type { Registered } from './registry.ts';
+import { permittedFrame, type RelayHost } from './relay.ts';
 import { subscribe } from './subscribe.ts';
 import type { Upstream } from './upstream.ts';
 
 export class WebSocketSession
-  implements Caller, RecoveryHost, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost, BacklogHost
+  implements Caller, RecoveryHost, Registered, SocketListener, IntakeHost, PumpHost, RelayHost, StepHost, ClosingHost, BacklogHost
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
@@ -231,6 +232,12 @@ export class WebSocketSession
   resume(): void {
     this.#pauses -= 1;
     if (this.#pauses === 0) this.socket?.resume();
+  }
+
+  // The relay's host.
+
+  permits(message: Message): MaybePromise<Denial | undefined> {
+    return permittedFrame(this, message);
   }
 
   // The pump's host.
