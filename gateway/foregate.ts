@@ -21,6 +21,7 @@ import { noMetadata } from './core/session.ts';
 import type { Settings } from './core/settings.ts';
 import type { SharedStore, Store } from './core/store.ts';
 import { createPassThrough } from './downstream/pass-through.ts';
+import { TargetGuards } from './downstream/target-guards.ts';
 import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
 import { redisStore } from './engines/redis-store.ts';
@@ -87,6 +88,7 @@ class Program implements Foregate {
   readonly #lastItems = new LastItems(realClock);
   readonly #links = new Links();
   readonly #revocations = new RevocationList(realClock);
+  readonly #guards: TargetGuards;
   readonly #filterRequests: FilterRequests;
   readonly #listeners: Listener[];
   readonly #control: Server;
@@ -113,6 +115,7 @@ class Program implements Foregate {
         subscriptions,
         pushpin: () => this.#statistics.pushpinNumbers(),
         storeUp: () => !this.#sharedStore?.away,
+        targets: () => this.#guards.numbers(),
       },
       loaded.settings.metrics.prefix,
     );
@@ -120,6 +123,7 @@ class Program implements Foregate {
     this.#sharedStore = store.use === 'redis' ? redisStore({ settings: store, log, metrics: this.#metrics }) : undefined;
     this.#store = this.#sharedStore ?? memoryStore();
     this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
+    this.#guards = new TargetGuards({ clock: realClock, log, metrics: this.#metrics });
     this.#filterRequests = new FilterRequests({ clock: realClock, metrics: this.#metrics });
     this.#sequencer = createSequencer({
       clock: realClock,
@@ -153,9 +157,11 @@ class Program implements Foregate {
       log: this.#log,
       metrics: this.#metrics,
       revocations: this.#revocations,
+      guards: this.#guards,
       statisticsOf: (id) => this.#statistics.of(id),
     });
     this.#statistics.keep(this.#world.routes.map(({ id }) => id));
+    this.#guards.keep(this.#world.routes.flatMap(({ targets }) => targets.flatMap(({ guard }) => guard ?? [])));
   }
 
   async start(): Promise<void> {
@@ -398,9 +404,10 @@ const revoked = deny('revoked', errors.revoked.text);
 const restarting = deny('shutting-down', errors['shutting-down'].text);
 
 /** What is wrong with a reply is told in debug mode, what is wrong with a request always (GRIP 4.1, 4.4). */
-function holdErrorReply({ code, message }: ForegateError, debug: boolean): Reply {
+function holdErrorReply({ code, message, retryAfterMs }: ForegateError, debug: boolean): Reply {
   if (code === 'bad-request') return textReply(errors[code].status, message, []);
-  return errorReply(code, debug ? `${code === 'bad-reply' ? 'Failed to parse accept instructions: ' : ''}${message}` : undefined);
+  const detail = `${code === 'bad-reply' ? 'Failed to parse accept instructions: ' : ''}${message}`;
+  return errorReply(code, debug ? detail : undefined, retryAfterMs);
 }
 
 function sequencerSettings({ publish }: Settings): { readonly waitMs: number; readonly duplicateMemoryMs: number } {

@@ -16,7 +16,11 @@ import type { RouteSettings, Settings, TargetSettings } from '../core/settings.t
 import type { Store } from '../core/store.ts';
 import { openTestBackend, type TestBackend } from '../backend/test-backend.ts';
 import { testBackendUrl } from '../core/route-settings.ts';
+import type { BreakerTerms } from '../downstream/breaker.ts';
+import { guarded, type GuardTerms } from '../downstream/breaker-and-cap.ts';
 import { HttpDownstream, type ClientSettings } from '../downstream/client.ts';
+import type { InFlightTerms } from '../downstream/in-flight.ts';
+import type { TargetGuards } from '../downstream/target-guards.ts';
 import type { ArrivalTerms } from '../front/arrival.ts';
 import { Router } from '../front/router.ts';
 import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
@@ -31,6 +35,7 @@ export interface CompileContext {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly revocations: Revocations;
+  readonly guards: TargetGuards;
   /** What a route counts: the same object for the same id. */
   readonly statisticsOf: (id: RouteId) => RouteStatistics;
 }
@@ -186,12 +191,15 @@ class Compiler {
   #target(written: TargetSettings, { adapter }: LoadedRoute): Target {
     const settings = written.url === testBackendUrl ? { ...written, url: this.#testBackend?.origin ?? '' } : written;
     const tls = targetTls(settings);
+    const guard = this.#context.guards.of(guardTerms(settings));
+    const downstream = this.#downstream(settings, tls);
     return {
       origin: settings.url,
       host: settings.host,
       dialect: dialects[settings.dialect],
       profile: adapter,
-      downstream: this.#downstream(settings, tls),
+      downstream: guard === undefined ? downstream : guarded(downstream, guard),
+      guard,
       batches: !settings.oneEventPerRequest,
       retry: settings.retry,
       channels: settings.channels.map(channelName),
@@ -264,6 +272,23 @@ function eventStreamTerms({ retry, heartbeat, unbuffered, lastEventId }: RouteSe
   if (retry === undefined && heartbeat === undefined && !unbuffered && !lastEventId) return undefined;
   const ms = (duration: string | undefined): number | undefined => (duration === undefined ? undefined : toMs(duration));
   return { retryMs: ms(retry), heartbeatMs: ms(heartbeat), unbuffered, lastEventId };
+}
+
+function guardTerms({ url, breaker, inFlight }: TargetSettings): GuardTerms {
+  return { origin: url, breaker: breaker && breakerTerms(breaker), inFlight: inFlight && inFlightTerms(inFlight) };
+}
+
+function breakerTerms({ window, openFor, ...rest }: NonNullable<TargetSettings['breaker']>): BreakerTerms {
+  return { ...rest, windowMs: toMs(window), openForMs: toMs(openFor) };
+}
+
+function inFlightTerms({ max, queue, wait, adaptive }: NonNullable<TargetSettings['inFlight']>): InFlightTerms {
+  const terms = adaptive && {
+    min: adaptive.min,
+    latencyMs: adaptive.latency === undefined ? undefined : toMs(adaptive.latency),
+    backoff: adaptive.backoff,
+  };
+  return { max, queue, waitMs: toMs(wait), adaptive: terms };
 }
 
 function httpOrigin(url: string): string {

@@ -19,6 +19,8 @@ export const counters = {
   policy_denials: 'Times a policy denied.',
   policy_dry_run_denials: 'Times a policy in dry run would have denied.',
   policy_errors: 'Times a policy threw.',
+  circuit_refusals: 'Requests that were not sent since the circuit of their target was open.',
+  target_overloads: 'Requests that were not sent since too many to their target were in flight and waited.',
   store_misses: 'Times the store did not count: it was away or did not answer in time, and `store.whenAway` decided.',
 } as const;
 

@@ -44,6 +44,61 @@ const TargetSchema = Type.Object(
       default: '4s',
       description: 'How long an unused connection to the target is kept: less than the target keeps it.',
     }),
+    breaker: Type.Optional(
+      Type.Object(
+        {
+          failureRatio: Type.Number({
+            exclusiveMinimum: 0,
+            maximum: 1,
+            default: 0.5,
+            description: 'The share of requests that must have failed, such as `0.5` for half of them.',
+          }),
+          minimum: count(20, 'So many requests at least must have been made in `window`.'),
+          window: Duration({ default: '10s', description: 'The time that is looked at.' }),
+          openFor: Duration({ default: '10s', description: 'How long nothing is sent then; at most 24d.' }),
+          probes: count(1, 'Requests that may try after that. If all are answered the target is used again.'),
+        },
+        {
+          description:
+            'Leaves the target alone when too many requests to it have failed: the next target of the route is used, or the answer is 503 with `Retry-After` (`circuit-open`). Failed are those without connection, without an answer in time or with a broken one, and answers with 502, 503 and 504. Left out: every request is sent.',
+        },
+      ),
+    ),
+    inFlight: Type.Optional(
+      Type.Object(
+        {
+          max: Type.Integer({ minimum: 1, examples: [100], description: 'Requests at once.' }),
+          queue: count(100, 'Requests that may wait for their turn.', 0),
+          wait: Duration({ default: '1s', description: 'How long each of them may wait; at most 24d.' }),
+          adaptive: Type.Optional(
+            Type.Object(
+              {
+                min: count(limits.inFlightMin, 'The limit begins here and never goes below; at most `max`.'),
+                latency: Type.Optional(
+                  Duration({
+                    description: 'An answer that took longer is a sign of too much load; left out: only failures are.',
+                  }),
+                ),
+                backoff: Type.Number({
+                  minimum: 0.1,
+                  maximum: 0.99,
+                  default: 0.9,
+                  description: 'What is left of the limit at such a sign.',
+                }),
+              },
+              {
+                description:
+                  'Finds the limit between `min` and `max` by itself: up by one for each round of good answers, down by `backoff` when one failed or was slow.',
+              },
+            ),
+          ),
+        },
+        {
+          description:
+            'Limits the requests that are in flight to the target at the same time, those of plain HTTP included; the rest waits, and what finds no room or waits too long gets 503 (`overloaded`). Left out: `connections` is the only limit.',
+        },
+      ),
+    ),
     publicOnly: flag(
       false,
       'Connect to public addresses only, whatever the name resolves to: never to the loopback, private networks and the like. Links of its replies lead to public addresses only, too. For targets that are not your own.',

@@ -8,6 +8,7 @@ import type { RouteHooks } from './policy.ts';
 import type { FaultKind, Profile } from './profile.ts';
 import type { RouteStatistics } from './route-statistics.ts';
 import type { ClientRequest } from './session.ts';
+import type { TargetGuard } from './target-guard.ts';
 
 export type Transport = 'websocket' | 'http';
 
@@ -37,7 +38,10 @@ export interface Target {
   /** None: a WebSocket backend, relayed frame by frame. */
   readonly dialect: Dialect | undefined;
   readonly profile: Profile;
+  /** Its requests go past the guard by themselves. */
   readonly downstream: Downstream;
+  /** For requests that do not go by `downstream`; undefined: there is none. */
+  readonly guard: TargetGuard | undefined;
   /** Several waiting events may share a request. */
   readonly batches: boolean;
   /** A reused connection that closed without a byte is worth a second try. */

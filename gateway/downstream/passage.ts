@@ -4,17 +4,19 @@
  */
 import { STATUS_CODES, type Agent, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Clock, Timer } from '../core/clock.ts';
-import { errors, type ErrorCode } from '../core/errors.ts';
+import { errors, toForegateError, type ErrorCode, type ForegateError } from '../core/errors.ts';
 import type { RequestDraft } from '../core/exchange.ts';
 import type { ReplyHead } from '../core/hold.ts';
 import { limits } from '../core/limits.ts';
-import { isHeaderValue, type HeaderList } from '../core/headers.ts';
+import { isHeaderValue, retryAfter, type HeaderList } from '../core/headers.ts';
 import type { Log } from '../core/log.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
 import { framingOf, hasBody, isPath, relay, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
+import type { Pass, TargetGuard } from '../core/target-guard.ts';
+import { askGuard, isFailure, verdictOn } from './breaker-and-cap.ts';
 import { isInstruct } from '../wire/grip-headers.ts';
 import { buildPlainHead, cleanReplyHeaders, gatewayReplyHeaders, hostOf } from './request-head.ts';
 import type { Gate } from './target-agent.ts';
@@ -73,6 +75,10 @@ export class Passage {
   readonly #grip: Route['grip'];
   readonly #tried: string[] = [];
   #place: Place | undefined;
+  /** Through the guard of the target, if it has one. */
+  #pass: Pass | undefined;
+  /** Why the last target did not take it; undefined: it could not be reached. */
+  #turnedAway: ForegateError | undefined;
   #draft: RequestDraft | undefined;
   #upstream: ClientRequest | undefined;
   #reply: IncomingMessage | undefined;
@@ -130,6 +136,7 @@ export class Passage {
   /** The head of the reply is here. */
   replied(reply: IncomingMessage): void {
     this.#reply = reply;
+    this.#pass?.judge(verdictOn(reply.statusCode ?? 0));
     reply.once('error', () => this.#broken());
     if (this.#isAnswered()) return;
     const { route, session } = this.#plain;
@@ -159,6 +166,8 @@ export class Passage {
     if (this.#reply || this.#isAnswered()) return;
     this.#road.log.debug('pass-through.failed', { route: this.#plain.route.id, target: this.#target.origin, error });
     if (!this.#upstream) {
+      this.#pass?.judge('failed');
+      this.#turnedAway = undefined;
       this.#tryTarget();
     } else if (this.#mayResend(error)) {
       this.#resent = true;
@@ -184,7 +193,7 @@ export class Passage {
     const target = route.targets[this.#tried.length];
     this.#leave();
     if (!target) {
-      this.#fail('downstream-unreachable');
+      this.#fail(this.#turnedAway?.code ?? 'downstream-unreachable');
       return;
     }
     // Every attempt adds listeners of the library's to the two.
@@ -211,6 +220,30 @@ export class Passage {
     const signer = this.#grip?.signer;
     if (signer) draft.headers.push('Grip-Sig', signer.sign());
     this.#draft = draft;
+    const { guard } = this.#target;
+    if (guard === undefined) this.#takePlace();
+    else this.#enterBy(guard);
+  }
+
+  #enterBy(guard: TargetGuard): void {
+    const passed = (pass: Pass): void => {
+      if (this.#isAnswered()) {
+        pass.leave();
+        return;
+      }
+      this.#pass = pass;
+      this.#takePlace();
+    };
+    const refused = (thrown: unknown): void => {
+      if (this.#isAnswered()) return;
+      this.#turnedAway = toForegateError(thrown);
+      if (errors[this.#turnedAway.code].retry) this.#tryTarget();
+      else this.#fail(this.#turnedAway.code);
+    };
+    askGuard(guard, passed, refused);
+  }
+
+  #takePlace(): void {
     const place = this.#road.placeOf(this.#target);
     const entered = place.gate.enter(() => {
       if (this.#isAnswered()) return false;
@@ -317,6 +350,7 @@ export class Passage {
 
   #fail(code: ErrorCode): void {
     const { response, route } = this.#plain;
+    if (isFailure(code)) this.#pass?.judge('failed');
     this.#road.log.warn('pass-through.error', { route: route.id, code, tried: this.#tried });
     this.#dropUnanswered();
     if (response.headersSent) {
@@ -329,6 +363,7 @@ export class Passage {
       this.#plain,
       status,
       isFull ? `Unable to connect to any targets. Tried: ${this.#tried.join(', ')}\n` : 'Error while proxying to origin.\n',
+      retryAfter(this.#turnedAway?.retryAfterMs),
     );
   }
 
@@ -400,13 +435,15 @@ export class Passage {
   #leave(): void {
     this.#place?.gate.leave();
     this.#place = undefined;
+    this.#pass?.leave();
+    this.#pass = undefined;
   }
 }
 
 /** Answers a client in plain text, if nothing was answered yet. */
-export function answer({ response, answerHeaders }: PlainRequest, status: number, text: string): void {
+export function answer({ response, answerHeaders }: PlainRequest, status: number, text: string, more: HeaderList = []): void {
   if (response.headersSent || response.destroyed) return;
-  const headers = ['Content-Type', 'text/plain', 'Content-Length', String(Buffer.byteLength(text)), ...answerHeaders];
+  const headers = ['Content-Type', 'text/plain', 'Content-Length', String(Buffer.byteLength(text)), ...answerHeaders, ...more];
   response.sendDate = false;
   response.writeHead(status, headers);
   response.end(text);

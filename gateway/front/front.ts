@@ -195,7 +195,7 @@ export class Front {
     } catch (thrown) {
       const error = toForegateError(thrown);
       this.#parts.sessions.log.warn('opening.failed', { session: session.id, route: route.id, code: error.code, error });
-      return { kind: 'refused', reply: errorReply(error.code, route.debug ? error.message : undefined) };
+      return { kind: 'refused', reply: errorReply(error.code, route.debug ? error.message : undefined, error.retryAfterMs) };
     }
   }
 

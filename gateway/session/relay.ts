@@ -8,7 +8,15 @@ import type { Reply } from '../core/exchange.ts';
 import type { Accept, Step } from '../core/instruction.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Denial } from '../core/session.ts';
-import { connectBackend, messageBytes, type BackendSocket } from '../downstream/websocket-client.ts';
+import type { TargetGuard } from '../core/target-guard.ts';
+import { withPass } from '../downstream/breaker-and-cap.ts';
+import {
+  connectBackend,
+  messageBytes,
+  type BackendSocket,
+  type OpenBackend,
+  type RefusedBackend,
+} from '../downstream/websocket-client.ts';
 import { acceptance } from '../wire/websocket-over-http.ts';
 import { dress, permitted, type Caller } from './exchange.ts';
 import type { PumpHost } from './pump.ts';
@@ -26,7 +34,9 @@ export async function openRelay(caller: Caller): Promise<RelayOpening> {
   const denial = await permitted(route.hooks.request, caller, draft);
   if (denial !== undefined) return denial;
   const { replyBytes: maxPayload, refusalBytes } = route.limits;
-  const connected = await connectBackend({ target, head: draft, maxPayload, refusalBytes, timeoutMs: target.timeoutMs });
+  const connected = await past(target.guard, () =>
+    connectBackend({ target, head: draft, maxPayload, refusalBytes, timeoutMs: target.timeoutMs }),
+  );
   if (connected.kind === 'refused') return connected;
   const accept = acceptance(connected.headers);
   const reply = { ...switched, headers: connected.headers };
@@ -36,6 +46,14 @@ export async function openRelay(caller: Caller): Promise<RelayOpening> {
     return after;
   }
   return { kind: 'accepted', accept, steps: [], backend: connected.socket };
+}
+
+type Connected = OpenBackend | RefusedBackend;
+
+/** A handshake is a request of its target as others are: it goes past the guard. */
+async function past(guard: TargetGuard | undefined, connect: () => Promise<Connected>): Promise<Connected> {
+  if (guard === undefined) return connect();
+  return withPass(await guard.enter(), connect, (connected) => (connected.kind === 'open' ? 101 : connected.reply.status));
 }
 
 /** What policies see of the handshake's answer once frames flow. */
