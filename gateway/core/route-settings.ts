@@ -35,9 +35,10 @@ const TargetSchema = Type.Object(
       default: [],
       description: 'Channels that every session joins by itself.',
     }),
-    retry: Type.Enum(['once', 'never'], {
+    retry: Type.Enum(['once', 'never', 'idempotent'], {
       default: 'once',
-      description: 'Whether a request is sent again when a kept connection turns out to be closed before a byte of the reply.',
+      description:
+        'Whether a request is sent again when a kept connection turns out to be closed before a byte of the reply: `once`, or `never`. `idempotent`: each request with events has an `Idempotency-Key`, which stays the same when it is sent again, and after the opening it is sent again up to five times also when the connection broke in its midst, after 1, 2, 4, 8 and 16 s. The backend must know a key that it has seen.',
     }),
     timeout: Duration({ default: '30s', description: 'How long one request may take.' }),
     idle: Duration({

@@ -44,8 +44,11 @@ export interface Target {
   readonly guard: TargetGuard | undefined;
   /** Several waiting events may share a request. */
   readonly batches: boolean;
-  /** A reused connection that closed without a byte is worth a second try. */
-  readonly retry: 'once' | 'never';
+  /**
+   * A reused connection that closed without a byte is worth a second try; `idempotent`: so is one that broke at any time, since
+   * each request of a session has a key by which the backend knows it again.
+   */
+  readonly retry: 'once' | 'never' | 'idempotent';
   /** Channels every session joins, without the route's prefix. */
   readonly channels: readonly ChannelName[];
   /** Deadline of one request. */

@@ -14,9 +14,9 @@ import { runHooks, type Verdict } from '../core/policy.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
-import { framingOf, hasBody, isPath, relay, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
 import type { Pass, TargetGuard } from '../core/target-guard.ts';
 import { askGuard, isFailure, verdictOn } from './breaker-and-cap.ts';
+import { framingOf, hasBody, isPath, relay, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
 import { isInstruct } from '../wire/grip-headers.ts';
 import { buildPlainHead, cleanReplyHeaders, gatewayReplyHeaders, hostOf } from './request-head.ts';
 import type { Gate } from './target-agent.ts';
@@ -265,7 +265,7 @@ export class Passage {
     const isStale =
       this.#upstream?.reusedSocket === true && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
     const isSafe = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS';
-    return isStale && isSafe && !hasBody(this.#framing) && !this.#resent && this.#target.retry === 'once';
+    return isStale && isSafe && !hasBody(this.#framing) && !this.#resent && this.#target.retry !== 'never';
   }
 
   #relay(reply: IncomingMessage): void {

@@ -73,6 +73,7 @@ export class WebSocketSession
   #backlog: Backlog | undefined;
   /** It is not read since it does not take our answers. */
   #choked = false;
+  #requests = 0;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -100,6 +101,11 @@ export class WebSocketSession
   get consumed(): ConsumedCredential[] {
     this.#consumed ??= [];
     return this.#consumed;
+  }
+
+  nextRequest(): number {
+    this.#requests += 1;
+    return this.#requests;
   }
 
   get state(): Metadata {
