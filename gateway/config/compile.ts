@@ -6,12 +6,13 @@ import { dryRun } from '../core/dry-run.ts';
 import { toMs } from '../core/duration.ts';
 import { ForegateError } from '../core/errors.ts';
 import { channelName, routeId, type RouteId } from '../core/ids.ts';
+import { limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
 import type { Revocations } from '../core/revocation.ts';
 import type { RouteStatistics } from '../core/route-statistics.ts';
-import type { ForwardedRules, Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
+import type { ForwardedRules, Match, MessageLogTerms, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
 import { openTestBackend, type TestBackend } from '../backend/test-backend.ts';
@@ -24,6 +25,7 @@ import type { TargetGuards } from '../downstream/target-guards.ts';
 import type { ArrivalTerms } from '../front/arrival.ts';
 import { Router } from '../front/router.ts';
 import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
+import { redactor } from '../wire/json-redact.ts';
 import { webSocketOverHttp } from '../wire/websocket-over-http.ts';
 import type { LoadedConfig, LoadedRoute } from './load.ts';
 import type { LoadedPolicy } from './parts.ts';
@@ -167,6 +169,7 @@ class Compiler {
       reload: settings.reload,
       idleMs: toMs(settings.idle),
       debug: settings.debug,
+      log: routeLog(settings.log),
       statistics: this.#context.statisticsOf(id),
     };
   }
@@ -272,6 +275,14 @@ function eventStreamTerms({ retry, heartbeat, unbuffered, lastEventId }: RouteSe
   if (retry === undefined && heartbeat === undefined && !unbuffered && !lastEventId) return undefined;
   const ms = (duration: string | undefined): number | undefined => (duration === undefined ? undefined : toMs(duration));
   return { retryMs: ms(retry), heartbeatMs: ms(heartbeat), unbuffered, lastEventId };
+}
+
+function routeLog({ connections, messages }: RouteSettings['log']): Route['log'] {
+  return connections || messages !== undefined ? { connections, messages: messages && messageLogTerms(messages) } : undefined;
+}
+
+function messageLogTerms({ sample, bytes, redact }: NonNullable<RouteSettings['log']['messages']>): MessageLogTerms {
+  return { sample, bytes, redact: redact.length === 0 ? undefined : redactor(redact, limits.checkedDepth) };
 }
 
 function guardTerms({ url, breaker, inFlight }: TargetSettings): GuardTerms {

@@ -136,6 +136,19 @@ const faultTexts: Readonly<Record<FaultKind, string>> = {
   upstream: 'The gateway could not reach the backend.',
 };
 
+/** Names under which messages usually carry credentials. */
+const secretMembers = [
+  'password',
+  'secret',
+  'token',
+  'access_token',
+  'accessToken',
+  'refresh_token',
+  'refreshToken',
+  'authorization',
+  'cookie',
+].map((name) => `**.${name}`);
+
 /** What a route may set apart from its id, match and targets. */
 const routeOptions = {
   adapter: Type.Object(
@@ -323,6 +336,45 @@ const routeOptions = {
       ),
     },
     { default: {}, description: 'What is added to held answers of the type `text/event-stream`; nothing unless set.' },
+  ),
+  log: Type.Object(
+    {
+      connections: flag(
+        false,
+        'A line `connection.closed` for each connection that has ended, plain requests included: session, transport, address, path without its query, subject, duration, messages and bytes in and out, requests, close code or status, who ended it.',
+      ),
+      messages: Type.Optional(
+        Type.Object(
+          {
+            sample: Type.Number({
+              exclusiveMinimum: 0,
+              maximum: 1,
+              default: 0.01,
+              description: 'The share of messages that have a line, by chance; `1` for all.',
+            }),
+            bytes: count(0, 'So much of a text message is shown, once it is redacted; 0: only its kind and size.', 0),
+            redact: Type.Array(
+              Type.String({
+                pattern: '^[^.]+(\\.[^.]+)*$',
+                examples: ['user.password', 'items.*.card'],
+                description:
+                  'A path: names with dots between them, `*` for any one member or element, `**` for any number of levels.',
+              }),
+              {
+                default: secretMembers,
+                description:
+                  'Members of JSON whose values are hidden, whatever the case of their names. Text that is no JSON object or array is not shown at all, unless the list is empty.',
+              },
+            ),
+          },
+          {
+            description:
+              'Lines `message.sampled` for some messages of WebSockets: those of clients as they come in, and what is sent to them by the backend, policies and Foregate; no published items. Content of messages is private: know who reads the log.',
+          },
+        ),
+      ),
+    },
+    { default: {}, description: 'What the log tells of this route besides what goes wrong; nothing unless set.' },
   ),
   reload: Type.Enum(['keep', 'drain'], {
     default: 'keep',

@@ -118,8 +118,25 @@ export interface Route {
   readonly idleMs: number;
   /** The shape of refusals and errors in debug mode tells more. */
   readonly debug: boolean;
+  /** What the log tells of its connections; undefined: nothing but what goes wrong. */
+  readonly log: RouteLog | undefined;
   /** Goes on counting through reloads, as long as there is a route of this id. */
   readonly statistics: RouteStatistics;
+}
+
+export interface RouteLog {
+  /** A line for each connection that has ended. */
+  readonly connections: boolean;
+  readonly messages: MessageLogTerms | undefined;
+}
+
+export interface MessageLogTerms {
+  /** The share of messages that are logged: above 0, at most 1. */
+  readonly sample: number;
+  /** So much of a text is shown; 0: nothing. */
+  readonly bytes: number;
+  /** A copy of JSON without its secrets; undefined: nothing is hidden. */
+  readonly redact: ((value: unknown) => unknown) | undefined;
 }
 
 /** GRIP as far as it is done here: a gateway in front does it itself. */

@@ -14,6 +14,7 @@ import { runHooks, type Verdict } from '../core/policy.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
+import type { Tally } from '../core/tally.ts';
 import type { Pass, TargetGuard } from '../core/target-guard.ts';
 import { askGuard, isFailure, verdictOn } from './breaker-and-cap.ts';
 import { framingOf, hasBody, isPath, relay, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
@@ -28,6 +29,8 @@ export interface PlainRequest {
   readonly response: ServerResponse;
   readonly route: Route;
   readonly session: SessionView;
+  /** Undefined: nobody counts. */
+  readonly tally: Tally | undefined;
   /** Fields that policies want in the answer. */
   readonly answerHeaders: HeaderList;
   /** Answers the client with a policy's refusal; nothing was written yet. */
@@ -149,9 +152,11 @@ export class Passage {
   }
 
   #passed(part: Buffer): void {
-    const { statistics } = this.#plain.route;
-    statistics.counts.clientContentBytesReceived += part.length;
-    statistics.counts.serverContentBytesSent += part.length;
+    const { route, tally } = this.#plain;
+    const { counts } = route.statistics;
+    counts.clientContentBytesReceived += part.length;
+    counts.serverContentBytesSent += part.length;
+    if (tally !== undefined) tally.bytesIn += part.length;
     if (this.#grip !== undefined) this.#copy(part);
   }
 
@@ -255,7 +260,8 @@ export class Passage {
   }
 
   #send(): void {
-    const { request, response } = this.#plain;
+    const { request, response, tally } = this.#plain;
+    if (tally !== undefined && !this.#resent) tally.requests += 1;
     void this.#road.send(request, response);
   }
 
@@ -283,7 +289,9 @@ export class Passage {
     const clean = session.request.gripInFront === true ? gatewayReplyHeaders : cleanReplyHeaders;
     const headers = clean(reply.rawHeaders);
     for (const part of answerHeaders) headers.push(part);
-    relay(reply, response, { status, reason: reasonOf(reply), headers }, this.#plain.route.statistics.counts);
+    const { route, tally } = this.#plain;
+    relay(reply, response, { status, reason: reasonOf(reply), headers }, route.statistics.counts);
+    if (tally !== undefined) reply.on('data', (part: Buffer) => (tally.bytesOut += part.length));
   }
 
   /** The hold answers the client; this request downstream is over with its reply. */
@@ -375,8 +383,9 @@ export class Passage {
 
   /** A reply that broke off must look broken to the client: without a length only a reset tells it from one that is complete. */
   #cut(): void {
-    const { request, response } = this.#plain;
+    const { request, response, tally } = this.#plain;
     if (response.writableFinished) return;
+    if (tally !== undefined) tally.by ??= 'backend';
     const socket = request.httpVersion === '1.0' ? response.socket : null;
     if (socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
     else response.destroy();
@@ -441,9 +450,15 @@ export class Passage {
 }
 
 /** Answers a client in plain text, if nothing was answered yet. */
-export function answer({ response, answerHeaders }: PlainRequest, status: number, text: string, more: HeaderList = []): void {
+export function answer(
+  { response, answerHeaders, tally }: PlainRequest,
+  status: number,
+  text: string,
+  more: HeaderList = [],
+): void {
   if (response.headersSent || response.destroyed) return;
   const headers = ['Content-Type', 'text/plain', 'Content-Length', String(Buffer.byteLength(text)), ...answerHeaders, ...more];
+  if (tally !== undefined) tally.bytesOut += Buffer.byteLength(text);
   response.sendDate = false;
   response.writeHead(status, headers);
   response.end(text);

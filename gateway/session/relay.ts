@@ -31,6 +31,7 @@ export type RelayOpening =
 export async function openRelay(caller: Caller): Promise<RelayOpening> {
   const { route, target } = caller;
   const draft = dress({ method: 'GET', headers: [], body: undefined }, caller);
+  caller.nextRequest();
   const denial = await permitted(route.hooks.request, caller, draft);
   if (denial !== undefined) return denial;
   const { replyBytes: maxPayload, refusalBytes } = route.limits;

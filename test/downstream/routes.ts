@@ -62,6 +62,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     reload: 'keep',
     idleMs: 60_000,
     debug: false,
+    log: undefined,
     statistics: newRouteStatistics(0),
     ...changes,
   };
