@@ -20,6 +20,7 @@ import { isRevokedBy, type Revocation } from './core/revocation.ts';
 import { noMetadata } from './core/session.ts';
 import type { Settings } from './core/settings.ts';
 import type { SharedStore, Store } from './core/store.ts';
+import type { TargetReport } from './core/target-guard.ts';
 import { createPassThrough } from './downstream/pass-through.ts';
 import { TargetGuards } from './downstream/target-guards.ts';
 import { createLocalBus } from './engines/local-bus.ts';
@@ -107,7 +108,9 @@ class Program implements Foregate {
     this.#registry = new SessionRegistry(realClock.now);
     const channels = (): number => this.#hub.channelCount;
     const subscriptions = (): number => this.#hub.subscriptionCount;
-    this.#statistics = new Statistics({ now: realClock.now, sessions: () => this.#registry.live(), channels, subscriptions });
+    const targets = (): readonly TargetReport[] => this.#guards.report();
+    const sessions = (): Iterable<Registered> => this.#registry.live();
+    this.#statistics = new Statistics({ now: realClock.now, sessions, channels, subscriptions, targets });
     this.#metrics = createMetrics(
       {
         sessions: () => this.#registry.size,
@@ -115,7 +118,7 @@ class Program implements Foregate {
         subscriptions,
         pushpin: () => this.#statistics.pushpinNumbers(),
         storeUp: () => !this.#sharedStore?.away,
-        targets: () => this.#guards.numbers(),
+        targets,
       },
       loaded.settings.metrics.prefix,
     );
@@ -151,7 +154,16 @@ class Program implements Foregate {
   }
 
   async compile(loaded: LoadedConfig): Promise<void> {
-    this.#world = await compile(loaded, {
+    try {
+      this.#world = await this.#compiled(loaded);
+    } finally {
+      this.#guards.keep(this.#world?.routes ?? []);
+    }
+    this.#statistics.keep(this.#world.routes.map(({ id }) => id));
+  }
+
+  #compiled(loaded: LoadedConfig): Promise<World> {
+    return compile(loaded, {
       store: this.#store,
       clock: realClock,
       log: this.#log,
@@ -160,8 +172,6 @@ class Program implements Foregate {
       guards: this.#guards,
       statisticsOf: (id) => this.#statistics.of(id),
     });
-    this.#statistics.keep(this.#world.routes.map(({ id }) => id));
-    this.#guards.keep(this.#world.routes.flatMap(({ targets }) => targets.flatMap(({ guard }) => guard ?? [])));
   }
 
   async start(): Promise<void> {

@@ -1,8 +1,7 @@
 /** The program's counters and gauges for Prometheus, those of Pushpin (GRIP 8.8) and the usual ones of a Node process. */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { counters, routeCounters, type Metrics } from '../core/metrics.ts';
-import type { CircuitState } from '../core/target-guard.ts';
-import type { TargetNumbers } from '../downstream/target-guards.ts';
+import type { CircuitState, TargetReport } from '../core/target-guard.ts';
 import type { PushpinNumbers } from '../session/statistics.ts';
 
 /** Where the gauges look when somebody asks. */
@@ -13,7 +12,7 @@ export interface GaugeSources {
   readonly pushpin: () => PushpinNumbers;
   /** Whether the store counts. */
   readonly storeUp: () => boolean;
-  readonly targets: () => Iterable<TargetNumbers>;
+  readonly targets: () => readonly TargetReport[];
 }
 
 export interface MetricsText {
@@ -70,22 +69,22 @@ const targetGauges = [
   {
     name: 'target_circuit',
     help: 'Circuit of a target with a breaker, by `target`: 0 closed, 1 half-open, 2 open.',
-    read: ({ circuit }: TargetNumbers) => (circuit === undefined ? undefined : circuitNumbers[circuit]),
+    read: ({ circuit }: TargetReport) => (circuit === undefined ? undefined : circuitNumbers[circuit]),
   },
   {
     name: 'target_in_flight',
     help: 'Requests in flight to a target with `inFlight`, by `target`.',
-    read: ({ running }: TargetNumbers) => running,
+    read: ({ inFlight }: TargetReport) => inFlight?.running,
   },
   {
     name: 'target_waiting',
     help: 'Requests that wait for a target with `inFlight`, by `target`.',
-    read: ({ waiting }: TargetNumbers) => waiting,
+    read: ({ inFlight }: TargetReport) => inFlight?.waiting,
   },
   {
     name: 'target_in_flight_limit',
     help: 'Requests that may be in flight to a target with `inFlight` now, by `target`.',
-    read: ({ limit }: TargetNumbers) => limit,
+    read: ({ inFlight }: TargetReport) => inFlight?.limit,
   },
 ] as const;
 
@@ -107,7 +106,7 @@ function makeTargetGauges(registry: Registry, targets: GaugeSources['targets']):
   }
 }
 
-function highest(targets: Iterable<TargetNumbers>, read: (one: TargetNumbers) => number | undefined): Map<string, number> {
+function highest(targets: readonly TargetReport[], read: (one: TargetReport) => number | undefined): Map<string, number> {
   const numbers = new Map<string, number>();
   for (const one of targets) {
     const value = read(one);

@@ -12,8 +12,6 @@ export interface Pass {
 }
 
 export interface TargetGuard {
-  /** Of the target, for the log and metrics: scheme, host and port. */
-  readonly origin: string;
   /**
    * Lets a request through, now or when its turn has come.
    * @throws ForegateError `circuit-open`, or `overloaded` where no more may wait or it waited too long
@@ -21,12 +19,15 @@ export interface TargetGuard {
   enter(): MaybePromise<Pass>;
   /** Requests may be let through again: true at once, or when it is so; false after `ms`. */
   ready(ms: number): MaybePromise<boolean>;
-  report(): GuardReport;
+  report(): TargetReport;
 }
 
-export interface GuardReport {
-  /** Undefined without a breaker. */
-  readonly circuit: CircuitState | undefined;
-  /** Undefined without a cap. */
-  readonly inFlight: { readonly running: number; readonly waiting: number; readonly limit: number } | undefined;
+/** How a target with a guard is, for metrics and statistics. */
+export interface TargetReport {
+  /** Scheme, host and port. */
+  readonly target: string;
+  /** Not there without a breaker. */
+  readonly circuit?: CircuitState;
+  /** Not there without a cap. */
+  readonly inFlight?: { readonly running: number; readonly waiting: number; readonly limit: number };
 }

@@ -5,7 +5,7 @@ import type { Downstream, Reply } from '../core/exchange.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
-import type { CircuitState, GuardReport, Pass, TargetGuard } from '../core/target-guard.ts';
+import type { CircuitState, Pass, TargetGuard, TargetReport } from '../core/target-guard.ts';
 import { Breaker, type BreakerTerms } from './breaker.ts';
 import { InFlight, type InFlightTerms } from './in-flight.ts';
 
@@ -22,13 +22,13 @@ export interface GuardParts {
 }
 
 export class BreakerAndCap implements TargetGuard {
-  readonly origin: string;
+  readonly #origin: string;
   readonly #parts: GuardParts;
   readonly #breaker: Breaker | undefined;
   readonly #inFlight: InFlight | undefined;
 
   constructor({ origin, breaker, inFlight }: GuardTerms, parts: GuardParts) {
-    this.origin = origin;
+    this.#origin = origin;
     this.#parts = parts;
     this.#breaker = breaker && new Breaker(breaker, parts.clock, (state, was, seen) => this.#tell(state, { was, ...seen }));
     this.#inFlight = inFlight && new InFlight(inFlight, parts.clock);
@@ -46,11 +46,11 @@ export class BreakerAndCap implements TargetGuard {
     return this.#breaker?.ready(ms) ?? true;
   }
 
-  report(): GuardReport {
-    const { running, waiting, limit } = this.#inFlight ?? {};
+  report(): TargetReport {
     return {
-      circuit: this.#breaker?.state,
-      inFlight: running === undefined || waiting === undefined || limit === undefined ? undefined : { running, waiting, limit },
+      target: this.#origin,
+      ...(this.#breaker && { circuit: this.#breaker.state }),
+      ...(this.#inFlight && { inFlight: this.#inFlight.report() }),
     };
   }
 
@@ -107,7 +107,7 @@ export class BreakerAndCap implements TargetGuard {
 
   #tell(state: CircuitState, what: { was: CircuitState; failures: number; requests: number }): void {
     const { was, failures, requests } = what;
-    const fields = { target: this.origin, state, was, ...(state === 'open' && { failures, requests }) };
+    const fields = { target: this.#origin, state, was, ...(state === 'open' && { failures, requests }) };
     if (state === 'open') this.#parts.log.warn('circuit.changed', fields);
     else this.#parts.log.info('circuit.changed', fields);
   }
@@ -159,8 +159,8 @@ export async function withPass<Answer>(
 
 /** While its circuit is open a target is not looked for: whether it can be connected to is not what matters. */
 async function backAndReady(downstream: Downstream, guard: TargetGuard, ms: number): Promise<boolean> {
-  if (guard.report().circuit === 'closed' || guard.report().circuit === undefined) return downstream.back(ms);
-  return guard.ready(ms);
+  const { circuit = 'closed' } = guard.report();
+  return circuit === 'closed' ? downstream.back(ms) : guard.ready(ms);
 }
 
 /** What a status says of a target: these are its own failures, others are answers. */

@@ -1,6 +1,7 @@
 /** A cap on the requests in flight to one target. Those over it wait in the order of their arrival: so many, and so long. */
 import type { Clock, Timer } from '../core/clock.ts';
 import { ForegateError } from '../core/errors.ts';
+import type { TargetReport } from '../core/target-guard.ts';
 import { AdaptiveLimit, type AdaptiveTerms } from './adaptive-limit.ts';
 
 export interface InFlightTerms {
@@ -31,12 +32,8 @@ export class InFlight {
     this.#adaptive = terms.adaptive && new AdaptiveLimit({ ...terms.adaptive, max: terms.max });
   }
 
-  get running(): number {
-    return this.#running;
-  }
-
-  get waiting(): number {
-    return this.#waiting.size;
+  report(): NonNullable<TargetReport['inFlight']> {
+    return { running: this.#running, waiting: this.#waiting.size, limit: this.limit };
   }
 
   get limit(): number {

@@ -249,6 +249,7 @@ export class Passage {
   }
 
   #takePlace(): void {
+    this.#turnedAway = undefined;
     const place = this.#road.placeOf(this.#target);
     const entered = place.gate.enter(() => {
       if (this.#isAnswered()) return false;

@@ -1,15 +1,7 @@
 /** The guards of all targets: one for each place and its terms, whoever sends there. They go on through reloads. */
-import type { CircuitState, TargetGuard } from '../core/target-guard.ts';
+import type { Route } from '../core/route.ts';
+import type { TargetGuard, TargetReport } from '../core/target-guard.ts';
 import { BreakerAndCap, type GuardParts, type GuardTerms } from './breaker-and-cap.ts';
-
-/** What metrics tell of a target; undefined for what it does not have. */
-export interface TargetNumbers {
-  readonly target: string;
-  readonly circuit: CircuitState | undefined;
-  readonly running: number | undefined;
-  readonly waiting: number | undefined;
-  readonly limit: number | undefined;
-}
 
 export class TargetGuards {
   readonly #parts: GuardParts;
@@ -28,17 +20,13 @@ export class TargetGuards {
     return known;
   }
 
-  /** Forgets the others: nothing new goes by them. */
-  keep(used: Iterable<TargetGuard>): void {
-    const wanted = new Set(used);
+  /** Forgets all but those of these routes: nothing new goes by the others. */
+  keep(routes: readonly Route[]): void {
+    const wanted = new Set(routes.flatMap(({ targets }) => targets.map(({ guard }) => guard)));
     this.#guards = new Map([...this.#guards].filter(([, guard]) => wanted.has(guard)));
   }
 
-  *numbers(): Generator<TargetNumbers> {
-    for (const guard of this.#guards.values()) {
-      const { circuit, inFlight } = guard.report();
-      const { running, waiting, limit } = inFlight ?? {};
-      yield { target: guard.origin, circuit, running, waiting, limit };
-    }
+  report(): readonly TargetReport[] {
+    return [...this.#guards.values()].map((guard) => guard.report());
   }
 }

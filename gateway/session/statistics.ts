@@ -9,6 +9,7 @@ import {
   type RouteCounts,
   type RouteStatistics,
 } from '../core/route-statistics.ts';
+import type { TargetReport } from '../core/target-guard.ts';
 import type { Registered } from './registry.ts';
 
 /** What is looked up when somebody asks. */
@@ -17,6 +18,7 @@ export interface StatisticsSources {
   readonly sessions: () => Iterable<Pick<Registered, 'route' | 'transport'>>;
   readonly channels: () => number;
   readonly subscriptions: () => number;
+  readonly targets: () => readonly TargetReport[];
 }
 
 /** The numbers that Pushpin gives to Prometheus. */
@@ -73,6 +75,7 @@ export class Statistics {
       intervalSeconds,
       total: this.#total(routes),
       routes,
+      targets: this.#sources.targets(),
     };
   }
 

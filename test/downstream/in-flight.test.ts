@@ -20,13 +20,13 @@ describe('a cap on requests in flight', () => {
       await cap.enter();
       order.push(name);
     });
-    assert.equal(cap.waiting, 2);
+    assert.equal(cap.report().waiting, 2);
     cap.leave();
     await waits[0];
     assert.deepEqual(order, ['a']);
     cap.leave();
     await waits[1];
-    assert.deepEqual([cap.running, cap.waiting, clock.pending], [2, 0, 0]);
+    assert.deepEqual([cap.report().running, cap.report().waiting, clock.pending], [2, 0, 0]);
   });
 
   it('lets nobody overtake those who wait', async () => {
@@ -48,9 +48,9 @@ describe('a cap on requests in flight', () => {
     assert.throws(() => cap.enter(), { code: 'overloaded' });
     clock.advance(1000);
     await assert.rejects(Promise.resolve(waiting), { code: 'overloaded' });
-    assert.deepEqual([cap.running, cap.waiting], [1, 0]);
+    assert.deepEqual([cap.report().running, cap.report().waiting], [1, 0]);
     cap.leave();
-    assert.equal(cap.running, 0);
+    assert.equal(cap.report().running, 0);
   });
 
   it('never runs more than the limit, loses nobody and keeps its queue, whatever comes', async () => {
@@ -78,18 +78,18 @@ describe('a cap on requests in flight', () => {
             } catch {
               refused += 1;
             }
-          } else if (cap.running > 0) {
+          } else if (cap.report().running > 0) {
             cap.learn(clock.now() - 1, step === 'bad');
             cap.leave();
           }
-          most = Math.max(most, cap.running);
-          assert.ok(cap.waiting <= 3);
-          assert.ok(cap.limit >= 1 && cap.limit <= 4);
+          most = Math.max(most, cap.report().running);
+          assert.ok(cap.report().waiting <= 3);
+          assert.ok(cap.report().limit >= 1 && cap.report().limit <= 4);
         }
-        while (cap.running > 0) cap.leave();
+        while (cap.report().running > 0) cap.leave();
         await new Promise(setImmediate);
         assert.ok(most <= 4);
-        assert.equal(cap.waiting, 0);
+        assert.equal(cap.report().waiting, 0);
         assert.equal(entered + refused, asked);
         assert.equal(clock.pending, 0);
       }),

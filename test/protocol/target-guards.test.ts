@@ -56,6 +56,8 @@ describe('a target with a breaker', () => {
     assert.equal(await refused.text(), 'Error while proxying to origin.\n');
     assert.equal(stage.backend.requests.length, 3);
     assert.deepEqual(await metric(stage, 'target_circuit'), [2]);
+    const { targets } = (await (await fetch(`${stage.controlUrl}/stats`)).json()) as { readonly targets: unknown };
+    assert.deepEqual(targets, [{ target: stage.backend.origin, circuit: 'open' }]);
     await eventually(async () => (await metric(stage, 'target_circuit'))[0] === 1);
     assert.deepEqual(await ask(stage, 1), [503]); // The probe; it fails.
     assert.equal(stage.backend.requests.length, 4);

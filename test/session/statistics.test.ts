@@ -66,7 +66,7 @@ describe('a count of connections', () => {
 });
 
 describe('the statistics of all routes', () => {
-  const sources = { now: () => start, sessions: () => [], channels: () => 0, subscriptions: () => 0 };
+  const sources = { now: () => start, sessions: () => [], channels: () => 0, subscriptions: () => 0, targets: () => [] };
   const [a, b] = [routeId('a'), routeId('b')];
   const routesOf = (statistics: Statistics) => statistics.report().routes.map(({ route }) => route);
 
