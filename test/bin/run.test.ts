@@ -135,6 +135,7 @@ describe('foregate run with ZeroMQ', () => {
     await writeControl('');
     started = startForegate(['run', '--port', '0'], { cwd: folder });
     await outputOf(started, /"for":"zeromq","address":"ipc:/);
+    await outputOf(started, /"for":"control"/); // Only then it listens to signals.
     process.kill(started.pid, 'SIGTERM');
     equal(await started.ended, 0);
   });
