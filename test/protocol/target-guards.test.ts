@@ -2,17 +2,29 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { Type } from 'typebox';
 import { WebSocketServer } from 'ws';
 import type { Log } from '../../gateway/core/log.ts';
 import { silentLog } from '../../gateway/core/log.ts';
+import { definePolicy } from '../../gateway/core/policy.ts';
 import { echo, startBackend, type Answer } from '../support/backend.ts';
 import { refusedClient } from '../support/client.ts';
+import { byPath, held, setHoldStage } from './holds.ts';
 import { clearStage, eventually, gate, onClear, setStage, stageConfig, type Stage } from './stage.ts';
 
 afterEach(clearStage);
 
 const breaker = { minimum: 3, window: '60s', openFor: '1s' };
 const sick: Answer = () => ({ status: 503, body: 'sick' });
+
+const failingPolicy = definePolicy({
+  name: 'failing',
+  summary: 'Cannot be made.',
+  options: Type.Object({}),
+  create: () => {
+    throw new Error('not today');
+  },
+});
 
 interface Told {
   readonly event: string;
@@ -110,9 +122,9 @@ describe('a target with a breaker', () => {
   it('does not count what clients do, nor other statuses', async () => {
     const stage = await setStage({ answer: () => ({ status: 500 }), target: { breaker: { ...breaker, openFor: '1h' } } });
     assert.deepEqual(await ask(stage, 5), Array(5).fill(500));
-    const held = gate();
+    const waits = gate();
     stage.backend.answer = async () => {
-      await held.passed;
+      await waits.passed;
       return {};
     };
     for (let i = 0; i < 4; i += 1) {
@@ -122,7 +134,7 @@ describe('a target with a breaker', () => {
       leaving.abort();
       await assert.rejects(asked);
     }
-    held.open();
+    waits.open();
     assert.deepEqual(await ask(stage, 1), [200]);
   });
 
@@ -138,6 +150,20 @@ describe('a target with a breaker', () => {
     assert.deepEqual(await metric(stage, 'target_circuit'), [0]);
   });
 
+  it('is not asked for holds either while it is left alone', async () => {
+    const stage = await setHoldStage({
+      answer: byPath({ '/poll': held('p'), '/sick': { status: 503 } }),
+      target: { breaker: { ...breaker, openFor: '1h' } },
+    });
+    const polling = await stage.request('/poll');
+    await stage.joined('p');
+    assert.deepEqual(await ask(stage, 4, '/sick'), Array(4).fill(503));
+    await stage.recover(); // The held request is asked for again.
+    const { status, headers } = await polling.takeHead();
+    assert.deepEqual([status, headers.get('retry-after')], [503, '3600']);
+    assert.equal(stage.at('/poll').length, 1);
+  });
+
   it('has the same breaker after a reload with the same terms, whatever its route is called', async () => {
     const stage = await setStage({ answer: sick, target: { breaker: { ...breaker, openFor: '1h' } } });
     const { requests, origin } = stage.backend;
@@ -151,6 +177,18 @@ describe('a target with a breaker', () => {
     await ask(stage, 1);
     assert.equal(requests.length, 4);
     assert.deepEqual(await metric(stage, 'target_circuit'), []);
+  });
+
+  it('leaves nothing behind when a configuration comes to nothing', async () => {
+    const stage = await setStage({ target: { breaker } });
+    const target = { url: stage.backend.origin, breaker };
+    const loaded = await stageConfig({}, [target, { url: 'http://other.internal', breaker }]);
+    const failing = { use: 'failing', definition: failingPolicy, options: {}, place: { file: '', line: 0, column: 0, path: '' } };
+    await assert.rejects(
+      stage.foregate.reload({ ...loaded, routes: loaded.routes.map((route) => ({ ...route, policies: [failing] })) }),
+      /not today/,
+    );
+    assert.deepEqual(await metric(stage, 'target_circuit'), [0]);
   });
 
   it('counts the handshakes of WebSocket backends, and refuses them while it is open', async () => {
@@ -184,16 +222,16 @@ describe('a target with a breaker', () => {
 describe('a target with a cap on requests in flight', () => {
   /** Answers nothing until the gate is open; counts the most at once. */
   function busy() {
-    const held = gate();
+    const waits = gate();
     let now = 0;
     let most = 0;
     const answer: Answer = async (request) => {
       most = Math.max(most, (now += 1));
-      await held.passed;
+      await waits.passed;
       now -= 1;
       return request.method === 'GET' ? { body: 'done' } : echo(request);
     };
-    return { answer, open: () => held.open(), most: () => most };
+    return { answer, open: () => waits.open(), most: () => most };
   }
 
   it('has no more at once; some wait, and the rest is refused as overloaded', async () => {
@@ -211,6 +249,37 @@ describe('a target with a cap on requests in flight', () => {
     assert.equal(await (await client).nextText(), 'x');
     assert.equal(most(), 2);
     assert.deepEqual(await metric(stage, 'target_overloads_total'), [2]);
+    await eventually(async () => (await metric(stage, 'target_in_flight'))[0] === 0);
+  });
+
+  it('closes an open socket with 1013 where its events find no room', async () => {
+    const { answer, open } = busy();
+    const stage = await setStage({ target: { inFlight: { max: 1, queue: 0 } } });
+    const client = await stage.open();
+    stage.backend.answer = answer;
+    const asked = ask(stage, 1);
+    await eventually(async () => (await metric(stage, 'target_in_flight'))[0] === 1);
+    client.send('x');
+    assert.equal((await client.closed()).code, 1013);
+    open();
+    assert.deepEqual(await asked, [200]);
+  });
+
+  it('tells those who wait at once when the circuit opens', async () => {
+    const waits = gate();
+    const stage = await setStage({
+      answer: async () => {
+        await waits.passed;
+        return { status: 503 };
+      },
+      target: { inFlight: { max: 1, queue: 9, wait: '1h' }, breaker: { minimum: 1, openFor: '1h' } },
+    });
+    const asked = Array.from({ length: 4 }, () => fetch(stage.url));
+    await eventually(async () => (await metric(stage, 'target_waiting'))[0] === 3);
+    waits.open();
+    const told = (await Promise.all(asked)).map(({ headers }) => headers.get('retry-after'));
+    assert.deepEqual([told.filter((after) => after === '3600').length, told.includes(null)], [3, true]);
+    assert.equal(stage.backend.requests.length, 1);
     await eventually(async () => (await metric(stage, 'target_in_flight'))[0] === 0);
   });
 

@@ -62,6 +62,12 @@ describe('sending again (GRIP 2.10)', () => {
     assert.deepEqual(counted, Array(5).fill('exchange_retries'));
   });
 
+  it('happens where the circuit was open: nothing was sent', async () => {
+    const target = new FailingTarget(['circuit-open', unreachable, 'circuit-open']);
+    assert.equal(await send(target), reply);
+    assert.equal(target.drafts.length, 4);
+  });
+
   it('is given up after the fifth', async () => {
     const target = new FailingTarget(Array(20).fill(unreachable));
     await assert.rejects(send(target), { code: unreachable });
