@@ -23,10 +23,12 @@ import { isRevokedBy, type Revocation } from './core/revocation.ts';
 import { noMetadata } from './core/session.ts';
 import type { Settings } from './core/settings.ts';
 import type { SharedStore, Store } from './core/store.ts';
+import type { TargetReport } from './core/target-guard.ts';
 import { createPassThrough } from './downstream/pass-through.ts';
 import { createClusterBus } from './engines/cluster-bus.ts';
 import type { ClusterMember } from './engines/cluster-member.ts';
 import { clusterStore } from './engines/cluster-store.ts';
+import { TargetGuards } from './downstream/target-guards.ts';
 import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
 import { redisStore } from './engines/redis-store.ts';
@@ -109,6 +111,7 @@ class Program implements Foregate {
   readonly #lastItems = new LastItems(realClock);
   readonly #links = new Links();
   readonly #revocations = new RevocationList(realClock);
+  readonly #guards: TargetGuards;
   readonly #filterRequests: FilterRequests;
   readonly #listeners: Listener[];
   readonly #control: Server;
@@ -129,7 +132,9 @@ class Program implements Foregate {
     this.#registry = new SessionRegistry(realClock.now);
     const channels = (): number => this.#hub.channelCount;
     const subscriptions = (): number => this.#hub.subscriptionCount;
-    this.#statistics = new Statistics({ now: realClock.now, sessions: () => this.#registry.live(), channels, subscriptions });
+    const targets = (): readonly TargetReport[] => this.#guards.report();
+    const sessions = (): Iterable<Registered> => this.#registry.live();
+    this.#statistics = new Statistics({ now: realClock.now, sessions, channels, subscriptions, targets });
     this.#metrics = createMetrics(
       {
         sessions: () => this.#registry.size,
@@ -137,6 +142,7 @@ class Program implements Foregate {
         subscriptions,
         pushpin: () => this.#statistics.pushpinNumbers(),
         storeUp: () => !this.#sharedStore?.away,
+        targets,
       },
       loaded.settings.metrics.prefix,
     );
@@ -144,6 +150,7 @@ class Program implements Foregate {
     this.#sharedStore = store.use === 'redis' ? redisStore({ settings: store, log, metrics: this.#metrics }) : undefined;
     this.#store = this.#sharedStore ?? (member === undefined ? memoryStore() : clusterStore(member));
     this.#hub = new Hub({ want: (channel, wanted) => this.#want(channel, wanted), log, metrics: this.#metrics });
+    this.#guards = new TargetGuards({ clock: realClock, log, metrics: this.#metrics });
     this.#filterRequests = new FilterRequests({ clock: realClock, metrics: this.#metrics });
     this.#sequencer = createSequencer({
       clock: realClock,
@@ -173,16 +180,25 @@ class Program implements Foregate {
   }
 
   async compile(loaded: LoadedConfig): Promise<void> {
-    this.#world = await compile(loaded, {
+    try {
+      this.#world = await this.#compiled(loaded);
+    } finally {
+      this.#guards.keep(this.#world?.routes ?? []);
+    }
+    this.#statistics.keep(this.#world.routes.map(({ id }) => id));
+  }
+
+  #compiled(loaded: LoadedConfig): Promise<World> {
+    return compile(loaded, {
       store: this.#store,
       clock: realClock,
       log: this.#log,
       metrics: this.#metrics,
       revocations: this.#revocations,
       programKey: this.#programKey,
+      guards: this.#guards,
       statisticsOf: (id) => this.#statistics.of(id),
     });
-    this.#statistics.keep(this.#world.routes.map(({ id }) => id));
   }
 
   async start(): Promise<void> {
@@ -482,9 +498,10 @@ const revoked = deny('revoked', errors.revoked.text);
 const restarting = deny('shutting-down', errors['shutting-down'].text);
 
 /** What is wrong with a reply is told in debug mode, what is wrong with a request always (GRIP 4.1, 4.4). */
-function holdErrorReply({ code, message }: ForegateError, debug: boolean): Reply {
+function holdErrorReply({ code, message, retryAfterMs }: ForegateError, debug: boolean): Reply {
   if (code === 'bad-request') return textReply(errors[code].status, message, []);
-  return errorReply(code, debug ? `${code === 'bad-reply' ? 'Failed to parse accept instructions: ' : ''}${message}` : undefined);
+  const detail = `${code === 'bad-reply' ? 'Failed to parse accept instructions: ' : ''}${message}`;
+  return errorReply(code, debug ? detail : undefined, retryAfterMs);
 }
 
 function sequencerSettings({ publish }: Settings): { readonly waitMs: number; readonly duplicateMemoryMs: number } {

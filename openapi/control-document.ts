@@ -325,6 +325,7 @@ const statsPath: OpenAPIV3_1.PathItemObject = {
         intervalSeconds: 10,
         total: { ...countsExample, received: 130, channels: 1, subscriptions: 2 },
         routes: [{ route: 'chat', ...countsExample }],
+        targets: [{ target: 'http://127.0.0.1:8080', circuit: 'closed', inFlight: { running: 3, waiting: 0, limit: 40 } }],
       }),
       ...refusals,
     },

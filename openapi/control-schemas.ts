@@ -226,6 +226,28 @@ export const RouteStatistics = Type.Object(
   { description: 'What one route has counted.' },
 );
 
+const TargetState = Type.Object(
+  {
+    target: Type.String({ description: 'Its url.' }),
+    circuit: Type.Optional(
+      Type.Enum(['closed', 'half-open', 'open'], {
+        description: 'Of its breaker: it is used, tried, or left alone. Only if it has one.',
+      }),
+    ),
+    inFlight: Type.Optional(
+      Type.Object(
+        {
+          running: total('Requests in flight.'),
+          waiting: total('Requests that wait for their turn.'),
+          limit: total('Requests that may be in flight at present.'),
+        },
+        { description: 'Only if they are limited.' },
+      ),
+    ),
+  },
+  { description: 'How one target is.' },
+);
+
 export const Statistics = Type.Object(
   {
     since: Type.String({ format: 'date-time', description: 'When the process started; every counter was 0 then.' }),
@@ -242,6 +264,9 @@ export const Statistics = Type.Object(
     ),
     routes: Type.Array(Type.Unsafe({ $ref: '#/components/schemas/RouteStatistics' }), {
       description: 'The routes of the configuration, and earlier ones to which clients are still connected.',
+    }),
+    targets: Type.Array(TargetState, {
+      description: 'Targets of the configuration with `breaker` or `inFlight`, as they are now.',
     }),
   },
   { description: 'What was counted. Counters only grow, and no reader resets them.' },

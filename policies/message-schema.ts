@@ -3,13 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Type, type Static } from 'typebox';
 import { ForegateError } from '../gateway/core/errors.ts';
-import { isMessage, type Message } from '../gateway/core/event.ts';
-import type { GripSocket } from '../gateway/core/instruction.ts';
+import type { Message } from '../gateway/core/event.ts';
 import { limits } from '../gateway/core/limits.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
-import type { Denial, SessionView } from '../gateway/core/session.ts';
-import { readGripMessage } from '../gateway/wire/grip-socket.ts';
 import { compileSchema, type SchemaCheck } from '../openapi/json-schema.ts';
+import { checkBackendMessages } from './backend-messages.ts';
 import { exceeded } from './json-extent.ts';
 
 const MessageSchemaOptions = Type.Object(
@@ -47,7 +45,7 @@ const MessageSchemaOptions = Type.Object(
     from: Type.Enum(['client', 'backend', 'both'], {
       default: 'client',
       description:
-        'Whose messages are checked. `backend`: those in its answers; an answer with a message that does not fit is not carried out at all, and what happens is said by `over`, with close code 1011. What a WebSocket backend sends, keep-alives and delayed messages are not checked. In `control.policies` the messages are those that are published as `ws-message`, and one that does not fit is refused with status 400; this needs `backend` or `both`.',
+        'Whose messages are checked. `backend`: those in its answers; an answer with a message that does not fit is not carried out at all, and what happens is said by `over`, with close code 1011. Of a WebSocket backend each message is checked for itself. Keep-alives and delayed messages are not checked. In `control.policies` the messages are those that are published as `ws-message`, and one that does not fit is refused with status 400; this needs `backend` or `both`.',
     }),
     over: Type.Enum(['close', 'drop', 'answer'], {
       default: 'close',
@@ -79,7 +77,7 @@ export const messageSchema = definePolicy({
         },
       }),
       ...(from !== 'client' && {
-        response: checkSteps((message) => {
+        response: checkBackendMessages((message) => {
           const fault = check(message);
           return fault === undefined ? undefined : deny('bad-reply', fault, { action });
         }),
@@ -142,22 +140,6 @@ function pointerPath(pointer: string): string[] {
 function sentence(pointer: string, text: string): string {
   const place = pointer.length > 100 ? `${pointer.slice(0, 100)}...` : pointer;
   return `${place === '' ? 'The message' : place} ${text}.`;
-}
-
-/** Where GRIP is on in the socket, messages for the client have a prefix, and others are for Foregate (GRIP 3.1). */
-function checkSteps(check: (message: Message) => Denial | undefined): NonNullable<Policy['response']> {
-  const sockets = new WeakMap<SessionView, GripSocket>();
-  return (session, _reply, steps) => {
-    for (const step of steps) {
-      if (step.kind === 'accept' && step.grip !== undefined) sockets.set(session, step.grip);
-      if (!isMessage(step)) continue;
-      const grip = sockets.get(session);
-      const read = grip === undefined ? step : readGripMessage(step, grip, '');
-      const denial = read !== undefined && isMessage(read) ? check(read) : undefined;
-      if (denial !== undefined) return denial;
-    }
-    return undefined;
-  };
 }
 
 async function compiledSchemas(

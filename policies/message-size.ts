@@ -1,8 +1,10 @@
 /** Limits the size of messages: in bytes by their kind, and inside for JSON. The route's `limits.messageBytes` holds before it. */
 import { Type, type Static } from 'typebox';
-import { ForegateError } from '../gateway/core/errors.ts';
+import { ForegateError, type ErrorCode } from '../gateway/core/errors.ts';
+import type { Message } from '../gateway/core/event.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import type { Denial } from '../gateway/core/session.ts';
+import { checkBackendMessages } from './backend-messages.ts';
 import { exceeded, type JsonBounds } from './json-extent.ts';
 
 const Amount = (minimum: number, description: string) => Type.Optional(Type.Integer({ minimum, description }));
@@ -19,10 +21,15 @@ const MessageSizeOptions = Type.Object(
       'Levels of arrays and objects in a text message, as JSON counts them; `0` lets neither in. It is found out without making objects of the message, so a text that is no JSON is counted in the same way.',
     ),
     jsonKeys: Amount(0, 'Members that all objects of a text message have together.'),
+    from: Type.Enum(['client', 'backend', 'both'], {
+      default: 'client',
+      description:
+        'Whose messages are limited. `backend`: those in its answers, or that a WebSocket backend sends, with close code 1011; an answer with one over a limit is not carried out at all. Published items, keep-alives and delayed messages are not looked at.',
+    }),
     over: Type.Enum(['close', 'drop', 'answer'], {
       default: 'close',
       description:
-        'What happens to a message over a limit: `close` the WebSocket with code 1009, `drop` the message, or `answer` it with an error message. Pings, pongs and plain HTTP requests are not looked at.',
+        'What happens to a message over a limit: `close` the WebSocket with code 1009 (1011 for one of the backend), `drop` the message, or `answer` it with an error message. Pings, pongs and plain HTTP requests are not looked at.',
     }),
   },
   { additionalProperties: false },
@@ -35,15 +42,19 @@ export const messageSize = definePolicy({
   create(options): Policy {
     const { textBytes = Infinity, binaryBytes = Infinity } = options;
     const bounds = boundsOf(options);
-    const tooLarge = refusals(options);
-    return {
-      message(_session, { kind, data }) {
+    const check =
+      (tooLarge: ReturnType<typeof refusals>) =>
+      ({ kind, data }: Message): Denial | undefined => {
         if (kind === 'binary') return data.length > binaryBytes ? tooLarge.binary : undefined;
         if (kind !== 'text') return undefined;
         if (data.length > textBytes) return tooLarge.text;
         const over = bounds === undefined ? undefined : exceeded(data, bounds);
         return over === undefined ? undefined : tooLarge[over];
-      },
+      };
+    const checkClient = check(refusals(options, 'message-too-large'));
+    return {
+      ...(options.from !== 'backend' && { message: (_session, message) => checkClient(message) }),
+      ...(options.from !== 'client' && { response: checkBackendMessages(check(refusals(options, 'reply-too-large'))) }),
     };
   },
 });
@@ -59,8 +70,8 @@ function boundsOf({ textBytes, binaryBytes, jsonDepth, jsonKeys }: MessageSizeOp
 }
 
 /** Made once: a client that sends too much costs no more than others. */
-function refusals({ textBytes, binaryBytes, jsonDepth, jsonKeys, over }: MessageSizeOptions) {
-  const refusal = (detail: string): Denial => deny('message-too-large', detail, { action: over });
+function refusals({ textBytes, binaryBytes, jsonDepth, jsonKeys, over }: MessageSizeOptions, code: ErrorCode) {
+  const refusal = (detail: string): Denial => deny(code, detail, { action: over });
   return {
     text: refusal(`A text message may have ${textBytes} bytes.`),
     binary: refusal(`A binary message may have ${binaryBytes} bytes.`),

@@ -6,20 +6,26 @@ import { dryRun } from '../core/dry-run.ts';
 import { toMs } from '../core/duration.ts';
 import { ForegateError } from '../core/errors.ts';
 import { channelName, routeId, type RouteId } from '../core/ids.ts';
+import { limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
 import type { Revocations } from '../core/revocation.ts';
 import type { RouteStatistics } from '../core/route-statistics.ts';
-import type { ForwardedRules, Match, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
+import type { ForwardedRules, Match, MessageLogTerms, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
 import { openTestBackend, type TestBackend } from '../backend/test-backend.ts';
 import { testBackendUrl } from '../core/route-settings.ts';
+import type { BreakerTerms } from '../downstream/breaker.ts';
+import { guarded, type GuardTerms } from '../downstream/breaker-and-cap.ts';
 import { HttpDownstream, type ClientSettings } from '../downstream/client.ts';
+import type { InFlightTerms } from '../downstream/in-flight.ts';
+import type { TargetGuards } from '../downstream/target-guards.ts';
 import type { ArrivalTerms } from '../front/arrival.ts';
 import { Router } from '../front/router.ts';
 import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
+import { redactor } from '../wire/json-redact.ts';
 import { webSocketOverHttp } from '../wire/websocket-over-http.ts';
 import type { LoadedConfig, LoadedRoute } from './load.ts';
 import type { LoadedPolicy } from './parts.ts';
@@ -32,6 +38,7 @@ export interface CompileContext {
   readonly metrics: Metrics;
   readonly revocations: Revocations;
   readonly programKey: Buffer;
+  readonly guards: TargetGuards;
   /** What a route counts: the same object for the same id. */
   readonly statisticsOf: (id: RouteId) => RouteStatistics;
 }
@@ -163,6 +170,7 @@ class Compiler {
       reload: settings.reload,
       idleMs: toMs(settings.idle),
       debug: settings.debug,
+      log: routeLog(settings.log),
       statistics: this.#context.statisticsOf(id),
     };
   }
@@ -187,12 +195,15 @@ class Compiler {
   #target(written: TargetSettings, { adapter }: LoadedRoute): Target {
     const settings = written.url === testBackendUrl ? { ...written, url: this.#testBackend?.origin ?? '' } : written;
     const tls = targetTls(settings);
+    const guard = this.#context.guards.of(guardTerms(settings));
+    const downstream = this.#downstream(settings, tls);
     return {
       origin: settings.url,
       host: settings.host,
       dialect: dialects[settings.dialect],
       profile: adapter,
-      downstream: this.#downstream(settings, tls),
+      downstream: guard === undefined ? downstream : guarded(downstream, guard),
+      guard,
       batches: !settings.oneEventPerRequest,
       retry: settings.retry,
       channels: settings.channels.map(channelName),
@@ -265,6 +276,31 @@ function eventStreamTerms({ retry, heartbeat, unbuffered, lastEventId }: RouteSe
   if (retry === undefined && heartbeat === undefined && !unbuffered && !lastEventId) return undefined;
   const ms = (duration: string | undefined): number | undefined => (duration === undefined ? undefined : toMs(duration));
   return { retryMs: ms(retry), heartbeatMs: ms(heartbeat), unbuffered, lastEventId };
+}
+
+function routeLog({ connections, messages }: RouteSettings['log']): Route['log'] {
+  return connections || messages !== undefined ? { connections, messages: messages && messageLogTerms(messages) } : undefined;
+}
+
+function messageLogTerms({ sample, bytes, redact }: NonNullable<RouteSettings['log']['messages']>): MessageLogTerms {
+  return { sample, bytes, redact: redact.length === 0 ? undefined : redactor(redact, limits.checkedDepth) };
+}
+
+function guardTerms({ url, breaker, inFlight }: TargetSettings): GuardTerms {
+  return { origin: url, breaker: breaker && breakerTerms(breaker), inFlight: inFlight && inFlightTerms(inFlight) };
+}
+
+function breakerTerms({ window, openFor, ...rest }: NonNullable<TargetSettings['breaker']>): BreakerTerms {
+  return { ...rest, windowMs: toMs(window), openForMs: toMs(openFor) };
+}
+
+function inFlightTerms({ max, queue, wait, adaptive }: NonNullable<TargetSettings['inFlight']>): InFlightTerms {
+  const terms = adaptive && {
+    min: adaptive.min,
+    latencyMs: adaptive.latency === undefined ? undefined : toMs(adaptive.latency),
+    backoff: adaptive.backoff,
+  };
+  return { max, queue, waitMs: toMs(wait), adaptive: terms };
 }
 
 function httpOrigin(url: string): string {

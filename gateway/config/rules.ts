@@ -9,6 +9,7 @@ import { realClock } from '../core/clock.ts';
 import { toMs } from '../core/duration.ts';
 import { isHeaderName, isHeaderValue, isHopByHop } from '../core/headers.ts';
 import { isChannelName } from '../core/ids.ts';
+import { limits } from '../core/limits.ts';
 import { SettingsSchema } from '../core/settings.ts';
 import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
 import { withDefaults } from './defaults.ts';
@@ -94,12 +95,27 @@ function checkTarget(target: Mapping, path: Path): Finding[] {
   return [
     ...(typeof target['url'] === 'string' ? checkOrigin(target['url'], target['dialect'], [...path, 'url']) : []),
     ...checkPositive(target, 'timeout', path),
+    ...checkGuard(mapping(target['breaker']), mapping(target['inFlight']), path),
     ...texts(target['channels']).flatMap(([channel, index]) =>
       channel === '' || isChannelName(channel)
         ? []
         : [finding([...path, 'channels', index], 'must be short and without control characters')],
     ),
     ...(halfCertificate ? [finding([...path, 'tls'], 'needs both "cert" and "key", or neither')] : []),
+  ];
+}
+
+function checkGuard(breaker: Mapping, inFlight: Mapping, path: Path): Finding[] {
+  const adaptive = mapping(inFlight['adaptive']);
+  const [min = limits.inFlightMin, max] = [adaptive['min'], inFlight['max']];
+  const crossed = 'adaptive' in inFlight && typeof min === 'number' && typeof max === 'number' && min > max;
+  return [
+    ...['window', 'openFor'].flatMap((key) => checkPositive(breaker, key, [...path, 'breaker'])),
+    ...checkTimer(breaker, 'openFor', [...path, 'breaker']),
+    ...checkTimer(inFlight, 'wait', [...path, 'inFlight']),
+    ...(crossed
+      ? [finding([...path, 'inFlight', 'adaptive'], `begins at ${min}, above "max" (${max}): give a smaller "min"`)]
+      : []),
   ];
 }
 

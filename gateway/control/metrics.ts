@@ -9,6 +9,7 @@ import {
   type MetricValue,
 } from 'prom-client';
 import { counters, routeCounters, type Metrics } from '../core/metrics.ts';
+import type { CircuitState, TargetReport } from '../core/target-guard.ts';
 import type { PushpinNumbers } from '../session/statistics.ts';
 
 /** Where the gauges look when somebody asks. */
@@ -19,6 +20,7 @@ export interface GaugeSources {
   readonly pushpin: () => PushpinNumbers;
   /** Whether the store counts. */
   readonly storeUp: () => boolean;
+  readonly targets: () => readonly TargetReport[];
 }
 
 export interface MetricsText {
@@ -46,6 +48,7 @@ export function createMetrics(sources: GaugeSources, prefix = ''): ProcessMetric
   collectDefaultMetrics({ register: registry });
   const byName = { ...makeCounters(registry, counters, []), ...makeCounters(registry, routeCounters, ['route']) };
   makeGauges(registry, sources);
+  makeTargetGauges(registry, sources.targets);
   makePushpin(registry, sources.pushpin, prefix);
   return {
     // A counter without labels costs some nanoseconds: no need to keep numbers of our own.
@@ -83,6 +86,61 @@ function makeGauges(registry: Registry, sources: GaugeSources): void {
   makeGauge(registry, 'channels', sources.channels);
   makeGauge(registry, 'subscriptions', sources.subscriptions);
   makeGauge(registry, 'store_up', () => Number(sources.storeUp()), 'min');
+}
+
+const targetGauges = [
+  {
+    name: 'target_circuit',
+    help: 'Circuit of a target with a breaker, by `target`: 0 closed, 1 half-open, 2 open.',
+    read: ({ circuit }: TargetReport) => (circuit === undefined ? undefined : circuitNumbers[circuit]),
+    aggregator: 'max',
+  },
+  {
+    name: 'target_in_flight',
+    help: 'Requests in flight to a target with `inFlight`, by `target`.',
+    read: ({ inFlight }: TargetReport) => inFlight?.running,
+    aggregator: 'sum',
+  },
+  {
+    name: 'target_waiting',
+    help: 'Requests that wait for a target with `inFlight`, by `target`.',
+    read: ({ inFlight }: TargetReport) => inFlight?.waiting,
+    aggregator: 'sum',
+  },
+  {
+    name: 'target_in_flight_limit',
+    help: 'Requests that may be in flight to a target with `inFlight` now, by `target`.',
+    read: ({ inFlight }: TargetReport) => inFlight?.limit,
+    aggregator: 'sum',
+  },
+] as const;
+
+const circuitNumbers: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 };
+
+/** Of a place that stands in the file with several terms, the highest number is shown. */
+function makeTargetGauges(registry: Registry, targets: GaugeSources['targets']): void {
+  for (const { name, help, read, aggregator } of targetGauges) {
+    const made: Gauge = new Gauge({
+      name: `foregate_${name}`,
+      help,
+      labelNames: ['target'],
+      registers: [registry],
+      aggregator,
+      collect() {
+        made.reset();
+        for (const [target, value] of highest(targets(), read)) made.set({ target }, value);
+      },
+    });
+  }
+}
+
+function highest(targets: readonly TargetReport[], read: (one: TargetReport) => number | undefined): Map<string, number> {
+  const numbers = new Map<string, number>();
+  for (const one of targets) {
+    const value = read(one);
+    if (value !== undefined) numbers.set(one.target, Math.max(value, numbers.get(one.target) ?? 0));
+  }
+  return numbers;
 }
 
 function makeGauge(

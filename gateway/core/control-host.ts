@@ -4,6 +4,7 @@ import type { MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
 import type { Revocation } from './revocation.ts';
 import type { RouteCounts } from './route-statistics.ts';
+import type { TargetReport } from './target-guard.ts';
 
 /** One open session, for lists: nothing secret. */
 export interface SessionInfo {
@@ -52,6 +53,8 @@ export interface StatisticsReport {
   readonly intervalSeconds: number;
   readonly total: StatisticsTotal;
   readonly routes: readonly (StatisticsEntry & { readonly route: RouteId })[];
+  /** Those that have a breaker or a cap. */
+  readonly targets: readonly TargetReport[];
 }
 
 /** Which sessions a list is about, and how many of them it may have. */

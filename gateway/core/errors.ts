@@ -49,6 +49,13 @@ export const errors = {
     retry: false,
     text: 'The backend did not answer in time.',
   },
+  'circuit-open': {
+    status: 503,
+    close: 1013,
+    source: 'downstream',
+    retry: true,
+    text: 'The backend has failed too often and is left alone for a while.',
+  },
   'downstream-fault': {
     status: 502,
     close: 1011,
@@ -96,11 +103,14 @@ export type ErrorCode = keyof typeof errors;
 /** An error with a code of the table. `message` is for people and holds no secret. */
 export class ForegateError extends Error {
   readonly code: ErrorCode;
+  /** When it is worth another try, where that is known. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message?: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message?: string, options?: { cause?: unknown; retryAfterMs?: number }) {
     super(message ?? errors[code].text, options);
     this.name = 'ForegateError';
     this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
 

@@ -45,9 +45,9 @@ export interface Decoded {
 export interface Downstream {
   /**
    * @throws ForegateError `downstream-unreachable` (nothing was sent), `downstream-lost`, `downstream-timeout`,
-   *   `reply-too-large` or `overloaded`.
+   *   `reply-too-large`, `overloaded` or `circuit-open` (nothing was sent).
    */
   send(draft: RequestDraft, terms: { readonly replyBytes: number; readonly timeoutMs: number }): Promise<Reply>;
-  /** Resolves when the place can be connected to again, or after `ms`; true if it can. */
+  /** Resolves when the place can be connected to again and its circuit lets requests through, or after `ms`; true if so. */
   back(ms: number): Promise<boolean>;
 }

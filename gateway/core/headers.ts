@@ -80,3 +80,8 @@ const hopByHop: ReadonlySet<string> = new Set([
 export function isHopByHop(lowerName: string): boolean {
   return hopByHop.has(lowerName);
 }
+
+/** `Retry-After` in whole seconds, at least one; nothing where no wait is known. */
+export function retryAfter(ms: number | undefined): HeaderDraft {
+  return ms === undefined ? [] : ['Retry-After', String(Math.max(1, Math.ceil(ms / 1000)))];
+}

@@ -79,6 +79,8 @@ export const limits = {
   filterRequests: 10_000,
   /** Connections to one target; further exchanges wait for a free one. */
   targetConnections: 512,
+  /** Where an adaptive limit of requests in flight begins: low enough for small backends, and it doubles with each round at first. */
+  inFlightMin: 10,
   /** Calls that may wait for a free connection to one target; further ones fail as overloaded. */
   targetWaiting: 100_000,
   /** Bytes a client may send before its handshake is answered; then its socket is not read on. */

@@ -4,7 +4,7 @@ export const counters = {
   sessions_refused: 'Handshakes that were refused by a policy, the gateway or the backend.',
   messages_received: 'Messages from clients.',
   messages_sent: 'Messages written to clients, published ones included.',
-  messages_dropped: 'Messages from clients that a policy or a fault dropped.',
+  messages_dropped: 'Messages from clients, or from a WebSocket backend, that a policy or a fault dropped.',
   exchanges: 'Requests with events that were answered.',
   exchanges_failed: 'Requests with events that failed.',
   exchange_retries: 'Requests with events that were sent again.',
@@ -19,6 +19,8 @@ export const counters = {
   policy_denials: 'Times a policy denied.',
   policy_dry_run_denials: 'Times a policy in dry run would have denied.',
   policy_errors: 'Times a policy threw.',
+  circuit_refusals: 'Requests that were not sent since the circuit of their target was open.',
+  target_overloads: 'Requests that were not sent since too many to their target were in flight and waited.',
   store_misses: 'Times the store did not count: it was away or did not answer in time, and `store.whenAway` decided.',
 } as const;
 

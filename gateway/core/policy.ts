@@ -39,7 +39,10 @@ export interface Policy {
   subscribe?(session: SessionView, channel: ChannelName): MaybePromise<Verdict>;
   /** Every request downstream; may change the draft. */
   request?(session: SessionView, draft: RequestDraft): MaybePromise<Verdict>;
-  /** Read, not yet carried out. For plain requests the head alone, with an empty body and no steps. */
+  /**
+   * Read, not yet carried out. For plain requests the head alone, with an empty body and no steps. The handshake of a WebSocket
+   * backend has the step `accept`; each of its messages is the only step of a reply with the status 101 and no fields.
+   */
   response?(session: SessionView, reply: Reply, steps: readonly Step[]): MaybePromise<Verdict>;
   /** Before it goes on the bus. */
   publish?(publication: Publication, publisher: Publisher): MaybePromise<Verdict>;

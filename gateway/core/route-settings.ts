@@ -35,15 +35,71 @@ const TargetSchema = Type.Object(
       default: [],
       description: 'Channels that every session joins by itself.',
     }),
-    retry: Type.Enum(['once', 'never'], {
+    retry: Type.Enum(['once', 'never', 'idempotent'], {
       default: 'once',
-      description: 'Whether a request is sent again when a kept connection turns out to be closed before a byte of the reply.',
+      description:
+        'Whether a request is sent again when a kept connection turns out to be closed before a byte of the reply: `once`, or `never`. `idempotent`: each request with events has an `Idempotency-Key`, which stays the same when it is sent again, and after the opening it is sent again up to five times also when the connection broke in its midst, after 1, 2, 4, 8 and 16 s. The backend must know a key that it has seen.',
     }),
     timeout: Duration({ default: '30s', description: 'How long one request may take.' }),
     idle: Duration({
       default: '4s',
       description: 'How long an unused connection to the target is kept: less than the target keeps it.',
     }),
+    breaker: Type.Optional(
+      Type.Object(
+        {
+          failureRatio: Type.Number({
+            exclusiveMinimum: 0,
+            maximum: 1,
+            default: 0.5,
+            description: 'The share of requests that must have failed, such as `0.5` for half of them.',
+          }),
+          minimum: count(20, 'So many requests at least must have been made in `window`.'),
+          window: Duration({ default: '10s', description: 'The time that is looked at.' }),
+          openFor: Duration({ default: '10s', description: 'How long nothing is sent then; at most 24d.' }),
+          probes: count(1, 'Requests that may try after that. If all are answered the target is used again.'),
+        },
+        {
+          description:
+            'Leaves the target alone when too many requests to it have failed: the next target of the route is used, or the answer is 503 with `Retry-After` (`circuit-open`). Failed are those without connection, without an answer in time or with a broken one, and answers with 502, 503 and 504. Left out: every request is sent.',
+        },
+      ),
+    ),
+    inFlight: Type.Optional(
+      Type.Object(
+        {
+          max: Type.Integer({ minimum: 1, examples: [100], description: 'Requests at once.' }),
+          queue: count(100, 'Requests that may wait for their turn.', 0),
+          wait: Duration({ default: '1s', description: 'How long each of them may wait; at most 24d.' }),
+          adaptive: Type.Optional(
+            Type.Object(
+              {
+                min: count(limits.inFlightMin, 'The limit begins here and never goes below; at most `max`.'),
+                latency: Type.Optional(
+                  Duration({
+                    description: 'An answer that took longer is a sign of too much load; left out: only failures are.',
+                  }),
+                ),
+                backoff: Type.Number({
+                  minimum: 0.1,
+                  maximum: 0.99,
+                  default: 0.9,
+                  description: 'What is left of the limit at such a sign.',
+                }),
+              },
+              {
+                description:
+                  'Finds the limit between `min` and `max` by itself: up by one for each round of good answers, down by `backoff` when one failed or was slow.',
+              },
+            ),
+          ),
+        },
+        {
+          description:
+            'Limits the requests that are in flight to the target at the same time, those of plain HTTP included; the rest waits, and what finds no room or waits too long gets 503 (`overloaded`). Left out: `connections` is the only limit.',
+        },
+      ),
+    ),
     publicOnly: flag(
       false,
       'Connect to public addresses only, whatever the name resolves to: never to the loopback, private networks and the like. Links of its replies lead to public addresses only, too. For targets that are not your own.',
@@ -79,6 +135,19 @@ const faultTexts: Readonly<Record<FaultKind, string>> = {
   'too-large': 'The message is larger than the gateway allows.',
   upstream: 'The gateway could not reach the backend.',
 };
+
+/** Names under which messages usually carry credentials. */
+const secretMembers = [
+  'password',
+  'secret',
+  'token',
+  'access_token',
+  'accessToken',
+  'refresh_token',
+  'refreshToken',
+  'authorization',
+  'cookie',
+].map((name) => `**.${name}`);
 
 /** What a route may set apart from its id, match and targets. */
 const routeOptions = {
@@ -267,6 +336,45 @@ const routeOptions = {
       ),
     },
     { default: {}, description: 'What is added to held answers of the type `text/event-stream`; nothing unless set.' },
+  ),
+  log: Type.Object(
+    {
+      connections: flag(
+        false,
+        'A line `connection.closed` for each connection that has ended, plain requests included: session, transport, address, path without its query, subject, duration, messages and bytes in and out, requests, close code or status, who ended it.',
+      ),
+      messages: Type.Optional(
+        Type.Object(
+          {
+            sample: Type.Number({
+              exclusiveMinimum: 0,
+              maximum: 1,
+              default: 0.01,
+              description: 'The share of messages that have a line, by chance; `1` for all.',
+            }),
+            bytes: count(0, 'So much of a text message is shown, once it is redacted; 0: only its kind and size.', 0),
+            redact: Type.Array(
+              Type.String({
+                pattern: '^[^.]+(\\.[^.]+)*$',
+                examples: ['user.password', 'items.*.card'],
+                description:
+                  'A path: names with dots between them, `*` for any one member or element, `**` for any number of levels.',
+              }),
+              {
+                default: secretMembers,
+                description:
+                  'Members of JSON whose values are hidden, whatever the case of their names. Text that is no JSON object or array is not shown at all, unless the list is empty.',
+              },
+            ),
+          },
+          {
+            description:
+              'Lines `message.sampled` for some messages of WebSockets: those of clients as they come in, and what is sent to them by the backend, policies and Foregate; no published items. Content of messages is private: know who reads the log.',
+          },
+        ),
+      ),
+    },
+    { default: {}, description: 'What the log tells of this route besides what goes wrong; nothing unless set.' },
   ),
   reload: Type.Enum(['keep', 'drain'], {
     default: 'keep',

@@ -8,6 +8,7 @@ import type { RouteHooks } from './policy.ts';
 import type { FaultKind, Profile } from './profile.ts';
 import type { RouteStatistics } from './route-statistics.ts';
 import type { ClientRequest } from './session.ts';
+import type { TargetGuard } from './target-guard.ts';
 
 export type Transport = 'websocket' | 'http';
 
@@ -37,11 +38,17 @@ export interface Target {
   /** None: a WebSocket backend, relayed frame by frame. */
   readonly dialect: Dialect | undefined;
   readonly profile: Profile;
+  /** Its requests go past the guard by themselves. */
   readonly downstream: Downstream;
+  /** For requests that do not go by `downstream`; undefined: there is none. */
+  readonly guard: TargetGuard | undefined;
   /** Several waiting events may share a request. */
   readonly batches: boolean;
-  /** A reused connection that closed without a byte is worth a second try. */
-  readonly retry: 'once' | 'never';
+  /**
+   * A reused connection that closed without a byte is worth a second try; `idempotent`: so is one that broke at any time, since
+   * each request of a session has a key by which the backend knows it again.
+   */
+  readonly retry: 'once' | 'never' | 'idempotent';
   /** Channels every session joins, without the route's prefix. */
   readonly channels: readonly ChannelName[];
   /** Deadline of one request. */
@@ -111,8 +118,25 @@ export interface Route {
   readonly idleMs: number;
   /** The shape of refusals and errors in debug mode tells more. */
   readonly debug: boolean;
+  /** What the log tells of its connections; undefined: nothing but what goes wrong. */
+  readonly log: RouteLog | undefined;
   /** Goes on counting through reloads, as long as there is a route of this id. */
   readonly statistics: RouteStatistics;
+}
+
+export interface RouteLog {
+  /** A line for each connection that has ended. */
+  readonly connections: boolean;
+  readonly messages: MessageLogTerms | undefined;
+}
+
+export interface MessageLogTerms {
+  /** The share of messages that are logged: above 0, at most 1. */
+  readonly sample: number;
+  /** So much of a text is shown; 0: nothing. */
+  readonly bytes: number;
+  /** A copy of JSON without its secrets; undefined: nothing is hidden. */
+  readonly redact: ((value: unknown) => unknown) | undefined;
 }
 
 /** GRIP as far as it is done here: a gateway in front does it itself. */

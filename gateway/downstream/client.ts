@@ -8,7 +8,7 @@ import { buildConnector, Client, type Dispatcher } from 'undici';
 import { ForegateError } from '../core/errors.ts';
 import type { Downstream, Reply, RequestDraft } from '../core/exchange.ts';
 import { limits } from '../core/limits.ts';
-import type { TargetTls } from '../core/route.ts';
+import type { Target, TargetTls } from '../core/route.ts';
 import { publicSocket, reachOf } from './public-only.ts';
 import { ReturnWatch } from './return-watch.ts';
 
@@ -21,7 +21,7 @@ export interface ClientSettings {
   readonly idleMs: number;
   readonly connectTimeoutMs: number;
   /** A reused connection that closed without a byte is worth a second try. */
-  readonly retry: 'once' | 'never';
+  readonly retry: Target['retry'];
   /** No private, local or other special address is connected to. */
   readonly publicOnly: boolean;
   readonly tls: TargetTls;
@@ -140,7 +140,7 @@ class Lane implements Dispatcher.DispatchHandler {
 
   constructor(settings: ClientSettings, release: (lane: Lane, answered: boolean) => void) {
     this.#release = release;
-    this.#retries = settings.retry === 'once' ? 1 : 0;
+    this.#retries = settings.retry === 'never' ? 0 : 1;
     this.#serverName = serverName(settings);
     // TLS has no names for addresses: there the address itself is checked.
     const servername = isIP(this.#serverName) === 0 ? this.#serverName : '';

@@ -4,16 +4,19 @@
  */
 import { STATUS_CODES, type Agent, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Clock, Timer } from '../core/clock.ts';
-import { errors, type ErrorCode } from '../core/errors.ts';
+import { errors, toForegateError, type ErrorCode, type ForegateError } from '../core/errors.ts';
 import type { RequestDraft } from '../core/exchange.ts';
 import type { ReplyHead } from '../core/hold.ts';
 import { limits } from '../core/limits.ts';
-import { isHeaderValue, type HeaderList } from '../core/headers.ts';
+import { isHeaderValue, retryAfter, type HeaderList } from '../core/headers.ts';
 import type { Log } from '../core/log.ts';
 import { runHooks, type Verdict } from '../core/policy.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
+import type { Tally } from '../core/tally.ts';
+import type { Pass, TargetGuard } from '../core/target-guard.ts';
+import { askGuard, isFailure, verdictOn } from './breaker-and-cap.ts';
 import { framingOf, hasBody, isPath, relay, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
 import { isInstruct } from '../wire/grip-headers.ts';
 import { buildPlainHead, cleanReplyHeaders, gatewayReplyHeaders, hostOf } from './request-head.ts';
@@ -26,6 +29,8 @@ export interface PlainRequest {
   readonly response: ServerResponse;
   readonly route: Route;
   readonly session: SessionView;
+  /** Undefined: nobody counts. */
+  readonly tally: Tally | undefined;
   /** Fields that policies want in the answer. */
   readonly answerHeaders: HeaderList;
   /** Answers the client with a policy's refusal; nothing was written yet. */
@@ -73,6 +78,10 @@ export class Passage {
   readonly #grip: Route['grip'];
   readonly #tried: string[] = [];
   #place: Place | undefined;
+  /** Through the guard of the target, if it has one. */
+  #pass: Pass | undefined;
+  /** Why the last target did not take it; undefined: it could not be reached. */
+  #turnedAway: ForegateError | undefined;
   #draft: RequestDraft | undefined;
   #upstream: ClientRequest | undefined;
   #reply: IncomingMessage | undefined;
@@ -130,6 +139,7 @@ export class Passage {
   /** The head of the reply is here. */
   replied(reply: IncomingMessage): void {
     this.#reply = reply;
+    this.#pass?.judge(verdictOn(reply.statusCode ?? 0));
     reply.once('error', () => this.#broken());
     if (this.#isAnswered()) return;
     const { route, session } = this.#plain;
@@ -142,9 +152,11 @@ export class Passage {
   }
 
   #passed(part: Buffer): void {
-    const { statistics } = this.#plain.route;
-    statistics.counts.clientContentBytesReceived += part.length;
-    statistics.counts.serverContentBytesSent += part.length;
+    const { route, tally } = this.#plain;
+    const { counts } = route.statistics;
+    counts.clientContentBytesReceived += part.length;
+    counts.serverContentBytesSent += part.length;
+    if (tally !== undefined) tally.bytesIn += part.length;
     if (this.#grip !== undefined) this.#copy(part);
   }
 
@@ -159,6 +171,8 @@ export class Passage {
     if (this.#reply || this.#isAnswered()) return;
     this.#road.log.debug('pass-through.failed', { route: this.#plain.route.id, target: this.#target.origin, error });
     if (!this.#upstream) {
+      this.#pass?.judge('failed');
+      this.#turnedAway = undefined;
       this.#tryTarget();
     } else if (this.#mayResend(error)) {
       this.#resent = true;
@@ -184,7 +198,7 @@ export class Passage {
     const target = route.targets[this.#tried.length];
     this.#leave();
     if (!target) {
-      this.#fail('downstream-unreachable');
+      this.#fail(this.#turnedAway?.code ?? 'downstream-unreachable');
       return;
     }
     // Every attempt adds listeners of the library's to the two.
@@ -211,6 +225,31 @@ export class Passage {
     const signer = this.#grip?.signer;
     if (signer) draft.headers.push('Grip-Sig', signer.sign());
     this.#draft = draft;
+    const { guard } = this.#target;
+    if (guard === undefined) this.#takePlace();
+    else this.#enterBy(guard);
+  }
+
+  #enterBy(guard: TargetGuard): void {
+    const passed = (pass: Pass): void => {
+      if (this.#isAnswered()) {
+        pass.leave();
+        return;
+      }
+      this.#pass = pass;
+      this.#takePlace();
+    };
+    const refused = (thrown: unknown): void => {
+      if (this.#isAnswered()) return;
+      this.#turnedAway = toForegateError(thrown);
+      if (errors[this.#turnedAway.code].retry) this.#tryTarget();
+      else this.#fail(this.#turnedAway.code);
+    };
+    askGuard(guard, passed, refused);
+  }
+
+  #takePlace(): void {
+    this.#turnedAway = undefined;
     const place = this.#road.placeOf(this.#target);
     const entered = place.gate.enter(() => {
       if (this.#isAnswered()) return false;
@@ -222,7 +261,8 @@ export class Passage {
   }
 
   #send(): void {
-    const { request, response } = this.#plain;
+    const { request, response, tally } = this.#plain;
+    if (tally !== undefined && !this.#resent) tally.requests += 1;
     void this.#road.send(request, response);
   }
 
@@ -232,7 +272,7 @@ export class Passage {
     const isStale =
       this.#upstream?.reusedSocket === true && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
     const isSafe = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS';
-    return isStale && isSafe && !hasBody(this.#framing) && !this.#resent && this.#target.retry === 'once';
+    return isStale && isSafe && !hasBody(this.#framing) && !this.#resent && this.#target.retry !== 'never';
   }
 
   #relay(reply: IncomingMessage): void {
@@ -250,7 +290,9 @@ export class Passage {
     const clean = session.request.gripInFront === true ? gatewayReplyHeaders : cleanReplyHeaders;
     const headers = clean(reply.rawHeaders);
     for (const part of answerHeaders) headers.push(part);
-    relay(reply, response, { status, reason: reasonOf(reply), headers }, this.#plain.route.statistics.counts);
+    const { route, tally } = this.#plain;
+    relay(reply, response, { status, reason: reasonOf(reply), headers }, route.statistics.counts);
+    if (tally !== undefined) reply.on('data', (part: Buffer) => (tally.bytesOut += part.length));
   }
 
   /** The hold answers the client; this request downstream is over with its reply. */
@@ -317,6 +359,7 @@ export class Passage {
 
   #fail(code: ErrorCode): void {
     const { response, route } = this.#plain;
+    if (isFailure(code)) this.#pass?.judge('failed');
     this.#road.log.warn('pass-through.error', { route: route.id, code, tried: this.#tried });
     this.#dropUnanswered();
     if (response.headersSent) {
@@ -329,6 +372,7 @@ export class Passage {
       this.#plain,
       status,
       isFull ? `Unable to connect to any targets. Tried: ${this.#tried.join(', ')}\n` : 'Error while proxying to origin.\n',
+      retryAfter(this.#turnedAway?.retryAfterMs),
     );
   }
 
@@ -340,8 +384,9 @@ export class Passage {
 
   /** A reply that broke off must look broken to the client: without a length only a reset tells it from one that is complete. */
   #cut(): void {
-    const { request, response } = this.#plain;
+    const { request, response, tally } = this.#plain;
     if (response.writableFinished) return;
+    if (tally !== undefined) tally.by ??= 'backend';
     const socket = request.httpVersion === '1.0' ? response.socket : null;
     if (socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
     else response.destroy();
@@ -400,13 +445,21 @@ export class Passage {
   #leave(): void {
     this.#place?.gate.leave();
     this.#place = undefined;
+    this.#pass?.leave();
+    this.#pass = undefined;
   }
 }
 
 /** Answers a client in plain text, if nothing was answered yet. */
-export function answer({ response, answerHeaders }: PlainRequest, status: number, text: string): void {
+export function answer(
+  { response, answerHeaders, tally }: PlainRequest,
+  status: number,
+  text: string,
+  more: HeaderList = [],
+): void {
   if (response.headersSent || response.destroyed) return;
-  const headers = ['Content-Type', 'text/plain', 'Content-Length', String(Buffer.byteLength(text)), ...answerHeaders];
+  const headers = ['Content-Type', 'text/plain', 'Content-Length', String(Buffer.byteLength(text)), ...answerHeaders, ...more];
+  if (tally !== undefined) tally.bytesOut += Buffer.byteLength(text);
   response.sendDate = false;
   response.writeHead(status, headers);
   response.end(text);

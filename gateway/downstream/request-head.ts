@@ -127,17 +127,22 @@ const own: Dropped = { names: [...hopNames, ...sessionNames], prefixes: [...sess
 /** About the body of one request, which a dialect makes itself. */
 const bodyNames = ['accept', 'accept-encoding', 'content-encoding', 'content-type', 'content-length'];
 
+/** A client's own key would be the same for every request of its session. */
+function keyNames({ retry }: Target): readonly string[] {
+  return retry === 'idempotent' ? ['idempotency-key'] : [];
+}
+
 function sessionRules(route: Route, target: Target): HeadRules {
   const added = [...routeFields(route), ...gripFields(route)];
   if (route.grip) added.push('Sec-WebSocket-Extensions', 'grip');
   // Gateways ask for gzip themselves where nothing is said, and some of their filters then compress event bodies.
   if (target.dialect) added.push('Accept-Encoding', 'identity');
-  return { ...compile(route, target, withNames(own, bodyNames), added), scheme: 'wss' };
+  return { ...compile(route, target, withNames(own, [...bodyNames, ...keyNames(target)]), added), scheme: 'wss' };
 }
 
 /** Its events are carried as those of any client, and what it says of GRIP goes on (GRIP 8.5). */
 function gatewaySessionRules(route: Route, target: Target): HeadRules {
-  const dropped = { names: [...own.names, ...bodyNames], prefixes: sessionPrefixes };
+  const dropped = { names: [...own.names, ...bodyNames, ...keyNames(target)], prefixes: sessionPrefixes };
   const added = [...routeFields(route), ...(target.dialect ? ['Accept-Encoding', 'identity'] : [])];
   return { ...compile(route, target, dropped, added), scheme: 'wss', passesGrip: route.grip !== undefined };
 }

@@ -11,9 +11,11 @@ import { deny, type OwnAnswer } from '../core/policy.ts';
 import type { Revocations } from '../core/revocation.ts';
 import type { Route, Transport } from '../core/route.ts';
 import type { ClientRequest, Denial, SessionView } from '../core/session.ts';
+import type { Tally } from '../core/tally.ts';
 import type { PassThrough } from '../downstream/pass-through.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { admitted } from '../session/exchange.ts';
+import { logConnection } from '../session/connection-log.ts';
 import { openUpstream, type Opening } from '../session/opening.ts';
 import { HoldSession } from '../session/hold-session.ts';
 import type { HoldParts } from '../session/parts.ts';
@@ -79,9 +81,14 @@ export class Front {
       answerRequest(response, meant);
       return;
     }
-    const refuse = (denial: Denial): void => answerRequest(response, denialReply(denial));
+    const refuse = (denial: Denial): void => answerCounted(response, denialReply(denial), session);
     const whole = meant !== request;
-    const session = new RequestSession(route, whole ? asMeant(client, meant) : client, this.#parts.sessions.clock.now(), refuse);
+    const session: RequestSession = new RequestSession(
+      route,
+      whole ? asMeant(client, meant) : client,
+      this.#parts.sessions.clock.now(),
+      refuse,
+    );
     void this.#pass(meant, response, session, whole);
   };
 
@@ -128,17 +135,19 @@ export class Front {
   async #pass(request: IncomingMessage, response: ServerResponse, session: RequestSession, whole: boolean): Promise<void> {
     const { route } = session;
     if (route.hooks.disconnect.length > 0) response.once('close', () => leave(session, route));
+    if (session.tally !== undefined) this.#logEnd(response, session, session.tally);
     const answerHeaders: HeaderDraft = [];
     const decision = await this.#admit(session, route, answerHeaders);
-    if (decision !== undefined) answerRequest(response, replyOf(decision, answerHeaders));
+    if (decision !== undefined) answerCounted(response, replyOf(decision, answerHeaders), session);
     else
       this.#parts.passThrough.handle({
         request,
         response,
         route,
         session,
+        tally: session.tally,
         answerHeaders,
-        refuse: (refused) => answerRequest(response, denialReply(refused)),
+        refuse: (refused) => answerCounted(response, denialReply(refused), session),
         takeOver: (reply) => this.#hold(session, response, answerHeaders, { ...reply, whole }),
       });
   }
@@ -153,11 +162,23 @@ export class Front {
     return identity !== undefined && this.#parts.revocations.covers(identity) ? revoked : undefined;
   }
 
+  /** A line in the log when the answer is over. */
+  #logEnd(response: ServerResponse, session: RequestSession, tally: Tally): void {
+    const { log, clock } = this.#parts.sessions;
+    let isComplete = false;
+    // An answer in one write tells of its end by this event alone.
+    response.once('finish', () => (isComplete = true));
+    response.once('close', () => {
+      if (!isComplete) tally.by ??= 'client';
+      logConnection(log, session, tally, { endedAt: clock.now(), ...(response.headersSent && { status: response.statusCode }) });
+    });
+  }
+
   #hold(session: RequestSession, response: ServerResponse, answerHeaders: HeaderDraft, reply: GripReply): void {
     const denial = this.#revoked(session); // It may have been while the backend made up its mind.
     const refusal = denial === undefined ? this.#full() : denialReply(denial);
     if (refusal !== undefined) {
-      answerRequest(response, refusal);
+      answerCounted(response, refusal, session);
       return;
     }
     const hold = new HoldSession(this.#parts.sessions, session, session.route, response, answerHeaders, reply);
@@ -178,8 +199,9 @@ export class Front {
       await this.#accept(session, opening, handshake, answerHeaders);
       return;
     }
-    session.refusedAtOpening();
-    handshake.refuse(opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders));
+    const refusal = opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders);
+    session.refusedAtOpening(refusal.status);
+    handshake.refuse(refusal);
   }
 
   /** Through the policies to the backend; every failure becomes an answer. */
@@ -195,7 +217,7 @@ export class Front {
     } catch (thrown) {
       const error = toForegateError(thrown);
       this.#parts.sessions.log.warn('opening.failed', { session: session.id, route: route.id, code: error.code, error });
-      return { kind: 'refused', reply: errorReply(error.code, route.debug ? error.message : undefined) };
+      return { kind: 'refused', reply: errorReply(error.code, route.debug ? error.message : undefined, error.retryAfterMs) };
     }
   }
 
@@ -242,6 +264,13 @@ function gripAnswer({ request }: WebSocketSession, { grip }: Accept): HeaderList
 /** A request that another describes comes from the same client. */
 function asMeant(client: ClientRequest, { method = 'GET', url = '/', rawHeaders }: IncomingMessage): ClientRequest {
   return { ...client, method, path: url, headers: rawHeaders };
+}
+
+/** An answer of Foregate's own to a request whose line counts it. */
+function answerCounted(response: ServerResponse, reply: Reply, { tally }: RequestSession): void {
+  if (tally !== undefined && !response.headersSent) tally.bytesOut += reply.body.length;
+  if (tally !== undefined) tally.by ??= 'foregate';
+  answerRequest(response, reply);
 }
 
 function leave(session: SessionView, route: Route): void {

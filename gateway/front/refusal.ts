@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { errors, type ErrorCode } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import { limits } from '../core/limits.ts';
-import { isHeaderName, isHeaderValue, withoutHeaders, type HeaderList } from '../core/headers.ts';
+import { isHeaderName, isHeaderValue, retryAfter, withoutHeaders, type HeaderList } from '../core/headers.ts';
 import type { Denial } from '../core/session.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { writeWhole, type AnswerHead } from '../wire/whole-answer.ts';
@@ -12,14 +12,17 @@ import { writeWhole, type AnswerHead } from '../wire/whole-answer.ts';
 /** The answer for a denial: its sentence as plain text, with `Retry-After` where a wait is known; or the answer it brings. */
 export function denialReply({ code, detail, retryAfterMs, headers = [], reply }: Denial, answer: HeaderList = []): Reply {
   if (reply !== undefined) return { ...reply, reason: STATUS_CODES[reply.status] ?? '', headers: [...answer, ...reply.headers] };
-  const wait = retryAfterMs === undefined ? [] : ['Retry-After', String(Math.max(1, Math.ceil(retryAfterMs / 1000)))];
-  return textReply(errors[code].status, detail, [...answer, ...headers, ...wait]);
+  return textReply(errors[code].status, detail, [...answer, ...headers, ...retryAfter(retryAfterMs)]);
 }
 
 /** Errors of the backend's side say in debug mode what was tried (GRIP 2.4). */
-export function errorReply(code: ErrorCode, detail: string | undefined): Reply {
+export function errorReply(code: ErrorCode, detail: string | undefined, retryAfterMs?: number): Reply {
   const { status, source, text } = errors[code];
-  return textReply(status, detail ?? (source === 'downstream' ? 'Error while proxying to origin.' : text), []);
+  return textReply(
+    status,
+    detail ?? (source === 'downstream' ? 'Error while proxying to origin.' : text),
+    retryAfter(retryAfterMs),
+  );
 }
 
 export function textReply(status: number, text: string, headers: HeaderList): Reply {

@@ -13,7 +13,7 @@ export type Sink = Pick<ClientSocket, 'unsentBytes' | 'writeFrames' | 'drained'>
 
 export interface BacklogHost extends SlowClient {
   /** What was published has been written to the client. */
-  published(items: number): void;
+  published(items: number, bytes: number): void;
   /** It does not read, and the route says that this ends the session. */
   tooSlow(): void;
 }
@@ -150,7 +150,7 @@ export class Backlog {
 
   #give({ bytes, items, taken }: Waiting): void {
     if (bytes.length > 0) this.#sink.writeFrames(bytes);
-    if (items > 0) this.#host.published(items);
+    if (items > 0) this.#host.published(items, bytes.length);
     if (taken !== undefined) this.#sink.drained(taken);
   }
 

@@ -6,13 +6,13 @@ import { closeReason, isSendableCloseCode } from '../core/close-code.ts';
 import type { ClientSocket } from '../core/client-socket.ts';
 import { errors, type ErrorCode } from '../core/errors.ts';
 import type { Close } from '../core/event.ts';
+import type { EndedBy } from '../core/tally.ts';
 import type { Upstream } from './upstream.ts';
 
 /**
  * `opening`: the handshake is not answered. `gone`: the client is not there any more; the backend may still have to be told.
  */
 type Phase = 'opening' | 'open' | 'closing' | 'gone';
-type Closer = 'client' | 'backend' | 'publisher' | 'foregate';
 
 /** What the end of a session touches. */
 export interface ClosingHost {
@@ -35,7 +35,8 @@ export interface ClosingHost {
 export class Closing {
   readonly #host: ClosingHost;
   #phase: Phase = 'opening';
-  #closer: Closer | undefined;
+  #closer: EndedBy | undefined;
+  #ended: { readonly by: EndedBy; readonly code: number } | undefined;
   #detached = false;
   #clientCode: number | undefined;
   /** The client's close is on its way to the backend, which began the closing: no DISCONNECT besides. */
@@ -69,6 +70,11 @@ export class Closing {
     return this.#closer === 'client';
   }
 
+  /** Who ended it, and the close code; 1006 where there was no close frame, 1005 for one without a code (RFC 6455 section 7.1.5). */
+  get ended(): { readonly by: EndedBy; readonly code: number } {
+    return this.#ended ?? { by: 'client', code: 1006 };
+  }
+
   opened(): void {
     this.#phase = 'open';
   }
@@ -76,6 +82,7 @@ export class Closing {
   /** The client's close frame. */
   clientCloses(code: number | undefined, reason: string): void {
     if (this.#phase !== 'open') return;
+    this.#ended ??= { by: 'client', code: code ?? 1005 };
     if (this.#detached) {
       this.#close('foregate', 1000, '', true); // An answer to the client's own frame, not a word about a failure.
       return;
@@ -116,6 +123,7 @@ export class Closing {
   backendDrops(): void {
     this.#host.upstream?.stop();
     this.#closer ??= 'backend';
+    this.#ended ??= { by: 'backend', code: 1006 };
     if (this.live) this.#phase = 'closing';
     this.#host.socket?.drop();
   }
@@ -167,9 +175,10 @@ export class Closing {
   }
 
   /** A close frame to the client, or none where the route wants it so; nothing is written after it. */
-  #close(closer: Closer, code: number, reason: string, withFrame = closer !== 'foregate' || this.#host.closeFrames): void {
+  #close(closer: EndedBy, code: number, reason: string, withFrame = closer !== 'foregate' || this.#host.closeFrames): void {
     this.#phase = 'closing';
     this.#closer = closer;
+    this.#ended ??= { by: closer, code: withFrame ? code : 1006 };
     this.#host.quiet();
     if (withFrame) this.#host.socket?.startClose(code, closeReason(reason));
     else this.#host.socket?.drop();

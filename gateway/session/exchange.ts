@@ -16,6 +16,8 @@ export interface Caller extends SessionView {
   readonly route: Route;
   readonly target: Target;
   readonly head: RequestHead;
+  /** Numbers the requests of the session, from 1. */
+  nextRequest(): number;
 }
 
 export type Outcome =
@@ -34,6 +36,8 @@ export const sendOnce: Send = ({ target, route }, draft) =>
 export async function exchange(caller: Caller, dialect: Dialect, batch: Batch, send: Send): Promise<Outcome> {
   const { route, target } = caller;
   const draft = dress(dialect.encode(batch, caller), caller);
+  const number = caller.nextRequest();
+  if (target.retry === 'idempotent') draft.headers.push('Idempotency-Key', `${caller.id}-${number}`);
   const before = await permitted(route.hooks.request, caller, draft);
   if (before !== undefined) return before;
   const reply = await send(caller, draft);

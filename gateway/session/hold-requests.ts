@@ -6,6 +6,7 @@ import type { Reply, RequestDraft } from '../core/exchange.ts';
 import { withoutHeaders, type HeaderList } from '../core/headers.ts';
 import type { FilterAnswer, FilterQuestion } from '../core/publication.ts';
 import type { SessionView } from '../core/session.ts';
+import type { Tally } from '../core/tally.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { hasDocument } from '../wire/grip-headers.ts';
 import type { FilterCaller } from './filter-requests.ts';
@@ -16,6 +17,7 @@ import { lastFields, lastIdsOf, ownOrigins, resolveLink, type LastIds, type Orig
 /** What these requests need of their session. */
 export interface HoldCaller extends FilterCaller {
   readonly view: SessionView;
+  readonly tally: Tally | undefined;
   /** Fields that go with a next link besides GRIP's own. */
   readonly linkFields: HeaderList;
   /** The client is there. */
@@ -90,6 +92,7 @@ function firstPlace({ draft }: GripReply): Place {
 function linkCaller(parts: HoldParts, caller: HoldCaller, { target, draft }: GripReply): LinkCaller {
   return {
     route: caller.route,
+    tally: caller.tally,
     target,
     headers: draft.headers,
     get live() {

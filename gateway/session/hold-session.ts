@@ -13,6 +13,7 @@ import type { Membership } from '../core/instruction.ts';
 import type { FilterAnswer, FilterQuestion, Publication, Subscriber } from '../core/publication.ts';
 import type { Route, Target } from '../core/route.ts';
 import { noMetadata, type Denial, type Identity, type Metadata, type SessionView } from '../core/session.ts';
+import { countSent, type EndedBy, type Tally } from '../core/tally.ts';
 import type { GripReply } from '../downstream/passage.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
@@ -36,6 +37,8 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
 
   readonly #parts: HoldParts;
   readonly view: SessionView;
+  /** For the log. */
+  readonly tally: Tally | undefined;
   readonly #response: ServerResponse;
   readonly #answerHeaders: readonly string[];
   readonly #target: Target;
@@ -58,7 +61,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
 
   constructor(
     parts: HoldParts,
-    view: SessionView,
+    view: SessionView & { readonly tally: Tally | undefined },
     route: Route,
     response: ServerResponse,
     answerHeaders: readonly string[],
@@ -66,6 +69,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
   ) {
     this.#parts = parts;
     this.view = view;
+    this.tally = view.tally;
     this.route = route;
     this.#response = response;
     this.#answerHeaders = answerHeaders;
@@ -156,7 +160,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     if (writer === undefined || this.#over) return true;
     if (this.#backlog === undefined && !isSlow(writer.unsentBytes, frames.length, this.route)) {
       writer.writeFrames(frames);
-      this.published(items);
+      this.published(items, frames.length);
     } else {
       this.#backlog ??= new Backlog(this, writer, this.#parts);
       if (!this.#backlog.publish(frames, items, channel, follows)) return false;
@@ -169,6 +173,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
   act(publication: Publication): void {
     if (this.#over) return;
     const { stream, response } = publication.formats;
+    if (stream?.action === 'close' || response?.action === 'send') this.#endedBy('publisher');
     if (this.#writer !== undefined) this.#actOnStream(stream?.action);
     else if (response?.action === 'send') this.#answerWith(publication);
     else if (response?.action === 'hint') this.ask();
@@ -212,7 +217,8 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     return (this.#writer?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
   }
 
-  published(items: number): void {
+  published(items: number, bytes: number): void {
+    if (this.tally !== undefined) countSent(this.tally, items, bytes);
     this.route.statistics.counts.sent += items;
     this.activeAt = this.#parts.clock.now();
     this.#keepAlive.sent();
@@ -220,6 +226,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
 
   /** The body is not complete, and must not look so. */
   tooSlow(): void {
+    this.#endedBy('foregate');
     this.#parts.log.info('session.ended', {
       session: this.id,
       route: this.route.id,
@@ -246,6 +253,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
 
   end(denial: Denial): void {
     if (this.#over) return;
+    this.#endedBy('foregate');
     this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code: denial.code, detail: denial.detail });
     if (this.#writer !== undefined) this.#endStream();
     else if (denial.code === 'shutting-down' && this.#instruct !== undefined) this.#answerOwn();
@@ -278,7 +286,10 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
   async #holdResponse({ hold }: Instruct): Promise<void> {
     this.#hold = hold;
     this.meta = hold.meta;
-    this.#schedule.endAfter(hold.timeoutMs, () => this.#answerOwn());
+    this.#schedule.endAfter(hold.timeoutMs, () => {
+      this.#endedBy('foregate');
+      this.#answerOwn();
+    });
     const joined = await this.#joinChannels(hold);
     if (this.#over) return;
     this.#schedule.ended();
@@ -315,6 +326,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
 
   #writeBody(writer: StreamWriter, content: Buffer): void {
     writer.writeFrames(writer.frame(content));
+    if (this.tally !== undefined) this.tally.bytesOut += content.length;
     this.#events?.sent(content);
   }
 
@@ -423,6 +435,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     if (this.#instruct === undefined) return;
     try {
       this.#answer(responseOf(publication, this.#instruct));
+      if (this.tally !== undefined) this.tally.messagesOut += 1;
       this.#parts.metrics.count('messages_sent');
       const { counts } = this.route.statistics;
       counts.sent += 1;
@@ -439,13 +452,21 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     this.#answer({ ...head, body });
   }
 
+  /** The first to say so. */
+  #endedBy(by: EndedBy): void {
+    if (this.tally !== undefined) this.tally.by ??= by;
+  }
+
   /** The whole answer, and nothing after it. */
   #answer(reply: Reply): void {
+    this.#endedBy('backend');
+    if (this.tally !== undefined) this.tally.bytesOut += reply.body.length;
     this.#parts.answer(this.#response, reply);
     this.#finish();
   }
 
   #endStream(): void {
+    this.#endedBy('backend');
     this.#backlog?.flush();
     this.#writer?.end();
     this.#finish();
@@ -470,6 +491,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
   #send(content: Buffer): void {
     const writer = this.#writer;
     if (writer === undefined) return;
+    if (this.tally !== undefined) this.tally.bytesOut += content.length;
     if (this.#backlog?.waits === true) this.#backlog.keep(writer.frame(content));
     else writer.writeFrames(writer.frame(content));
   }
@@ -483,6 +505,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
   #fail(error: ForegateError): void {
     if (this.#over) return;
     this.#parts.log.warn('hold.failed', { session: this.id, route: this.route.id, code: error.code, error });
+    this.#endedBy('foregate');
     if (this.#writer === undefined) {
       this.#answer(this.#parts.errorReply(error, this.route.debug));
       return;

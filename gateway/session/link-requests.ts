@@ -6,6 +6,7 @@ import { ForegateError } from '../core/errors.ts';
 import type { Reply, RequestDraft } from '../core/exchange.ts';
 import { header, type HeaderList } from '../core/headers.ts';
 import type { Route, Target } from '../core/route.ts';
+import type { Tally } from '../core/tally.ts';
 import type { SessionParts } from './parts.ts';
 import { lastFields, linkHeaders, type LastIds, type Place } from './place.ts';
 
@@ -19,6 +20,8 @@ export interface LinkCaller {
   readonly live: boolean;
   /** Fields that go with a link besides GRIP's own; asked each time. */
   readonly linkFields: HeaderList;
+  /** Undefined: nobody counts. */
+  readonly tally: Tally | undefined;
   lastIds(): LastIds;
   /** True for an answer, false for one that is worth another try. */
   takes(reply: Reply): boolean;
@@ -53,6 +56,8 @@ export class LinkRequests {
   /** One request, in its turn. @throws ForegateError as the downstream does */
   async fetch(origin: string | undefined, make: () => RequestDraft): Promise<Reply> {
     const { counts } = this.#caller.route.statistics;
+    const { tally } = this.#caller;
+    if (tally !== undefined) tally.requests += 1;
     const reply = await this.#parts.links.fetch({
       ...this.#where(origin),
       draft: () => {

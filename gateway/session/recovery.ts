@@ -198,6 +198,7 @@ export class Recovery {
       get live() {
         return !isOver();
       },
+      tally: undefined, // A socket's line counts requests with events.
       lastIds: () => {
         followed.renewed = false; // What is subscribed to from now on counts instead of the answer.
         const id = this.#currentId(channel);

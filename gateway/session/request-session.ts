@@ -10,6 +10,7 @@ import {
   type Metadata,
   type SessionView,
 } from '../core/session.ts';
+import { newTally, type Tally } from '../core/tally.ts';
 
 type Held = Pick<SessionView, 'transport' | 'meta' | 'end'>;
 
@@ -21,6 +22,8 @@ export class RequestSession implements SessionView {
   readonly route: Route;
   readonly openedAt: number;
   identity: Identity | undefined;
+  /** For the log; undefined where the route wants no line. */
+  readonly tally: Tally | undefined;
   readonly #end: (denial: Denial) => void;
   #held: Held | undefined;
 
@@ -29,6 +32,7 @@ export class RequestSession implements SessionView {
     this.route = route;
     this.request = request;
     this.openedAt = openedAt;
+    this.tally = route.log?.connections === true ? newTally() : undefined;
     this.#end = end;
   }
 

@@ -9,6 +9,7 @@ import {
   type RouteCounts,
   type RouteStatistics,
 } from '../core/route-statistics.ts';
+import type { TargetReport } from '../core/target-guard.ts';
 import type { Registered } from './registry.ts';
 
 /** What is looked up when somebody asks. */
@@ -17,6 +18,7 @@ export interface StatisticsSources {
   readonly sessions: () => Iterable<Pick<Registered, 'route' | 'transport'>>;
   readonly channels: () => number;
   readonly subscriptions: () => number;
+  readonly targets: () => readonly TargetReport[];
 }
 
 /** The numbers that Pushpin gives to Prometheus. */
@@ -73,6 +75,7 @@ export class Statistics {
       intervalSeconds,
       total: this.#total(routes),
       routes,
+      targets: this.#sources.targets(),
     };
   }
 
@@ -145,6 +148,7 @@ export function mergeReports([first, ...others]: readonly [StatisticsReport, ...
         subscriptions: one.total.subscriptions + other.total.subscriptions,
       },
       routes: mergeRoutes([...one.routes, ...other.routes]),
+      targets: mergeTargets(one.targets, other.targets),
     }),
     first,
   );
@@ -157,6 +161,24 @@ function mergeRoutes(entries: StatisticsReport['routes']): StatisticsReport['rou
     merged.set(entry.route, known === undefined ? entry : { route: entry.route, ...sumOf(known, entry) });
   }
   return [...merged.values()];
+}
+
+/** The processes have the same targets in the same order, save for a moment of a reload: then all of them are shown. */
+function mergeTargets(some: readonly TargetReport[], others: readonly TargetReport[]): readonly TargetReport[] {
+  const alike = some.length === others.length && some.every(({ target }, index) => target === others[index]?.target);
+  return alike ? some.map((one, index) => mergeTarget(one, others[index])) : [...some, ...others];
+}
+
+/** The worst circuit: there at least nobody gets through. */
+function mergeTarget({ target, ...one }: TargetReport, { target: _same, ...other }: TargetReport = { target }): TargetReport {
+  const circuit = (['open', 'half-open', 'closed'] as const).find((state) => one.circuit === state || other.circuit === state);
+  return { target, ...(circuit && { circuit }), ...mergeInFlight(one.inFlight, other.inFlight) };
+}
+
+function mergeInFlight(one: TargetReport['inFlight'], other: TargetReport['inFlight']): Pick<TargetReport, 'inFlight'> {
+  if (one === undefined || other === undefined) return {};
+  const { running, waiting, limit } = one;
+  return { inFlight: { running: running + other.running, waiting: waiting + other.waiting, limit: limit + other.limit } };
 }
 
 const noSessions = { websocket: 0, stream: 0, response: 0 } as const;

@@ -22,25 +22,29 @@ import {
   type Identity,
   type Metadata,
 } from '../core/session.ts';
+import { countSent, newTally, type Tally } from '../core/tally.ts';
 import { messageShape } from '../wire/message-shape.ts';
 import { applySteps, type StepHost } from './apply.ts';
 import { Backlog, isSlow, type BacklogHost } from './backlog.ts';
 import type { SocketListener } from './client-websocket.ts';
 import { Closing, type ClosingHost } from './closing.ts';
+import { logConnection } from './connection-log.ts';
 import { denialOf, exchange, type Caller, type Outcome } from './exchange.ts';
 import { faultFrame } from './fault-frame.ts';
 import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
+import { sampleMessages } from './message-log.ts';
 import type { SessionParts } from './parts.ts';
 import { lastIdsOf, ownOrigins } from './place.ts';
 import type { PumpHost } from './pump.ts';
 import { Recovery, type RecoveryHost } from './recovery.ts';
 import type { Registered } from './registry.ts';
+import { permittedFrame, type RelayHost } from './relay.ts';
 import { subscribe } from './subscribe.ts';
 import type { Upstream } from './upstream.ts';
 
 export class WebSocketSession
-  implements Caller, RecoveryHost, Registered, SocketListener, IntakeHost, PumpHost, StepHost, ClosingHost, BacklogHost
+  implements Caller, RecoveryHost, Registered, SocketListener, IntakeHost, PumpHost, RelayHost, StepHost, ClosingHost, BacklogHost
 {
   readonly id = newSessionId();
   readonly transport = 'websocket';
@@ -72,6 +76,10 @@ export class WebSocketSession
   #backlog: Backlog | undefined;
   /** It is not read since it does not take our answers. */
   #choked = false;
+  #requests = 0;
+  /** For the log; most routes want no line. */
+  readonly #tally: Tally | undefined;
+  #refusedWith: number | undefined;
   /** Reasons to read nothing more from the client for now. */
   #pauses = 0;
 
@@ -84,6 +92,7 @@ export class WebSocketSession
     [this.target] = route.targets;
     route.statistics.connections.opened(this.openedAt);
     this.head = { path: request.path, headers: [] };
+    if (route.log?.connections === true) this.#tally = newTally();
   }
 
   // What policies, dialects and lists see.
@@ -99,6 +108,11 @@ export class WebSocketSession
   get consumed(): ConsumedCredential[] {
     this.#consumed ??= [];
     return this.#consumed;
+  }
+
+  nextRequest(): number {
+    this.#requests += 1;
+    return this.#requests;
   }
 
   get state(): Metadata {
@@ -161,7 +175,8 @@ export class WebSocketSession
     await upstream.begin(steps);
   }
 
-  refusedAtOpening(): void {
+  refusedAtOpening(status: number): void {
+    this.#refusedWith = status;
     this.#parts.metrics.count('sessions_refused');
     this.#closing.refused();
   }
@@ -175,6 +190,7 @@ export class WebSocketSession
     const { counts } = this.route.statistics;
     counts.clientMessagesReceived += 1;
     counts.clientContentBytesReceived += message.data.length;
+    if (this.route.log !== undefined) this.#noteReceived(message);
     if (message.kind === 'ping' && this.route.pings === 'answer') {
       this.#answer({ kind: 'pong', data: message.data });
       return;
@@ -231,6 +247,12 @@ export class WebSocketSession
   resume(): void {
     this.#pauses -= 1;
     if (this.#pauses === 0) this.socket?.resume();
+  }
+
+  // The relay's host.
+
+  permits(message: Message): MaybePromise<Denial | undefined> {
+    return permittedFrame(this, message);
   }
 
   // The pump's host.
@@ -314,6 +336,7 @@ export class WebSocketSession
     this.activeAt = this.#parts.clock.now();
     this.#parts.metrics.count('messages_sent', messages.length);
     this.route.statistics.counts.clientMessagesSent += messages.length;
+    if (this.route.log !== undefined) this.#noteSent(messages);
     this.#write(messages);
     this.#instructed?.sent();
   }
@@ -361,7 +384,7 @@ export class WebSocketSession
     if (socket === undefined || !this.#closing.open) return true;
     if (this.#backlog === undefined && !isSlow(socket.unsentBytes, frames.length, this.route)) {
       socket.writeFrames(frames);
-      this.published(items);
+      this.published(items, frames.length);
       return true;
     }
     this.#backlog ??= new Backlog(this, socket, this.#parts);
@@ -410,11 +433,12 @@ export class WebSocketSession
     return (this.socket?.unsentBytes ?? 0) + (this.#backlog?.bytes ?? 0);
   }
 
-  published(items: number): void {
+  published(items: number, bytes: number): void {
     this.activeAt = this.#parts.clock.now();
     const { counts } = this.route.statistics;
     counts.sent += items;
     counts.clientMessagesSent += items;
+    if (this.#tally !== undefined) countSent(this.#tally, items, bytes);
     this.#instructed?.sent();
   }
 
@@ -449,6 +473,7 @@ export class WebSocketSession
   left(): void {
     this.#backlog?.end();
     this.route.statistics.connections.closed(this.openedAt, this.#parts.clock.now());
+    if (this.#tally !== undefined) this.#logEnd(this.#tally);
     for (const end of this.route.hooks.disconnect) end(this);
   }
 
@@ -510,6 +535,7 @@ export class WebSocketSession
   #write(messages: readonly Message[]): void {
     const frames = this.socket?.encode(messages);
     if (frames === undefined || frames.length === 0) return;
+    if (this.#tally !== undefined) countSent(this.#tally, messages.length, frames.length);
     if (this.#backlog?.waits === true) this.#backlog.keep(frames);
     else this.socket?.writeFrames(frames);
   }
@@ -517,6 +543,28 @@ export class WebSocketSession
   #leave(channel: ChannelName): void {
     this.#parts.hub.leave(this, channel);
     this.#recovery?.leave(channel);
+  }
+
+  #noteReceived(message: Message): void {
+    sampleMessages(this.#parts.log, this, 'in', [message]);
+    if (this.#tally === undefined) return;
+    this.#tally.messagesIn += 1;
+    this.#tally.bytesIn += message.data.length;
+  }
+
+  #noteSent(messages: readonly Message[]): void {
+    sampleMessages(this.#parts.log, this, 'out', messages);
+  }
+
+  #logEnd(tally: Tally): void {
+    const endedAt = this.#parts.clock.now();
+    tally.requests = this.#requests;
+    const status = this.#refusedWith;
+    if (status === undefined) tally.by = this.#closing.ended.by;
+    logConnection(this.#parts.log, this, tally, {
+      endedAt,
+      ...(status === undefined ? { code: this.#closing.ended.code } : { status }),
+    });
   }
 
   #countForwarded({ data }: Message): void {

@@ -7,6 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
+import { startBackend } from '../support/backend.ts';
+import { openClient } from '../support/client.ts';
 import { freePort, type Process } from '../support/processes.ts';
 import { foregate, outputOf, startForegate } from './command.ts';
 
@@ -133,6 +135,7 @@ describe('foregate run with ZeroMQ', () => {
     await writeControl('');
     started = startForegate(['run', '--port', '0'], { cwd: folder });
     await outputOf(started, /"for":"zeromq","address":"ipc:/);
+    await outputOf(started, /"for":"control"/); // Only then it listens to signals.
     process.kill(started.pid, 'SIGTERM');
     equal(await started.ended, 0);
   });
@@ -249,3 +252,46 @@ async function echoBackend(): Promise<Server> {
   await once(server, 'listening');
   return server;
 }
+
+describe('the log of foregate run', () => {
+  it('has a line for each connection of a route that wants it, and none of the secrets that went through', async () => {
+    const events = await startBackend();
+    try {
+      const route = {
+        id: 'a',
+        target: events.origin,
+        policies: [{ use: 'api-key', from: { query: 'key' }, keys: [{ name: 'ann', key: 'planted-key-0123456789' }] }],
+        log: { connections: true, messages: { sample: 1, bytes: 1000 } },
+      };
+      const settings = { listen: [{ host: '127.0.0.1' }], control: { port: 0 }, drain: '100ms', routes: [route] };
+      await writeFile(join(folder, 'foregate.yaml'), JSON.stringify(settings));
+      const { url, run } = await start();
+      const headers = { Authorization: 'Bearer planted-bearer', Cookie: 'sid=planted-cookie' };
+      const client = await openClient(`${url.replace('http', 'ws')}/chat?key=planted-key-0123456789`, { headers });
+      for (const message of ['{"user":{"Password":"planted-password"},"text":"seen"}', 'password=planted-plain'])
+        client.send(message);
+      await client.next();
+      await client.next();
+      await client.close();
+      await fetch(`${url}/plain?key=planted-key-0123456789`, { method: 'POST', headers, body: 'planted-body' });
+      await outputOf(run, /"event":"connection\.closed"/, 2);
+      const lines = run
+        .output()
+        .split('\n')
+        .filter((line) => line.includes('"connection.closed"'));
+      const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+      deepEqual(
+        told.map(({ level, transport, path, subject, code, by }) => [level, transport, path, subject, code, by]),
+        [
+          ['info', 'websocket', '/chat', 'ann', 1005, 'client'],
+          ['info', 'request', '/plain', 'ann', undefined, undefined],
+        ],
+      );
+      equal(run.output().split('"event":"message.sampled"').length - 1, 4);
+      match(run.output(), /seen/);
+      ok(!run.output().includes('planted'), run.output());
+    } finally {
+      await events.stop();
+    }
+  });
+});

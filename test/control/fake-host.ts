@@ -28,7 +28,13 @@ export class FakeHost implements ControlHost {
   readonly revoked: Revocation[] = [];
   recovered = 0;
   readonly #sessions = new Map<SessionId, SessionInfo>();
-  readonly #statistics = new Statistics({ now: () => 0, sessions: () => [], channels: () => 0, subscriptions: () => 0 });
+  readonly #statistics = new Statistics({
+    now: () => 0,
+    sessions: () => [],
+    channels: () => 0,
+    subscriptions: () => 0,
+    targets: () => [],
+  });
   draining = false;
   sharedStore: 'up' | 'away' | undefined;
   /** What the bus does with a hand-over: nothing, unless a test wants it slow or broken. */

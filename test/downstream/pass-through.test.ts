@@ -118,6 +118,7 @@ async function startFront(origins: readonly string[], given: FrontTerms = {}): P
         response.writeHead(errors[denial.code].status, { 'Content-Type': 'text/plain' });
         response.end(denial.detail);
       },
+      tally: undefined,
       takeOver: ({ reply }) => {
         reply.resume();
         response.writeHead(299).end();

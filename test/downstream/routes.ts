@@ -25,6 +25,7 @@ export function testTarget(changes: Partial<Target> = {}): Target {
     dialect: undefined,
     profile: plainProfile,
     downstream: { send: () => Promise.reject(new Error('Not for plain requests.')), back: () => Promise.resolve(true) },
+    guard: undefined,
     batches: true,
     retry: 'once',
     channels: [],
@@ -61,6 +62,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     reload: 'keep',
     idleMs: 60_000,
     debug: false,
+    log: undefined,
     statistics: newRouteStatistics(0),
     ...changes,
   };

@@ -242,6 +242,74 @@ describe('frames of a relayed connection (GRIP 2.13)', () => {
     assert.deepEqual(side.heard, ['text 1', 'text 2']);
   });
 
+  it('of the backend pass the policies of the route, too: one may drop a message, or be waited for, and the order stays', async () => {
+    const seen: string[] = [];
+    const { client, side } = await pair(
+      await setRelay({
+        headers: grip,
+        policy: {
+          response(_session, reply, [step]) {
+            const data = step !== undefined && 'data' in step ? step.data.toString() : step?.kind;
+            seen.push(`${reply.status} ${data}`);
+            if (data === 'm:bad') return { kind: 'deny', code: 'bad-reply', detail: 'no', action: 'drop' };
+            return data === 'm:slow' ? { kind: 'delay', ms: 50 } : undefined;
+          },
+        },
+      }),
+    );
+    for (const data of ['m:1', 'm:slow', 'm:bad', 'm:2']) side.socket.send(data);
+    for (const data of ['1', 'slow', '2']) assert.equal(await client.nextText(), data);
+    assert.deepEqual(seen, ['101 accept', '101 m:1', '101 m:slow', '101 m:bad', '101 m:2']);
+    side.socket.close(4000, 'bye');
+    assert.deepEqual(await client.closed(), { code: 4000, reason: 'bye' });
+  });
+
+  it('of the backend that a policy does not let through close both sides', async () => {
+    const { client, side } = await pair(
+      await setRelay({
+        policy: {
+          response: (_session, _reply, steps) =>
+            steps.some((step) => step.kind === 'text') ? { kind: 'deny', code: 'bad-reply', detail: 'not this' } : undefined,
+        },
+      }),
+    );
+    side.socket.send('secret');
+    assert.deepEqual(await client.closed(), { code: 1011, reason: 'not this' });
+    await assert.rejects(client.next());
+    await eventually(() => side.heard.length === 1);
+  });
+
+  it('of the backend are limited by message-size and checked by message-schema', async () => {
+    const inline = { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] };
+    const { client, side } = await pair(
+      await setRelay({
+        headers: grip,
+        route: {
+          policies: [
+            { use: 'message-size', textBytes: 30, from: 'backend', over: 'drop' },
+            { use: 'message-schema', schemas: { tick: { inline } }, from: 'backend', over: 'drop' },
+          ],
+        },
+      }),
+    );
+    for (const data of ['{"type":"tick","n":1}', '{"type":"tick"}', 'text', '{"type":"tick","n":2,"more":"than fits"}'])
+      side.socket.send(`m:${data}`);
+    side.socket.send('m:{"type":"tick","n":3}');
+    for (const n of [1, 3]) assert.equal(await client.nextText(), `{"type":"tick","n":${n}}`);
+  });
+
+  it('do not flow at all where a policy refuses the answer to the handshake', async () => {
+    const stage = await setRelay({
+      headers: ['X-Mood: bad'],
+      policy: {
+        response: (_session, reply) =>
+          reply.headers.includes('X-Mood') ? { kind: 'deny', code: 'forbidden', detail: 'no' } : undefined,
+      },
+    });
+    assert.equal((await refusedClient(stage.url.replace('http', 'ws'))).status, 403);
+    await eventually(() => stage.sides[0]?.heard.length === 1);
+  });
+
   // Of the small ones many arrive at once, also after the backend was told to wait.
   for (const size of [50_000, 2000])
     it(`are held back at the backend while the client does not read, and come later: ${size} bytes`, async () => {

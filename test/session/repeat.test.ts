@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { ForegateError, type ErrorCode } from '../../gateway/core/errors.ts';
 import type { Downstream, Reply, RequestDraft } from '../../gateway/core/exchange.ts';
 import type { CounterName } from '../../gateway/core/metrics.ts';
+import type { Target } from '../../gateway/core/route.ts';
 import { repeatingSend } from '../../gateway/session/repeat.ts';
 import { testSession } from '../../gateway/testing/policy-kit.ts';
 import { testRoute, testTarget } from '../downstream/routes.ts';
@@ -35,9 +36,10 @@ class FailingTarget implements Downstream {
   }
 }
 
-function send(downstream: FailingTarget, counted: CounterName[] = []): Promise<Reply> {
-  const target = testTarget({ downstream });
-  const caller = { ...testSession(), route: testRoute({ targets: [target] }), target, head: { path: '/', headers: [] } };
+function send(downstream: FailingTarget, counted: CounterName[] = [], retry: Target['retry'] = 'once'): Promise<Reply> {
+  const target = testTarget({ downstream, retry });
+  const route = testRoute({ targets: [target] });
+  const caller = { ...testSession(), route, target, head: { path: '/', headers: [] }, nextRequest: () => 1 };
   const metrics = { count: (name: CounterName) => void counted.push(name) };
   return repeatingSend(metrics, { delaysMs: [1, 2, 4, 8, 16], jitterMs: 1 })(caller, draft);
 }
@@ -58,6 +60,12 @@ describe('sending again (GRIP 2.10)', () => {
     assert.equal(target.drafts.length, 6);
     assert.ok(target.drafts.every((one) => one === draft));
     assert.deepEqual(counted, Array(5).fill('exchange_retries'));
+  });
+
+  it('happens where the circuit was open: nothing was sent', async () => {
+    const target = new FailingTarget(['circuit-open', unreachable, 'circuit-open']);
+    assert.equal(await send(target), reply);
+    assert.equal(target.drafts.length, 4);
   });
 
   it('is given up after the fifth', async () => {
@@ -104,6 +112,29 @@ describe('sending again (GRIP 2.10)', () => {
       assert.equal(target.drafts.length, 1);
     });
   }
+
+  describe('to a target that knows requests by their key', () => {
+    it('happens after a connection that broke, too, as often and as late as otherwise', async () => {
+      const counted: CounterName[] = [];
+      const target = new FailingTarget(Array(5).fill('downstream-lost'), true);
+      assert.equal(await send(target, counted, 'idempotent'), reply);
+      assert.ok(target.drafts.every((one) => one === draft));
+      assert.deepEqual(counted, Array(5).fill('exchange_retries'));
+      assert.deepEqual(target.waits, []); // It is not woken early.
+    });
+
+    it('is given up after the fifth, and after a timeout', async () => {
+      const target = new FailingTarget(Array(20).fill('downstream-lost'));
+      await assert.rejects(send(target, [], 'idempotent'), { code: 'downstream-lost' });
+      assert.equal(target.drafts.length, 6);
+      await assert.rejects(send(new FailingTarget(['downstream-timeout']), [], 'idempotent'), { code: 'downstream-timeout' });
+    });
+
+    it('goes on with either kind of failure', async () => {
+      const target = new FailingTarget(['downstream-lost', unreachable, 'downstream-lost'], true);
+      assert.equal(await send(target, [], 'idempotent'), reply);
+    });
+  });
 
   it('ends with the first failure of another kind', async () => {
     const target = new FailingTarget([unreachable, unreachable, 'downstream-lost']);

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { routeId } from '../../gateway/core/ids.ts';
+import type { TargetReport } from '../../gateway/core/target-guard.ts';
 import { ConnectionCount } from '../../gateway/core/route-statistics.ts';
-import { Statistics } from '../../gateway/session/statistics.ts';
+import { mergeReports, Statistics } from '../../gateway/session/statistics.ts';
 import { testRoute } from '../downstream/routes.ts';
 
 const start = 1_000_000_000;
@@ -66,7 +67,7 @@ describe('a count of connections', () => {
 });
 
 describe('the statistics of all routes', () => {
-  const sources = { now: () => start, sessions: () => [], channels: () => 0, subscriptions: () => 0 };
+  const sources = { now: () => start, sessions: () => [], channels: () => 0, subscriptions: () => 0, targets: () => [] };
   const [a, b] = [routeId('a'), routeId('b')];
   const routesOf = (statistics: Statistics) => statistics.report().routes.map(({ route }) => route);
 
@@ -121,5 +122,22 @@ describe('the statistics of all routes', () => {
     statistics.keep([a]);
     assert.deepEqual(statistics.report().routes[0]?.sessions, { websocket: 1, stream: 2, response: 0 });
     assert.deepEqual(statistics.report().total.sessions, { websocket: 1, stream: 2, response: 0 });
+  });
+
+  it('of several processes show each target once: its worst circuit, and all that is in flight', () => {
+    const reportOf = (...targets: TargetReport[]) => ({ ...new Statistics(sources).report(), targets });
+    const one = reportOf(
+      { target: 'http://a', circuit: 'closed', inFlight: { running: 1, waiting: 0, limit: 10 } },
+      { target: 'http://b' },
+    );
+    const other = reportOf(
+      { target: 'http://a', circuit: 'open', inFlight: { running: 2, waiting: 3, limit: 20 } },
+      { target: 'http://b' },
+    );
+    assert.deepEqual(mergeReports([one, other]).targets, [
+      { target: 'http://a', circuit: 'open', inFlight: { running: 3, waiting: 3, limit: 30 } },
+      { target: 'http://b' },
+    ]);
+    assert.equal(mergeReports([one, reportOf({ target: 'http://b' })]).targets.length, 3, 'in the middle of a reload');
   });
 });

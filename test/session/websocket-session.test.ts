@@ -154,7 +154,7 @@ describe('a session', () => {
       { ...route, hooks: { ...hooks, disconnect: [() => (ends += 1)] } },
       testRequest([]),
     );
-    session.refusedAtOpening();
+    session.refusedAtOpening(502);
     session.gone();
     assert.equal(ends, 1);
   });
