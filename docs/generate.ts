@@ -16,7 +16,14 @@ const root = new URL('../', import.meta.url);
 
 const none = (): number => 0;
 const pushpin = () => ({ requestReceived: 0, connectionConnected: 0, connectionMinute: 0, messageReceived: 0, messageSent: 0 });
-const served = await createMetrics({ sessions: none, channels: none, subscriptions: none, pushpin, storeUp: () => true }).text();
+const served = await createMetrics({
+  sessions: none,
+  channels: none,
+  subscriptions: none,
+  pushpin,
+  storeUp: () => true,
+  busUp: () => true,
+}).text();
 
 const files: Readonly<Record<string, () => string>> = {
   'foregate.schema.json': () => JSON.stringify(editorSchema(parts)),

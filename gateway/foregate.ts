@@ -15,7 +15,7 @@ import { toMs } from './core/duration.ts';
 import { errors, type ForegateError } from './core/errors.ts';
 import type { Reply } from './core/exchange.ts';
 import { silentLog, type Log } from './core/log.ts';
-import type { Bus, BusReceiver, Notice } from './core/bus.ts';
+import type { Bus, BusReceiver, Notice, SharedBus } from './core/bus.ts';
 import { deny, programKeyBytes, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
 import type { Publication } from './core/publication.ts';
@@ -29,6 +29,7 @@ import type { ClusterMember } from './engines/cluster-member.ts';
 import { clusterStore } from './engines/cluster-store.ts';
 import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
+import { redisBus } from './engines/redis-bus.ts';
 import { redisStore } from './engines/redis-store.ts';
 import { Front } from './front/front.ts';
 import { Listener } from './front/listener.ts';
@@ -104,6 +105,7 @@ class Program implements Foregate {
   readonly #registry: SessionRegistry;
   readonly #hub: Hub;
   readonly #sequencer: Sequencer;
+  readonly #sharedBus: SharedBus | undefined;
   readonly #bus: Bus;
   readonly #lingering: Lingering;
   readonly #lastItems = new LastItems(realClock);
@@ -137,6 +139,7 @@ class Program implements Foregate {
         subscriptions,
         pushpin: () => this.#statistics.pushpinNumbers(),
         storeUp: () => !this.#sharedStore?.away,
+        busUp: () => !this.#sharedBus?.away,
       },
       loaded.settings.metrics.prefix,
     );
@@ -164,7 +167,9 @@ class Program implements Foregate {
       deliver: (publication) => this.#sequencer.receive(publication),
       notice: (notice) => this.#heedSafely(notice),
     };
-    this.#bus = member === undefined ? createLocalBus(receiver) : createClusterBus(member, receiver);
+    const { bus } = loaded.settings;
+    this.#sharedBus = bus.use === 'redis' ? redisBus({ settings: bus, receiver, log, metrics: this.#metrics }) : undefined;
+    this.#bus = this.#sharedBus ?? (member === undefined ? createLocalBus(receiver) : createClusterBus(member, receiver));
     this.#host = this.#ownHost();
     const front = this.#makeFront();
     this.#listeners = listenerSettings(loaded).map((one) => new Listener(one, front, log, member !== undefined));
@@ -189,6 +194,7 @@ class Program implements Foregate {
     const { control, metrics } = this.#loaded.settings;
     try {
       await this.#sharedStore?.open();
+      await this.#sharedBus?.open();
       await listen(this.#control, control.host, control.port);
       if (this.#metricsPort !== undefined) await listen(this.#metricsPort, metrics.host, metrics.port ?? 0);
       await this.#openZeroMq();
@@ -460,6 +466,7 @@ class Program implements Foregate {
       statistics: () => this.#statistics.report(),
       ready: () => this.#accepts && !(this.#sharedStore?.away && this.#loaded.settings.store.whenAway === 'deny'),
       store: () => this.#sharedStore && (this.#sharedStore.away ? 'away' : 'up'),
+      bus: () => this.#sharedBus && (this.#sharedBus.away ? 'away' : 'up'),
     };
   }
 

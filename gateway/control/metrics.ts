@@ -19,6 +19,8 @@ export interface GaugeSources {
   readonly pushpin: () => PushpinNumbers;
   /** Whether the store counts. */
   readonly storeUp: () => boolean;
+  /** Whether the bus carries. */
+  readonly busUp: () => boolean;
 }
 
 export interface MetricsText {
@@ -76,6 +78,7 @@ const gaugeTexts = {
   channels: 'Channels with subscribers.',
   subscriptions: 'Subscriptions of all sessions.',
   store_up: 'Whether the store counts: 1, or 0 while it is away.',
+  bus_up: 'Whether the bus carries publications to other machines: 1, or 0 while it is away.',
 } as const;
 
 function makeGauges(registry: Registry, sources: GaugeSources): void {
@@ -83,6 +86,7 @@ function makeGauges(registry: Registry, sources: GaugeSources): void {
   makeGauge(registry, 'channels', sources.channels);
   makeGauge(registry, 'subscriptions', sources.subscriptions);
   makeGauge(registry, 'store_up', () => Number(sources.storeUp()), 'min');
+  makeGauge(registry, 'bus_up', () => Number(sources.busUp()), 'min');
 }
 
 function makeGauge(

@@ -149,6 +149,12 @@ export const limits = {
   restartMaxMs: 10_000,
   /** How long a worker may take to start or to take up a new configuration; then it is ended and replaced. */
   workerReplyMs: 60_000,
+  /** One item or notice on its way to other machines, three contents of a publish call at most; larger ones stay here. */
+  busMessageBytes: 16_777_216,
+  /** Bytes that the bus has been given and has not taken; further items do not go to other machines. */
+  busUnsentBytes: 67_108_864,
+  /** Revocations that wait for the bus to come back. */
+  busUntold: 10_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */

@@ -20,6 +20,8 @@ export const counters = {
   policy_dry_run_denials: 'Times a policy in dry run would have denied.',
   policy_errors: 'Times a policy threw.',
   store_misses: 'Times the store did not count: it was away or did not answer in time, and `store.whenAway` decided.',
+  bus_misses: 'Items and notices that did not go to other machines: the bus was away, had no room, or they were too large.',
+  bus_ignored: 'Messages on the bus that were not understood.',
 } as const;
 
 /** Likewise, with a label for the route: there are as many as the configuration names, while channels are for clients to name. */

@@ -101,3 +101,13 @@ function makeClient(redis: Redis, { lost, ready, got }: RedisTerms): RedisClient
     close: () => redis.disconnect(),
   };
 }
+
+/** The text alone: errors of the library hold the command. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Without user and password. */
+export function addressOf(url: string): string {
+  return new URL(url).host;
+}

@@ -6,7 +6,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { toMs } from '../core/duration.ts';
 import type { Log } from '../core/log.ts';
 import type { Settings } from '../core/settings.ts';
-import { openRedis, type RedisClient } from './redis-client.ts';
+import { inTime } from './in-time.ts';
+import { addressOf, openRedis, reasonOf, type RedisClient } from './redis-client.ts';
 
 export interface RedisLinkParts {
   readonly settings: Settings['store'];
@@ -129,23 +130,4 @@ export class RedisLink {
   get #silence(): string {
     return `There was no answer within ${this.#timeoutMs} ms.`;
   }
-}
-
-/** Undefined after the time. What has arrived by then still counts: it was this process that was late. */
-function inTime<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => setImmediate(() => resolve(undefined)), ms);
-    const settled = (): void => clearTimeout(timer);
-    promise.then(resolve, reject).then(settled, settled);
-  });
-}
-
-/** The text alone: errors of the library hold the command. */
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** Without user and password. */
-function addressOf(url: string): string {
-  return new URL(url).host;
 }

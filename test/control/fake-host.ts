@@ -31,8 +31,9 @@ export class FakeHost implements ControlHost {
   readonly #statistics = new Statistics({ now: () => 0, sessions: () => [], channels: () => 0, subscriptions: () => 0 });
   draining = false;
   sharedStore: 'up' | 'away' | undefined;
-  /** What the bus does with a hand-over: nothing, unless a test wants it slow or broken. */
-  bus: () => MaybePromise<void> = () => {};
+  sharedBus: 'up' | 'away' | undefined;
+  /** What a hand-over to the bus does: nothing, unless a test wants it slow or broken. */
+  handOver: () => MaybePromise<void> = () => {};
 
   add(id: string, channels: readonly string[], subject?: string): SessionInfo {
     const info = {
@@ -51,7 +52,7 @@ export class FakeHost implements ControlHost {
 
   publish(items: readonly Publication[]): MaybePromise<void> {
     this.published.push(...items);
-    return this.bus();
+    return this.handOver();
   }
 
   refresh(id: SessionId): boolean {
@@ -111,6 +112,10 @@ export class FakeHost implements ControlHost {
 
   store(): 'up' | 'away' | undefined {
     return this.sharedStore;
+  }
+
+  bus(): 'up' | 'away' | undefined {
+    return this.sharedBus;
   }
 
   /** The names of the channels that were published to, in order. */

@@ -10,7 +10,14 @@ describe('metrics', () => {
     messageReceived: 8,
     messageSent: 21,
   });
-  const sources = { sessions: () => 3, channels: () => 2, subscriptions: () => 5, pushpin, storeUp: () => true };
+  const sources = {
+    sessions: () => 3,
+    channels: () => 2,
+    subscriptions: () => 5,
+    pushpin,
+    storeUp: () => true,
+    busUp: () => true,
+  };
 
   it('has every counter of the table, at 0', async () => {
     const { text } = await createMetrics(sources).text();
