@@ -385,8 +385,9 @@ class Program implements Foregate {
     this.#bus.tell(notice);
   }
 
-  /** Who told it is not here to hear of a failure. */
+  /** Who told it is not here to hear of a failure. A revocation may come again. */
   #heedSafely(notice: Notice): void {
+    if (notice.kind === 'revoke' && this.#revocations.has(notice.revocation)) return;
     try {
       this.#heed(notice);
     } catch (error) {

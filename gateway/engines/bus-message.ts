@@ -33,14 +33,28 @@ export function isFrom(sender: Buffer, bytes: Buffer): boolean {
   return sender.equals(bytes.subarray(1, 1 + senderBytes));
 }
 
+/** A notice that is kept, as text. */
+export function encodeNotice(notice: Notice): string {
+  return JSON.stringify({ kind: 'notice', notice });
+}
+
+/** Undefined for whatever is not understood. */
+export function decodeNotice(text: string): Notice | undefined {
+  const message = known(parse(text));
+  return message?.kind === 'notice' ? message.notice : undefined;
+}
+
 /** Undefined for whatever is not understood. */
 export function decodeBusMessage(bytes: Buffer): BusMessage | undefined {
   if (bytes.length < headBytes || bytes.readUInt8(0) !== version) return undefined;
   const textEnd = headBytes + bytes.readUInt32BE(headBytes - 4);
   if (textEnd > bytes.length) return undefined;
-  const value = parse(bytes.subarray(headBytes, textEnd));
+  return known(parse(bytes.toString('utf8', headBytes, textEnd)), bytes.subarray(textEnd));
+}
+
+function known(value: unknown, contents: Buffer = Buffer.alloc(0)): BusMessage | undefined {
   if (noticeCheck.Check(value)) return knownNotice(value.notice);
-  return itemCheck.Check(value) ? read(value, bytes.subarray(textEnd)) : undefined;
+  return itemCheck.Check(value) ? read(value, contents) : undefined;
 }
 
 // Lists of fields hold Latin-1: see `core/headers.ts`.
@@ -138,9 +152,9 @@ type WrittenFormats = WrittenItem['formats'];
 const itemCheck = Compile(Item);
 const noticeCheck = Compile(NoticeMessage);
 
-function parse(text: Buffer): unknown {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(text.toString());
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

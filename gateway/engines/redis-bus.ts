@@ -16,6 +16,7 @@ import type { Settings } from '../core/settings.ts';
 import { decodeBusMessage, encodeBusMessage, isFrom, senderBytes, type BusMessage } from './bus-message.ts';
 import { inTime } from './in-time.ts';
 import { addressOf, openRedis, reasonOf, type RedisClient } from './redis-client.ts';
+import { keepRevocation, keptRevocations } from './redis-revocations.ts';
 
 export interface RedisBusParts {
   readonly settings: Settings['bus'];
@@ -47,6 +48,7 @@ class RedisBus implements SharedBus {
   readonly #beatChannel: string;
   readonly #noticeChannel: string;
   readonly #itemPrefix: string;
+  readonly #revocationsKey: string;
   /** With what is waited for as long as Redis has not confirmed it. */
   readonly #wanted = new Map<ChannelName, Promise<unknown> | undefined>();
   /** Revocations that others have not been told. */
@@ -59,6 +61,8 @@ class RedisBus implements SharedBus {
   #listening = false;
   /** That is under way. */
   #joining = false;
+  /** Counts the connections on which it is; what an older one still waits for is of no use. */
+  #round = 0;
   #away = true;
   #closed = false;
   /** Others have not got something of this process. */
@@ -79,6 +83,7 @@ class RedisBus implements SharedBus {
     this.#beatChannel = `${prefix}beat:${this.#sender.toString('base64url')}`;
     this.#noticeChannel = `${prefix}notice`;
     this.#itemPrefix = `${prefix}item:`;
+    this.#revocationsKey = `${prefix}revocations`;
   }
 
   get away(): boolean {
@@ -95,11 +100,11 @@ class RedisBus implements SharedBus {
       this.#up = resolve;
     });
     [this.#publisher, this.#subscriber] = await Promise.all([
-      openRedis({ ...terms, lost: (reason) => this.#leave(reason), ready: () => this.#beat() }),
+      openRedis({ ...terms, lost: (reason) => this.#leave(reason), ready: () => this.#goOn() }),
       openRedis({
         ...terms,
         lost: (reason) => this.#stopListening(reason),
-        ready: () => void this.#listen(),
+        ready: () => this.#goOn(),
         got: (channel, message) => this.#got(channel, message),
       }),
     ]);
@@ -158,10 +163,15 @@ class RedisBus implements SharedBus {
     const settled = (): void => {
       this.#unsentBytes -= bytes.length;
     };
-    this.#publisher.publish(channel, bytes).then(settled, () => {
+    this.#handOver(this.#publisher, channel, bytes, message).then(settled, () => {
       settled();
       this.#withhold(message);
     });
+  }
+
+  #handOver(publisher: RedisClient, channel: string, bytes: Buffer, message: BusMessage): Promise<unknown> {
+    if (message.kind !== 'notice' || message.notice.kind !== 'revoke') return publisher.publish(channel, bytes);
+    return keepRevocation(publisher, message.notice, { key: this.#revocationsKey, channel, message: bytes });
   }
 
   /** Others do not get it, at least not now. */
@@ -200,6 +210,7 @@ class RedisBus implements SharedBus {
   async #listen(): Promise<void> {
     const subscriber = this.#subscriber;
     if (subscriber === undefined || this.#closed) return;
+    const round = this.#round;
     this.#joining = true;
     this.#askedAt ??= performance.now();
     try {
@@ -208,18 +219,31 @@ class RedisBus implements SharedBus {
       for (let i = 0; i < wanted.length; i += channelsAtOnce) {
         const names = wanted.slice(i, i + channelsAtOnce).filter((channel) => this.#wanted.has(channel));
         if (names.length > 0) await subscriber.subscribe(names.map((channel) => `${this.#itemPrefix}${channel}`));
+        this.#askedAt = performance.now();
       }
-      this.#listening = true;
+      await this.#recall();
+      this.#listening = round === this.#round;
       this.#beat();
     } catch (error) {
       this.#reason = reasonOf(error);
     } finally {
-      this.#joining = false;
+      if (round === this.#round) this.#joining = false;
+    }
+  }
+
+  /** Revocations that this process may not have heard of. */
+  async #recall(): Promise<void> {
+    if (this.#publisher === undefined) return;
+    for await (const notices of keptRevocations(this.#publisher, this.#revocationsKey)) {
+      this.#askedAt = performance.now();
+      for (const notice of notices) this.#parts.receiver.notice(notice);
     }
   }
 
   #stopListening(reason: string): void {
+    this.#round += 1;
     this.#listening = false;
+    this.#joining = false;
     this.#leave(reason);
   }
 
@@ -234,11 +258,14 @@ class RedisBus implements SharedBus {
   /** After what has arrived was read: it may be this process that was late. */
   #look(): void {
     if (this.#askedAt !== undefined && performance.now() - this.#askedAt > this.#timeoutMs) {
-      this.#askedAt = undefined;
       this.#leave(`There was no answer within ${this.#timeoutMs} ms.`);
       this.#publisher?.reconnect();
       this.#subscriber?.reconnect();
-    } else if (this.#listening) this.#beat();
+    } else this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.#listening) this.#beat();
     else if (!this.#joining) void this.#listen();
   }
 
@@ -249,6 +276,7 @@ class RedisBus implements SharedBus {
 
   #leave(reason: string): void {
     this.#reason = reason;
+    this.#askedAt = undefined;
     if (this.#away) return;
     this.#away = true;
     this.#begin(reason);

@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis';
 
 export interface RedisClient {
   /** Runs a Lua script on keys. Rejects where there is no connection, or where it breaks off before the answer. */
-  run(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  run(script: string, keys: readonly string[], args: readonly (string | number | Buffer)[]): Promise<unknown>;
   /** Resolves when Redis has it. Rejects as `run` does. */
   publish(channel: string, message: Buffer): Promise<unknown>;
   /** From then on a connection can do nothing else. Resolves when Redis has confirmed it; rejects as `run` does. */

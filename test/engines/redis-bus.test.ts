@@ -126,6 +126,32 @@ describe('redis bus', function () {
     await eventually(() => got.length === 2);
   });
 
+  it('tells revocations that still hold to those that come later, and to no others', async () => {
+    const { url } = await redis();
+    const own = await open({ url });
+    const holds: Notice[] = [];
+    for (let i = 0; i < 1500; i += 1)
+      holds.push({
+        kind: 'revoke',
+        revocation: { of: 'jti', value: `größe-${i}`, issuedBefore: 1, until: Date.now() + 60_000 + i },
+      });
+    for (const notice of [...holds, revoke]) own.bus.tell(notice);
+    const client = redisClient(url);
+    await eventually(async () => (await client.zcard('foregate:revocations')) === 1500);
+    const later = await open({ url });
+    assert.deepEqual(later.noticed, holds.toReversed());
+    assert.ok((await client.pttl('foregate:revocations')) > 55_000);
+  });
+
+  it('is not led astray by what else stands among the revocations', async () => {
+    const { url } = await redis();
+    const client = redisClient(url);
+    const recover = JSON.stringify({ kind: 'notice', notice: { kind: 'recover' } });
+    for (const text of ['x', '{}', recover]) await client.zadd('foregate:revocations', String(Date.now() + 60_000), text);
+    const { bus, noticed } = await open({ url });
+    assert.deepEqual([bus.away, noticed], [false, []]);
+  });
+
   describe('when Redis goes', () => {
     it('serves its own process on, and after that all again, who are told that they may have missed something', async () => {
       const server = await redis();

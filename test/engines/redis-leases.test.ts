@@ -36,8 +36,6 @@ describe('leases in redis', function () {
     const victim = processes[reports.findIndex((report) => report === fullest)];
     assert.ok(victim !== undefined && fullest !== undefined);
     await victim.stop('SIGKILL');
-    const again = await reportOf(storm(url, 200));
-    assert.equal(again.concurrency, 0, 'they have not fallen yet');
     await pause(fallMs);
     assert.equal((await reportOf(storm(url, 200))).concurrency, fullest.concurrency);
   });

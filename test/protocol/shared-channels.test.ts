@@ -41,6 +41,15 @@ describe('Foregates with one bus in Redis', function () {
     for (const stage of stages) await assert.rejects(stage.open('/', { headers }), /401/);
   });
 
+  it('keep out who was revoked before they started', async () => {
+    const { url } = await redis();
+    const route = { policies: [{ use: 'jwt', secret }] };
+    const [one] = await twoStages(url, route);
+    await fetch(`${one.controlUrl}/revoke`, { method: 'POST', body: JSON.stringify({ subject: 'ann' }) });
+    await one.foregate.stop();
+    for (const stage of await twoStages(url, route)) await assert.rejects(stage.open('/', { headers }), /401/);
+  });
+
   it('make what is held ask its backend at all of them', async () => {
     const stages = await twoStages((await redis()).url);
     for (const stage of stages) await stage.request('/poll');
