@@ -134,7 +134,7 @@ export const limits = {
   dryRunLogMs: 10_000,
   /** Takes that one call to a store outside asks for: it does them in one go, and others wait for it meanwhile. */
   storeBatch: 256,
-  /** Takes that such a store has not answered; for further ones it counts as away. */
+  /** Takes that such a store has not answered; for further ones it counts as away. As many leases; further ones are refused. */
   storeWaiting: 10_000,
   /** Worker processes of one program. */
   workers: 64,

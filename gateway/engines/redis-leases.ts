@@ -63,8 +63,8 @@ export class RedisLeases {
     if (this.#held.find(name, id) !== undefined) return true;
     if (this.#held.size >= limits.storeLeases) return false;
     const operation: Operation = { what: 'lease', name, id, holder, terms, since: 0, at: '' };
-    if (this.#parts.link.away || this.#operations.full) return this.#decide(operation);
-    return this.#operations.add(operation);
+    if (this.#parts.link.away) return this.#decide(operation);
+    return this.#operations.full ? this.#refuse() : this.#operations.add(operation);
   }
 
   release(key: string, holderId: string): void {
@@ -125,6 +125,12 @@ export class RedisLeases {
     });
     this.#lose(lost);
     return granted;
+  }
+
+  /** Redis is there, so to decide without it could let in more than may be. */
+  #refuse(): boolean {
+    this.#parts.metrics.count('store_misses');
+    return false;
   }
 
   /** Without Redis. */

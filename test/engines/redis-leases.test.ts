@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
+import { limits } from '../../gateway/core/limits.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { isPromise } from '../../gateway/core/promise.ts';
 import type { Settings } from '../../gateway/core/settings.ts';
@@ -38,6 +39,29 @@ describe('leases in redis', function () {
     await victim.stop('SIGKILL');
     await pause(fallMs);
     assert.equal((await reportOf(storm(url, 200))).concurrency, fullest.concurrency);
+  });
+
+  it('are never too many while holders come and go at several processes', async () => {
+    const { url } = await redis();
+    const stores = await Promise.all(Array.from({ length: 4 }, () => open({ url, whenAway: 'deny', timeout: '10s' })));
+    const holding = new Map<string, SharedStore>();
+    let most = 0;
+    const come = async (store: SharedStore): Promise<void> => {
+      const one = holder();
+      if (!(await store.lease('key', one, atMost(7)))) return;
+      holding.set(one.id, store);
+      most = Math.max(most, holding.size);
+    };
+    for (let round = 0; round < 200; round += 1) {
+      await Promise.all(stores.flatMap((store) => [come(store), come(store), come(store)]));
+      for (const [id, store] of [...holding].slice(0, round % 5)) {
+        holding.delete(id);
+        store.release('key', id);
+      }
+    }
+    assert.equal(most, 7);
+    const client = redisClient(url);
+    await eventually(async () => (await holdersInRedis(client)) === holding.size);
   });
 
   it('are not renewed one by one', async () => {
@@ -111,6 +135,7 @@ describe('leases in redis', function () {
     assert.equal(await own.lease('key', one, atMost(1)), true);
     const client = redisClient(url);
     const [name = ''] = await client.zrange('foregate:processes', '0', '-1');
+    await pause(500); // The two say that they live at different times, so that there is one between them.
     assert.equal(await other.lease('another', holder(), atMost(1)), true);
     // Another process finds that this one should have said long ago that it lives.
     await eventually(async () => {
@@ -181,6 +206,16 @@ describe('leases in redis', function () {
       await eventually(() => stores.every(({ away }) => !away), 10_000);
       assert.equal(await stores[1]?.lease('key', holder(), atMost(5)), false);
       assert.equal(await stores[1]?.lease('key', holder(), atMost(6)), true);
+    });
+
+    it('are refused to those for whom there is no room to wait', async () => {
+      const server = await redis();
+      const store = await open({ url: server.url, timeout: '10s' });
+      process.kill(server.pid, 'SIGSTOP');
+      const waiting = Array.from({ length: limits.storeWaiting }, async () => store.lease('key', holder(), atMost(3)));
+      assert.equal(now(store, holder(), atMost(3)), false);
+      process.kill(server.pid, 'SIGCONT');
+      assert.equal((await Promise.all(waiting)).filter(Boolean).length, 3);
     });
 
     it('are not lost to an answer that comes too late', async () => {
