@@ -1,5 +1,6 @@
 /** What several Foregates with one Redis tell each other: published items, revocations, and what all shall do. */
 import assert from 'node:assert/strict';
+import { Redis } from 'ioredis';
 import jsonwebtoken from 'jsonwebtoken';
 import { text, type Answer, type BackendRequest } from '../support/backend.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -74,6 +75,19 @@ describe('Foregates with one bus in Redis', function () {
     assert.equal((await takeAnswer(await one.request('/poll'))).body, 'the item');
   });
 
+  it('give a channel up some time after its last subscriber has left', async () => {
+    const { url } = await redis();
+    const client = new Redis(url);
+    onClear(() => client.disconnect());
+    const wanted = async (): Promise<unknown> => client.call('PUBSUB', 'CHANNELS', '*item:*');
+    const stages = await twoStages(url, {}, paths, { holds: { linger: '300ms' } });
+    const clients = await Promise.all(stages.map((stage) => stage.open()));
+    await joined(stages, 1);
+    assert.deepEqual(await wanted(), ['foregate:item:c']);
+    for (const { socket } of clients) socket.terminate();
+    await eventually(async () => JSON.stringify(await wanted()) === '[]');
+  });
+
   it('say how their bus is, and deliver their own items while it is away', async () => {
     const server = await redis();
     const [one, two] = await twoStages(server.url);
@@ -100,10 +114,15 @@ async function redis(): Promise<RedisServer> {
 }
 
 /** WebSockets join the channel `c`; so do `/events` and `/poll`. */
-async function twoStages(url: string, route: object = {}, plain: Answer = paths): Promise<[HoldStage, HoldStage]> {
+async function twoStages(
+  url: string,
+  route: object = {},
+  plain: Answer = paths,
+  more: object = {},
+): Promise<[HoldStage, HoldStage]> {
   const terms = {
     route,
-    settings: { bus: { use: 'redis', url, timeout: '5s' } },
+    settings: { bus: { use: 'redis', url, timeout: '5s' }, ...more },
     answer: (request: BackendRequest) => (request.events.length > 0 ? sockets(request) : plain(request)),
   };
   return [await setHoldStage(terms), await setHoldStage(terms)];
