@@ -23,6 +23,7 @@ const served = await createMetrics({
   pushpin,
   storeUp: () => true,
   targets: () => [],
+  busUp: () => true,
 }).text();
 
 const files: Readonly<Record<string, () => string>> = {

@@ -15,7 +15,7 @@ import { toMs } from './core/duration.ts';
 import { errors, type ForegateError } from './core/errors.ts';
 import type { Reply } from './core/exchange.ts';
 import { silentLog, type Log } from './core/log.ts';
-import type { Bus, BusReceiver, Notice } from './core/bus.ts';
+import type { Bus, BusReceiver, Notice, SharedBus } from './core/bus.ts';
 import { deny, programKeyBytes, type RouteHooks } from './core/policy.ts';
 import { isPromise, type MaybePromise } from './core/promise.ts';
 import type { Publication } from './core/publication.ts';
@@ -31,6 +31,7 @@ import { clusterStore } from './engines/cluster-store.ts';
 import { TargetGuards } from './downstream/target-guards.ts';
 import { createLocalBus } from './engines/local-bus.ts';
 import { memoryStore } from './engines/memory-store.ts';
+import { redisBus } from './engines/redis-bus.ts';
 import { redisStore } from './engines/redis-store.ts';
 import { Front } from './front/front.ts';
 import { Listener } from './front/listener.ts';
@@ -106,6 +107,7 @@ class Program implements Foregate {
   readonly #registry: SessionRegistry;
   readonly #hub: Hub;
   readonly #sequencer: Sequencer;
+  readonly #sharedBus: SharedBus | undefined;
   readonly #bus: Bus;
   readonly #lingering: Lingering;
   readonly #lastItems = new LastItems(realClock);
@@ -143,6 +145,7 @@ class Program implements Foregate {
         pushpin: () => this.#statistics.pushpinNumbers(),
         storeUp: () => !this.#sharedStore?.away,
         targets,
+        busUp: () => !this.#sharedBus?.away,
       },
       loaded.settings.metrics.prefix,
     );
@@ -171,7 +174,9 @@ class Program implements Foregate {
       deliver: (publication) => this.#sequencer.receive(publication),
       notice: (notice) => this.#heedSafely(notice),
     };
-    this.#bus = member === undefined ? createLocalBus(receiver) : createClusterBus(member, receiver);
+    const { bus } = loaded.settings;
+    this.#sharedBus = bus.use === 'redis' ? redisBus({ settings: bus, receiver, log, metrics: this.#metrics }) : undefined;
+    this.#bus = this.#sharedBus ?? (member === undefined ? createLocalBus(receiver) : createClusterBus(member, receiver));
     this.#host = this.#ownHost();
     const front = this.#makeFront();
     this.#listeners = listenerSettings(loaded).map((one) => new Listener(one, front, log, member !== undefined));
@@ -205,6 +210,7 @@ class Program implements Foregate {
     const { control, metrics } = this.#loaded.settings;
     try {
       await this.#sharedStore?.open();
+      await this.#sharedBus?.open();
       await listen(this.#control, control.host, control.port);
       if (this.#metricsPort !== undefined) await listen(this.#metricsPort, metrics.host, metrics.port ?? 0);
       await this.#openZeroMq();
@@ -395,8 +401,9 @@ class Program implements Foregate {
     this.#bus.tell(notice);
   }
 
-  /** Who told it is not here to hear of a failure. */
+  /** Who told it is not here to hear of a failure. A revocation may come again. */
   #heedSafely(notice: Notice): void {
+    if (notice.kind === 'revoke' && this.#revocations.has(notice.revocation)) return;
     try {
       this.#heed(notice);
     } catch (error) {
@@ -476,6 +483,7 @@ class Program implements Foregate {
       statistics: () => this.#statistics.report(),
       ready: () => this.#accepts && !(this.#sharedStore?.away && this.#loaded.settings.store.whenAway === 'deny'),
       store: () => this.#sharedStore && (this.#sharedStore.away ? 'away' : 'up'),
+      bus: () => this.#sharedBus && (this.#sharedBus.away ? 'away' : 'up'),
     };
   }
 

@@ -280,6 +280,11 @@ export const Health = Type.Object(
     store: Type.Optional(
       Type.Enum(['up', 'away'], { description: 'Whether the store that several machines share counts; only if there is one.' }),
     ),
+    bus: Type.Optional(
+      Type.Enum(['up', 'away'], {
+        description: 'Whether publications go to other machines; only if they shall. Away, it is ready all the same.',
+      }),
+    ),
   },
   { description: 'How the process is.' },
 );

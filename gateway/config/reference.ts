@@ -67,7 +67,7 @@ const configurationIntro = `Foregate reads one file, \`foregate.yaml\` in the wo
 - Secrets are written as \`\${NAME}\`, or as \`file:PATH\` to read them from a file; certificates also as just the path. Paths start from the folder of the configuration file.
 - Keys for signatures may also be \`base64:...\`.
 - Durations are a number and a unit: \`500ms\`, \`4s\`, \`30m\`, \`2h\`, \`1d\`.
-- \`SIGHUP\` makes a running Foregate read its file again. If something is wrong with the new one, nothing changes and the log says why. Routes and policies change at once; ports, access to the control API, \`store\`, \`limits\` and \`log\` change at the next start.`;
+- \`SIGHUP\` makes a running Foregate read its file again. If something is wrong with the new one, nothing changes and the log says why. Routes and policies change at once; ports, access to the control API, \`store\`, \`bus\`, \`limits\` and \`log\` change at the next start.`;
 
 /** `docs/policies.md` */
 export function policiesPage({ policies }: Parts): string {

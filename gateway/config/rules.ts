@@ -29,7 +29,9 @@ export function checkRules(file: Mapping): Finding[] {
     ...list(file['listen']).flatMap((port, index) => checkClientCertificates(mapping(mapping(port)['tls']), index)),
     ...checkControl(mapping(file['control'])),
     ...checkZeroMq(mapping(mapping(file['control'])['zeromq'])),
-    ...checkStore(mapping(file['store'])),
+    ...checkShared('store', mapping(file['store'])),
+    ...checkShared('bus', mapping(file['bus'])),
+    ...checkBusOfWorkers(file),
     ...checkGrip(mapping(file['grip'])),
     ...checkUpstreamKey(mapping(file['grip'])),
     ...checkRouteHeader(file),
@@ -120,6 +122,13 @@ function checkGuard(breaker: Mapping, inFlight: Mapping, path: Path): Finding[] 
 }
 
 const schemes = ['http:', 'https:', 'ws:', 'wss:'];
+
+/** Workers have a bus of their own, which nothing joins to that of machines. */
+function checkBusOfWorkers(file: Mapping): Finding[] {
+  const [workers, bus] = [file['workers'], mapping(file['bus'])];
+  if (bus['use'] !== 'redis' || typeof workers !== 'number' || workers <= 1) return [];
+  return [finding(['workers'], 'must be 1 with a bus in Redis; start several programs behind a balancer instead')];
+}
 
 /** Messages never show the url: it may hold a password. */
 function checkOrigin(url: string, dialect: unknown, path: Path): Finding[] {
@@ -281,15 +290,16 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
-function checkStore(store: Mapping): Finding[] {
-  const path = ['store'];
-  const used = store['use'] === 'redis';
-  if (used && !('url' in store)) return [finding(path, 'uses Redis, so it needs a "url"')];
-  if (!used && 'url' in store) return [{ path: [...path, 'url'], message: 'is of no use without "use: redis"', at: 'key' }];
+/** Of what may be in a Redis. */
+function checkShared(name: 'store' | 'bus', settings: Mapping): Finding[] {
+  const path = [name];
+  const used = settings['use'] === 'redis';
+  if (used && !('url' in settings)) return [finding(path, 'uses Redis, so it needs a "url"')];
+  if (!used && 'url' in settings) return [{ path: [...path, 'url'], message: 'is of no use without "use: redis"', at: 'key' }];
   return [
-    ...(typeof store['url'] === 'string' ? checkRedisUrl(store['url'], [...path, 'url']) : []),
-    ...checkPositive(store, 'timeout', path),
-    ...checkTimer(store, 'timeout', path),
+    ...(typeof settings['url'] === 'string' ? checkRedisUrl(settings['url'], [...path, 'url']) : []),
+    ...checkPositive(settings, 'timeout', path),
+    ...checkTimer(settings, 'timeout', path),
   ];
 }
 

@@ -5,7 +5,7 @@ import { jsonAnswer, send, type Answer } from './answer.ts';
 import type { Operation } from './operation.ts';
 
 export interface HealthParts {
-  readonly host: Pick<ControlHost, 'ready' | 'store' | 'statistics'>;
+  readonly host: Pick<ControlHost, 'ready' | 'store' | 'bus' | 'statistics'>;
   readonly metricsText: () => Promise<{ readonly type: string; readonly text: string }>;
 }
 
@@ -31,7 +31,7 @@ const live = jsonAnswer(200, { status: 'live' });
 const document = jsonAnswer(200, controlDocument);
 
 function readiness(host: HealthParts['host']): Answer {
-  const store = host.store();
-  const more = store === undefined ? {} : { store };
+  const [store, bus] = [host.store(), host.bus()];
+  const more = { ...(store && { store }), ...(bus && { bus }) };
   return host.ready() ? jsonAnswer(200, { status: 'ready', ...more }) : jsonAnswer(503, { status: 'unavailable', ...more });
 }

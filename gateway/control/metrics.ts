@@ -21,6 +21,8 @@ export interface GaugeSources {
   /** Whether the store counts. */
   readonly storeUp: () => boolean;
   readonly targets: () => readonly TargetReport[];
+  /** Whether the bus carries. */
+  readonly busUp: () => boolean;
 }
 
 export interface MetricsText {
@@ -79,6 +81,7 @@ const gaugeTexts = {
   channels: 'Channels with subscribers.',
   subscriptions: 'Subscriptions of all sessions.',
   store_up: 'Whether the store counts: 1, or 0 while it is away.',
+  bus_up: 'Whether the bus carries publications to other machines: 1, or 0 while it is away.',
 } as const;
 
 function makeGauges(registry: Registry, sources: GaugeSources): void {
@@ -86,6 +89,7 @@ function makeGauges(registry: Registry, sources: GaugeSources): void {
   makeGauge(registry, 'channels', sources.channels);
   makeGauge(registry, 'subscriptions', sources.subscriptions);
   makeGauge(registry, 'store_up', () => Number(sources.storeUp()), 'min');
+  makeGauge(registry, 'bus_up', () => Number(sources.busUp()), 'min');
 }
 
 const targetGauges = [

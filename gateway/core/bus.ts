@@ -30,3 +30,10 @@ export interface Bus {
   tell(notice: Notice): void;
   close(): Promise<void>;
 }
+
+/** A bus outside of the process, which may be away. Then only this process gets what it publishes. */
+export interface SharedBus extends Bus {
+  /** Connects; resolves also if it is away. @throws Error with what to install */
+  open(): Promise<void>;
+  readonly away: boolean;
+}

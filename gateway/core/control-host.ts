@@ -92,4 +92,6 @@ export interface ControlHost {
   ready(): boolean;
   /** Of a store outside of the process. */
   store(): 'up' | 'away' | undefined;
+  /** Likewise of a bus. */
+  bus(): 'up' | 'away' | undefined;
 }

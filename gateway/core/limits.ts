@@ -136,7 +136,7 @@ export const limits = {
   dryRunLogMs: 10_000,
   /** Takes that one call to a store outside asks for: it does them in one go, and others wait for it meanwhile. */
   storeBatch: 256,
-  /** Takes that such a store has not answered; for further ones it counts as away. */
+  /** Takes that such a store has not answered; for further ones it counts as away. As many leases; further ones are refused. */
   storeWaiting: 10_000,
   /** Worker processes of one program. */
   workers: 64,
@@ -151,6 +151,12 @@ export const limits = {
   restartMaxMs: 10_000,
   /** How long a worker may take to start or to take up a new configuration; then it is ended and replaced. */
   workerReplyMs: 60_000,
+  /** One item or notice on its way to other machines, three contents of a publish call at most; larger ones stay here. */
+  busMessageBytes: 16_777_216,
+  /** Bytes that the bus has been given and has not taken; further items do not go to other machines. */
+  busUnsentBytes: 67_108_864,
+  /** Revocations that wait for the bus to come back. */
+  busUntold: 10_000,
   /** How long a peer may take for its part of a closing handshake. */
   closeTimeoutMs: 10_000,
   /** Subscribers served before timers and sockets get their turn. */

@@ -22,6 +22,8 @@ export const counters = {
   circuit_refusals: 'Requests that were not sent since the circuit of their target was open.',
   target_overloads: 'Requests that were not sent since too many to their target were in flight and waited.',
   store_misses: 'Times the store did not count: it was away or did not answer in time, and `store.whenAway` decided.',
+  bus_misses: 'Items and notices that did not go to other machines: the bus was away, had no room, or they were too large.',
+  bus_ignored: 'Messages on the bus that were not understood.',
 } as const;
 
 /** Likewise, with a label for the route: there are as many as the configuration names, while channels are for clients to name. */

@@ -4,6 +4,7 @@
  * or an adapter may be a plain string: `config/schema.ts`.
  */
 import { Type, type Static } from 'typebox';
+import { BusSchema } from './bus-settings.ts';
 import { Duration } from './duration.ts';
 import { limits } from './limits.ts';
 import { ControlSchema, ListenSchema, MetricsSchema } from './listen-settings.ts';
@@ -206,6 +207,7 @@ export const SettingsSchema = Type.Object(
       { default: {}, description: 'Held requests: long-polls and streams. A reload does not change it.' },
     ),
     store: StoreSchema,
+    bus: BusSchema,
     limits: Type.Object(
       {
         sessions: count(limits.sessions, 'Sessions of each process; further handshakes get 503.'),

@@ -26,6 +26,12 @@ export class RevocationList implements Revocations {
     this.#list.set(key, known === undefined ? revocation : later(known, revocation));
   }
 
+  /** Whether adding it would change nothing. */
+  has({ of, value, issuedBefore, until }: Revocation): boolean {
+    const known = this.#list.get(keyOf(of, value));
+    return known !== undefined && known.issuedBefore >= issuedBefore && known.until >= until;
+  }
+
   covers(identity: Identity): boolean {
     if (this.#list.size === 0) return false;
     const { subject, claims } = identity;

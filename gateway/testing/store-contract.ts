@@ -4,8 +4,15 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Budget, LeaseHolder, LeaseTerms, Store } from '../core/store.ts';
 import { describe, it } from './suite.ts';
 
-/** Declares the suite; `open` makes a store with no counts, which the suite closes. */
-export function storeContract(name: string, open: () => Store | Promise<Store>): void {
+/**
+ * Declares the suite; `open` makes a store with no counts, which the suite closes.
+ * @param openTogether where processes share a store: makes what so many of them have, likewise with no counts
+ */
+export function storeContract(
+  name: string,
+  open: () => Store | Promise<Store>,
+  openTogether?: (processes: number) => Promise<readonly Store[]>,
+): void {
   const using = (test: (store: Store) => Promise<void>) => async (): Promise<void> => {
     const store = await open();
     try {
@@ -210,7 +217,79 @@ export function storeContract(name: string, open: () => Store | Promise<Store>):
         await store.close();
       }),
     );
+
+    if (openTogether !== undefined) sharedContract(openTogether);
   });
+}
+
+function sharedContract(openTogether: (processes: number) => Promise<readonly Store[]>): void {
+  const together = (test: (own: Store, other: Store) => Promise<void>) => async (): Promise<void> => {
+    const stores = await openTogether(2);
+    const [own, other] = stores;
+    assert.ok(own !== undefined && other !== undefined);
+    try {
+      await test(own, other);
+    } finally {
+      await Promise.all(stores.map(async (store) => store.close()));
+    }
+  };
+
+  it(
+    'allows exactly the limit to several processes at the same moment',
+    together(async (...stores) => {
+      const budget = { limit: 20, windowMs: 60_000 };
+      const taken = await Promise.all(
+        Array.from({ length: 25 }, () => stores.map(async (store) => store.take('key', budget, 1))).flat(),
+      );
+      assert.equal(taken.filter(({ allowed }) => allowed).length, 20);
+    }),
+  );
+
+  it(
+    'gives several processes exactly as many leases as may be at the same moment',
+    together(async (...stores) => {
+      const granted = await Promise.all(
+        Array.from({ length: 25 }, () => stores.map(async (store) => store.lease('key', holder(), atMost(20)))).flat(),
+      );
+      assert.equal(granted.filter(Boolean).length, 20);
+    }),
+  );
+
+  it(
+    'gives a lease to another process when it was released, or its process has closed',
+    together(async (own, other) => {
+      const one = holder();
+      assert.equal(await own.lease('key', one, atMost(1)), true);
+      assert.equal(await other.lease('key', holder(), atMost(1)), false);
+      own.release('key', one.id);
+      await eventually(async () => other.lease('key', holder(), atMost(1)));
+      await other.close();
+      await eventually(async () => own.lease('key', holder(), atMost(1)));
+    }),
+  );
+
+  it(
+    'takes a lease from who came first in another process, and tells it there',
+    together(async (own, other) => {
+      const lost: string[] = [];
+      const telling = (id: string): LeaseHolder => ({ id, lost: () => void lost.push(id) });
+      const terms = { max: 2, over: 'evict' } as const;
+      assert.equal(await own.lease('key', telling('one'), terms), true);
+      assert.equal(await other.lease('key', telling('two'), terms), true);
+      assert.equal(await other.lease('key', telling('three'), terms), true);
+      await eventually(() => lost.length > 0);
+      assert.deepEqual(lost, ['one']);
+      own.release('key', 'one');
+      assert.equal(await own.lease('key', holder(), atMost(2)), false);
+    }),
+  );
+}
+
+async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; !(await holds());) {
+    assert.ok(Date.now() < end, 'it did not come about');
+    await wait(5);
+  }
 }
 
 let holders = 0;

@@ -78,6 +78,7 @@ function settings(backend: string) {
     grip: { key: plant(), upstreamKey: keys.upstream },
     // Nobody is there: what is said of that is looked at, too.
     store: { use: 'redis', url: `redis://ann:${plant()}@127.0.0.1:1/0` },
+    bus: { use: 'redis', url: `redis://ann:${plant()}@127.0.0.1:1/0` },
     routes: [
       route('plain', { headers: { 'X-Backend-Key': plant() }, signature: { key: plant() } }),
       {

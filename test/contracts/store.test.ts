@@ -29,11 +29,20 @@ describe('with a redis-server', () => {
   });
   after(() => redis.kill());
 
-  storeContract('redis', async (): Promise<Store> => {
+  const openAt = async (prefix: string): Promise<Store> => {
     // Nothing but Redis may have answered.
-    const settings = { use: 'redis', url: redis.url, prefix: `${randomUUID()}:`, whenAway: 'deny', timeout: '10s' } as const;
+    const settings = { use: 'redis', url: redis.url, prefix, whenAway: 'deny', timeout: '10s' } as const;
     const store = redisStore({ settings, log: silentLog, metrics: noMetrics });
     await store.open();
     return store;
-  });
+  };
+
+  storeContract(
+    'redis',
+    () => openAt(`${randomUUID()}:`),
+    (processes) => {
+      const prefix = `${randomUUID()}:`;
+      return Promise.all(Array.from({ length: processes }, () => openAt(prefix)));
+    },
+  );
 });

@@ -239,6 +239,14 @@ describe('control API', () => {
       assert.deepEqual((await get('/health/ready').expect(503)).body, { status: 'unavailable' });
     });
 
+    it('tells how the bus is that several machines share', async () => {
+      host.sharedBus = 'up';
+      assert.deepEqual((await get('/health/ready').expect(200)).body, { status: 'ready', bus: 'up' });
+      host.sharedStore = 'up';
+      host.sharedBus = 'away';
+      assert.deepEqual((await get('/health/ready').expect(200)).body, { status: 'ready', store: 'up', bus: 'away' });
+    });
+
     it('tells how the store is that several machines share', async () => {
       host.sharedStore = 'up';
       assert.deepEqual((await get('/health/ready').expect(200)).body, { status: 'ready', store: 'up' });

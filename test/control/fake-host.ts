@@ -37,8 +37,9 @@ export class FakeHost implements ControlHost {
   });
   draining = false;
   sharedStore: 'up' | 'away' | undefined;
-  /** What the bus does with a hand-over: nothing, unless a test wants it slow or broken. */
-  bus: () => MaybePromise<void> = () => {};
+  sharedBus: 'up' | 'away' | undefined;
+  /** What a hand-over to the bus does: nothing, unless a test wants it slow or broken. */
+  handOver: () => MaybePromise<void> = () => {};
 
   add(id: string, channels: readonly string[], subject?: string): SessionInfo {
     const info = {
@@ -57,7 +58,7 @@ export class FakeHost implements ControlHost {
 
   publish(items: readonly Publication[]): MaybePromise<void> {
     this.published.push(...items);
-    return this.bus();
+    return this.handOver();
   }
 
   refresh(id: SessionId): boolean {
@@ -117,6 +118,10 @@ export class FakeHost implements ControlHost {
 
   store(): 'up' | 'away' | undefined {
     return this.sharedStore;
+  }
+
+  bus(): 'up' | 'away' | undefined {
+    return this.sharedBus;
   }
 
   /** The names of the channels that were published to, in order. */

@@ -17,6 +17,7 @@ describe('metrics', () => {
     pushpin,
     storeUp: () => true,
     targets: () => [],
+    busUp: () => true,
   };
 
   it('has every counter of the table, at 0', async () => {

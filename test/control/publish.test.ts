@@ -190,7 +190,7 @@ describe('POST /publish/', () => {
     it('answers when the hand-over is done', async () => {
       await start();
       let done = false;
-      host.bus = async () => {
+      host.handOver = async () => {
         await new Promise((resolve) => setTimeout(resolve, 10));
         done = true;
       };
@@ -201,7 +201,7 @@ describe('POST /publish/', () => {
     it('answers with the status of a failure, and logs it', async () => {
       const logged: unknown[] = [];
       await start({ log: { ...controlParts(new FakeHost()).log, error: (event) => void logged.push(event) } });
-      host.bus = async () => {
+      host.handOver = async () => {
         throw new ForegateError('overloaded');
       };
       const answer = await publish(publishBody('a'));
@@ -212,7 +212,7 @@ describe('POST /publish/', () => {
 
     it('shows nothing of an error it does not know', async () => {
       await start();
-      host.bus = () => {
+      host.handOver = () => {
         throw new TypeError('secret detail');
       };
       const answer = await publish(publishBody('a'));

@@ -1,5 +1,6 @@
 /** Limits that several Foregates share by a real redis-server, and what they say when it is away. */
 import assert from 'node:assert/strict';
+import jsonwebtoken from 'jsonwebtoken';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { startSlowLink } from '../support/slow-link.ts';
 import { clearStage, eventually, onClear, setStage, stageConfig, type Stage } from './stage.ts';
@@ -32,6 +33,57 @@ describe('limits shared by Redis', function () {
       const refused = await fetch(gateway);
       assert.equal(refused.status, 429);
       assert.ok(Number(refused.headers.get('retry-after')) > 3500);
+    }
+  });
+
+  it('hold for the connections that are open at all Foregates together, wherever one of them ends', async () => {
+    const { url } = await redis();
+    const route = { policies: [{ use: 'concurrency', max: 2 }] };
+    const [one, two] = [await stageWith({ url }, route), await stageWith({ url }, route)];
+    const clients = [await one.open(), await two.open()];
+    for (const stage of [one, two]) await assert.rejects(stage.open(), /429/);
+    clients[0]?.socket.terminate();
+    await eventually(async () =>
+      two.open().then(
+        () => true,
+        () => false,
+      ),
+    );
+    await assert.rejects(one.open(), /429/);
+  });
+
+  it('end the oldest connection of all Foregates for the newest, if so wished', async () => {
+    const { url } = await redis();
+    const route = { policies: [{ use: 'concurrency', max: 1, over: 'evict', code: 4100 }] };
+    const [one, two] = [await stageWith({ url }, route), await stageWith({ url }, route)];
+    const old = await one.open();
+    const young = await two.open();
+    assert.equal((await old.closed()).code, 4100);
+    young.send('x');
+    assert.equal(await young.nextText(), 'x');
+  });
+
+  it('let one of many in that bring the same ticket to two Foregates at the same moment', async () => {
+    const { url } = await redis();
+    const secret = 'a secret of thirty-two bytes or more';
+    const route = {
+      policies: [
+        { use: 'jwt', secret, required: false },
+        { use: 'ticket', secret },
+      ],
+    };
+    const [one, two] = [await stageWith({ url }, route), await stageWith({ url }, route)];
+    const headers = { Authorization: `Bearer ${jsonwebtoken.sign({ sub: 'ann' }, secret)}` };
+    for (let round = 0; round < 5; round += 1) {
+      const { ticket } = (await (await fetch(`${one.url}/tickets`, { method: 'POST', headers })).json()) as { ticket: string };
+      const attempts = Array.from({ length: 10 }, () =>
+        [one, two].map((stage) => fetch(`${stage.url}/?ticket=${ticket}`)),
+      ).flat();
+      const statuses = (await Promise.all(attempts)).map(({ status }) => status);
+      assert.deepEqual(
+        [200, 401].map((status) => statuses.filter((each) => each === status).length),
+        [1, 19],
+      );
     }
   });
 

@@ -46,6 +46,17 @@ describe('the list of revocations', () => {
     assert.equal(list.covers(holder('y', undefined, 'api-key')), true);
   });
 
+  it('knows what it has, and what would add to it', () => {
+    const [one, later] = [revocation('jti', 'x'), revocation('jti', 'x', 2000)];
+    list.add(one);
+    assert.deepEqual(
+      [one, later, revocation('key', 'x')].map((each) => list.has(each)),
+      [true, false, false],
+    );
+    list.add(later);
+    assert.equal(list.has(one), true);
+  });
+
   it('ends at its time', () => {
     list.add(revocation('jti', 'x'));
     clock.advance(999);

@@ -1,0 +1,37 @@
+/** The part of the configuration that says how publications come to other machines. */
+import { Type } from 'typebox';
+import { Duration } from './duration.ts';
+import { Secret } from './secret.ts';
+
+export const BusSchema = Type.Object(
+  {
+    use: Type.Enum(['local', 'redis'], {
+      default: 'local',
+      description:
+        '`local`: what is published stays in this process. `redis`: all that use the same Redis and `prefix` get it; it needs the package `ioredis`: `npm install ioredis@6`.',
+    }),
+    url: Type.Optional(
+      Secret({
+        description:
+          'Where Redis is: `redis://` or, with TLS, `rediss://`; user, password, host, port and number of the database.',
+      }),
+    ),
+    prefix: Type.String({
+      pattern: '^[\\x21-\\x7e]{0,128}$',
+      examples: ['chat-gateways:'],
+      default: 'foregate:',
+      description:
+        'Put before all channels in Redis, those of all databases: one for each group of gateways that share publications.',
+    }),
+    timeout: Duration({
+      default: '2s',
+      description:
+        'Redis counts as away if what is sent through it does not come back by then. A subscription waits no longer than that for Redis.',
+    }),
+  },
+  {
+    default: {},
+    description:
+      'What carries published items and revocations between processes; see [several machines](operate.md#several-machines). A reload does not change it.',
+  },
+);
