@@ -4,6 +4,7 @@ import { ForegateError } from '../gateway/core/errors.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import type { Identity } from '../gateway/core/session.ts';
 import { claimText, placeholders } from './claim-text.ts';
+import { AnswerText, answerText, Over, overOf } from './over.ts';
 
 const ChannelsOptions = Type.Object(
   {
@@ -15,11 +16,12 @@ const ChannelsOptions = Type.Object(
       default: [],
       description: 'Patterns of channels that may not be joined, whatever `allow` says. One of `allow` and `deny` is needed.',
     }),
-    over: Type.Enum(['refuse', 'close'], {
+    over: Over({
       default: 'refuse',
       description:
-        'What happens when the backend, or the route itself, wants a session to join another channel: `refuse` (it does not join; this is counted and logged, and the backend is not told) or `close` the WebSocket with code 4403; a held response is answered with status 403, a stream ends.',
+        'What happens when the backend, or the route itself, wants a session to join another channel: `refuse` (it does not join; this is counted and logged, and the backend is not told), `answer` (the same, and the client of a WebSocket gets an error message) or `close` the WebSocket with code 4403; a held response is answered with status 403, a stream ends.',
     }),
+    text: AnswerText('With `over: answer`, the text message that is sent instead of the usual one.'),
   },
   { additionalProperties: false },
 );
@@ -28,12 +30,15 @@ export const channels = definePolicy({
   name: 'channels',
   summary: 'Says which channels a client may be subscribed to, whoever asks for it.',
   options: ChannelsOptions,
-  create({ allow, deny: denied, over }): Policy {
+  create({ allow, deny: denied, over: word, text }): Policy {
+    const over = overOf(word, { possible: ['refuse', 'close', 'answer'], what: 'channels', reasons, text });
     if (allow.length + denied.length === 0)
       throw new ForegateError('bad-request', 'Give patterns of channels in "allow" or in "deny".');
     const allowing = allow.map(channelPattern);
     const denying = denied.map(channelPattern);
-    const refusal = deny('forbidden', 'A channel may not be joined.', over === 'close' ? { action: 'close' } : {});
+    const detail = 'A channel may not be joined.';
+    const action = over === 'refuse' ? {} : { action: over };
+    const refusal = deny('forbidden', detail, { ...action, ...answerText(text, { detail }) });
     return {
       subscribe({ identity }, channel) {
         if (fitsOne(denying, channel, identity)) return refusal;
@@ -42,6 +47,11 @@ export const channels = definePolicy({
     };
   },
 });
+
+const reasons = {
+  drop: 'The backend is not told of a channel that is refused, so "refuse" is that already.',
+  delay: 'The channel would be no other later.',
+};
 
 type ChannelPattern = (channel: string, identity: Identity | undefined) => boolean;
 

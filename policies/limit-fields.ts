@@ -27,8 +27,3 @@ export function limitFields({ name, limit, windowMs, legacy }: ToldLimit, { rema
 export function seconds(ms: number): number {
   return Math.ceil(ms / 1000);
 }
-
-/** What `text` of a policy says, with the seconds to wait in it. */
-export function answerText(text: string | undefined, waitMs: number): { readonly text: string } | undefined {
-  return text === undefined ? undefined : { text: text.replaceAll('{wait}', String(seconds(waitMs))) };
-}

@@ -6,6 +6,7 @@ import { limits as maxima } from '../gateway/core/limits.ts';
 import { derivedMark } from '../gateway/core/setting-types.ts';
 import type { Budget } from '../gateway/core/store.ts';
 import { By, callerKey, isBy, type CallerKey } from './caller.ts';
+import { AnswerText, DerivedOver, overOf, type Over } from './over.ts';
 
 const Amount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
 
@@ -30,9 +31,6 @@ const window = Duration({
   description: 'Length of the window, at most 24 days. It begins with the first message that counts.',
 });
 
-const overWords = ['close', 'drop', 'delay', 'answer', 'refuse'] as const;
-export type Over = (typeof overWords)[number];
-
 export const RateLimitOptions = Type.Object(
   {
     ...amounts,
@@ -53,19 +51,13 @@ export const RateLimitOptions = Type.Object(
       }),
     ),
     by: By({ default: 'address', description: 'Who shares a count; with `session`, plain requests are not limited.' }),
-    over: Type.Optional(
-      Type.Enum([...overWords], {
-        [derivedMark]: '`close` for messages and bytes, else `refuse`',
-        description:
-          'What happens to a message over the limit: `close` the WebSocket with code 4429, `drop` the message, `answer` it with an error message, or `delay` it until there is room, while nothing more is read from this client; who would have to wait longer than 30 s is closed. A subscription over the limit does not come about (`refuse`), or ends the session, too (`close`); a published item is refused with status 429, or forgotten without a word (`drop`). Handshakes and plain requests over the limit always get status 429.',
-      }),
-    ),
-    text: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description:
-          'With `over: answer`, the text message that is sent instead of the usual one; `{wait}` in it becomes the seconds until there is room.',
-      }),
+    over: DerivedOver({
+      default: '`close` for messages and bytes, else `refuse`',
+      description:
+        'What happens over the limit. Messages and bytes: `close` the WebSocket with code 4429, `drop` the message, `answer` it with an error message, or `delay` it until there is room, while nothing more is read from this client; who would have to wait longer than 30 s is closed. Connections: `refuse` the handshake with status 429, `delay` it until there is room, 30 s at most, or let the client in only to tell it: `close` at once with code 4429, which pages can read unlike a status, or `answer` with an error message before that. Subscriptions: one does not come about (`refuse`), nor with a word to the client of a WebSocket (`answer`), or the session ends, too (`close`). Published items: `refuse` the call with status 429, or forget the item without a word (`drop`). Plain requests over a limit for messages, bytes or connections get status 429, or wait with `delay` of connections.',
+    }),
+    text: AnswerText(
+      'With `over: answer`, the text message that is sent instead of the usual one; `{wait}` in it becomes the seconds until there is room.',
     ),
     legacyFields: Type.Boolean({
       default: false,
@@ -106,8 +98,7 @@ export function termsOf(options: Options, scope: string): Terms {
   if (options.limits !== undefined && (options.burst !== undefined || units.some((unit) => options[unit] !== undefined)))
     throw wrong('Amounts and "burst" stand in "limits", or beside it, not both.');
   const unit = unitOf(written);
-  const over = overOf(options, unit);
-  if (text !== undefined && over !== 'answer') throw wrong('"text" is what "over: answer" says.');
+  const over = overFor(options, unit);
   const isBucket = algorithmOf(options, written, over) === 'bucket';
   const limits = written
     .map((one) => limitOf(one, { unit, isBucket, over, scope: written.length === 1 ? scope : `${scope}:${one.window}` }))
@@ -133,17 +124,24 @@ function unitOf(written: readonly Written[]): Unit {
 const overOfUnit: Readonly<Record<Unit, readonly Over[]>> = {
   messages: ['close', 'drop', 'delay', 'answer'],
   bytes: ['close', 'drop', 'delay', 'answer'],
-  // The first configurations could say so, and it made no difference.
-  connections: ['refuse', 'close', 'drop', 'answer'],
-  subscriptions: ['refuse', 'close'],
+  connections: ['refuse', 'close', 'delay', 'answer'],
+  subscriptions: ['refuse', 'close', 'answer'],
   publishes: ['refuse', 'drop'],
 };
 
-function overOf({ over }: Options, unit: Unit): Over {
-  const known = overOfUnit[unit];
-  const chosen = over ?? known[0] ?? 'refuse';
-  if (!known.includes(chosen)) throw wrong(`"over: ${chosen}" is not possible for ${unit}; it may be ${known.join(', ')}.`);
-  return chosen;
+const reasonsOfUnit: Readonly<Partial<Record<Unit, Readonly<Partial<Record<Over, string>>>>>> = {
+  connections: { drop: 'A client without any answer would only come again at once.' },
+  subscriptions: {
+    drop: 'The backend is not told of a subscription that is refused, so "refuse" is that already.',
+    delay: 'What is published during the wait would be missed.',
+  },
+  publishes: { delay: 'Publishers are told how long to wait.' },
+};
+
+function overFor({ over, text }: Options, unit: Unit): Over {
+  const possible = overOfUnit[unit];
+  const chosen = over ?? (possible.includes('refuse') ? 'refuse' : 'close');
+  return overOf(chosen, { possible, what: unit, reasons: reasonsOfUnit[unit] ?? {}, text });
 }
 
 function algorithmOf({ algorithm }: Options, written: readonly Written[], over: Over): 'window' | 'bucket' {

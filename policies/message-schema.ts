@@ -2,13 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Type, type Static } from 'typebox';
-import { ForegateError } from '../gateway/core/errors.ts';
+import { ForegateError, type ErrorCode } from '../gateway/core/errors.ts';
 import type { Message } from '../gateway/core/event.ts';
+import type { Denial } from '../gateway/core/session.ts';
 import { limits } from '../gateway/core/limits.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import { compileSchema, type SchemaCheck } from '../openapi/json-schema.ts';
 import { checkBackendMessages } from './backend-messages.ts';
 import { exceeded } from './json-extent.ts';
+import { AnswerText, answerText, Over, overOf } from './over.ts';
 
 const MessageSchemaOptions = Type.Object(
   {
@@ -47,11 +49,14 @@ const MessageSchemaOptions = Type.Object(
       description:
         'Whose messages are checked. `backend`: those in its answers; an answer with a message that does not fit is not carried out at all, and what happens is said by `over`, with close code 1011. Of a WebSocket backend each message is checked for itself. Keep-alives and delayed messages are not checked. In `control.policies` the messages are those that are published as `ws-message`, and one that does not fit is refused with status 400; this needs `backend` or `both`.',
     }),
-    over: Type.Enum(['close', 'drop', 'answer'], {
+    over: Over({
       default: 'close',
       description:
         'What happens to a message that does not fit: `close` the WebSocket, `drop` the message, or `answer` it with an error message that has the JSON Pointer of the first fault. Messages of more than 100 levels never fit.',
     }),
+    text: AnswerText(
+      'With `over: answer`, the text message that is sent instead of the usual one; `{detail}` in it becomes the sentence about the fault, as it stands inside a JSON string.',
+    ),
     closeCode: Type.Enum([4400, 1007], {
       default: 4400,
       description: 'The close code for a message of a client: 4400 as for a bad request, or 1007 (RFC 6455 section 7.4.1).',
@@ -67,19 +72,20 @@ export const messageSchema = definePolicy({
   options: MessageSchemaOptions,
   async create(options, { directory }): Promise<Policy> {
     const check = messageCheck(options, await compiledSchemas(options.schemas, directory));
-    const { from, over: action } = options;
+    const { from } = options;
+    const refusal = messageRefusal(options);
     const code = options.closeCode === 1007 ? 'invalid-message' : 'bad-request';
     return {
       ...(from !== 'backend' && {
         message(_session, message) {
           const fault = check(message);
-          return fault === undefined ? undefined : deny(code, fault, { action });
+          return fault === undefined ? undefined : refusal(code, fault);
         },
       }),
       ...(from !== 'client' && {
         response: checkBackendMessages((message) => {
           const fault = check(message);
-          return fault === undefined ? undefined : deny('bad-reply', fault, { action });
+          return fault === undefined ? undefined : refusal('bad-reply', fault);
         }),
         publish({ formats: { message } }) {
           if (message?.action !== 'send') return undefined;
@@ -90,6 +96,13 @@ export const messageSchema = definePolicy({
     };
   },
 });
+
+/** @throws ForegateError `bad-request` for a word that means nothing here */
+function messageRefusal({ over, text }: MessageSchemaOptions): (code: ErrorCode, detail: string) => Denial {
+  const reasons = { delay: 'A message would fit no better later.' };
+  const action = overOf(over, { possible: ['close', 'drop', 'answer'], what: 'messages that do not fit', reasons, text });
+  return (code, detail) => deny(code, detail, { action, ...answerText(text, { detail }) });
+}
 
 /** A sentence about the first fault. */
 type MessageCheck = (message: Message) => string | undefined;

@@ -6,6 +6,7 @@ import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import type { Denial } from '../gateway/core/session.ts';
 import { checkBackendMessages } from './backend-messages.ts';
 import { exceeded, type JsonBounds } from './json-extent.ts';
+import { AnswerText, answerText, Over, overOf } from './over.ts';
 
 const Amount = (minimum: number, description: string) => Type.Optional(Type.Integer({ minimum, description }));
 
@@ -26,11 +27,14 @@ const MessageSizeOptions = Type.Object(
       description:
         'Whose messages are limited. `backend`: those in its answers, or that a WebSocket backend sends, with close code 1011; an answer with one over a limit is not carried out at all. Published items, keep-alives and delayed messages are not looked at.',
     }),
-    over: Type.Enum(['close', 'drop', 'answer'], {
+    over: Over({
       default: 'close',
       description:
         'What happens to a message over a limit: `close` the WebSocket with code 1009 (1011 for one of the backend), `drop` the message, or `answer` it with an error message. Pings, pongs and plain HTTP requests are not looked at.',
     }),
+    text: AnswerText(
+      'With `over: answer`, the text message that is sent instead of the usual one; `{detail}` in it becomes the sentence that says what is allowed, as it stands inside a JSON string.',
+    ),
   },
   { additionalProperties: false },
 );
@@ -70,8 +74,10 @@ function boundsOf({ textBytes, binaryBytes, jsonDepth, jsonKeys }: MessageSizeOp
 }
 
 /** Made once: a client that sends too much costs no more than others. */
-function refusals({ textBytes, binaryBytes, jsonDepth, jsonKeys, over }: MessageSizeOptions, code: ErrorCode) {
-  const refusal = (detail: string): Denial => deny(code, detail, { action: over });
+function refusals({ textBytes, binaryBytes, jsonDepth, jsonKeys, over, text }: MessageSizeOptions, code: ErrorCode) {
+  const reasons = { delay: 'A message would be no smaller later.' };
+  const action = overOf(over, { possible: ['close', 'drop', 'answer'], what: 'the size of messages', reasons, text });
+  const refusal = (detail: string): Denial => deny(code, detail, { action, ...answerText(text, { detail }) });
   return {
     text: refusal(`A text message may have ${textBytes} bytes.`),
     binary: refusal(`A binary message may have ${binaryBytes} bytes.`),

@@ -1,13 +1,13 @@
 /** How much one consumer may use in an hour, a day or a month of the calendar, over HTTP and WebSockets together. */
 import { Type } from 'typebox';
-import { ForegateError } from '../gateway/core/errors.ts';
 import { definePolicy, deny, type Policy, type Verdict } from '../gateway/core/policy.ts';
 import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import type { Budget, Taken } from '../gateway/core/store.ts';
 import { calendar, periodKinds, type Period } from './calendar.ts';
 import { By, callerKey, callerOf } from './caller.ts';
-import { answerText, limitFields } from './limit-fields.ts';
+import { limitFields } from './limit-fields.ts';
+import { AnswerText, answerText, Over, overOf } from './over.ts';
 
 const QuotaOptions = Type.Object(
   {
@@ -26,17 +26,13 @@ const QuotaOptions = Type.Object(
       description: 'The time zone in which the period begins.',
     }),
     by: By({ default: 'subject', description: 'Who shares a quota.' }),
-    over: Type.Enum(['close', 'drop', 'answer'], {
+    over: Over({
       default: 'close',
       description:
         'What happens to a message when the quota is used up: `close` the WebSocket with code 4429, `drop` the message, or `answer` it with an error message. Handshakes and plain requests get status 429. An open WebSocket hears of it with its next message.',
     }),
-    text: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description:
-          'With `over: answer`, the text message that is sent instead of the usual one; `{wait}` in it becomes the seconds until the period ends.',
-      }),
+    text: AnswerText(
+      'With `over: answer`, the text message that is sent instead of the usual one; `{wait}` in it becomes the seconds until the period ends.',
     ),
     legacyFields: Type.Boolean({
       default: false,
@@ -56,8 +52,13 @@ export const quota = definePolicy({
   summary: 'Limits how many messages and requests one consumer may send in an hour, a day or a month.',
   options: QuotaOptions,
   create(options, { store, scope, clock }): Policy {
-    const { messages, over, text, legacyFields } = options;
-    if (text !== undefined && over !== 'answer') throw new ForegateError('bad-request', '"text" is what "over: answer" says.');
+    const { messages, text, legacyFields } = options;
+    const action = overOf(options.over, {
+      possible: ['close', 'drop', 'answer'],
+      what: 'a quota',
+      reasons: { delay: 'There may be no room for hours.' },
+      text,
+    });
     const keyOf = callerKey(options.by, {
       session: 'A quota cannot be counted by session: whoever comes again would have a new one.',
       channel: 'A quota cannot be counted by channel.',
@@ -83,11 +84,14 @@ export const quota = definePolicy({
     };
     const fieldsOf = ({ term, taken }: Use): string[] =>
       limitFields({ name: 'quota', ...term.budget, legacy: legacyFields }, taken);
-    const refusal = ({ taken }: Use, more: Partial<Denial>): Denial =>
-      deny('rate-limited', `The quota is used up: ${messages} messages are allowed in ${texts[options.period]}.`, {
+    const refusal = ({ term, taken }: Use, more: Partial<Denial>): Denial => {
+      const detail = `The quota is used up: ${term.budget.limit} messages are allowed in ${texts[options.period]}.`;
+      return deny('rate-limited', detail, {
         retryAfterMs: taken.resetMs,
+        ...answerText(text, { waitMs: taken.resetMs, detail }),
         ...more,
       });
+    };
 
     return {
       connect(session, answer) {
@@ -101,9 +105,7 @@ export const quota = definePolicy({
         });
       },
       message(session) {
-        return take(session, 1, (use) =>
-          use.taken.allowed ? undefined : refusal(use, { action: over, ...answerText(text, use.taken.resetMs) }),
-        );
+        return take(session, 1, (use) => (use.taken.allowed ? undefined : refusal(use, { action })));
       },
     };
   },

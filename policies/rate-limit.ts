@@ -5,8 +5,9 @@ import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import type { ClientRequest, Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import type { Store, Taken } from '../gateway/core/store.ts';
 import { callerOf, publishingCaller } from './caller.ts';
-import { answerText, limitFields } from './limit-fields.ts';
+import { limitFields } from './limit-fields.ts';
 import { countsBySession, RateLimitOptions, termsOf, type Limit, type Terms, type Unit } from './limit-terms.ts';
+import { answerText } from './over.ts';
 
 export const rateLimit = definePolicy({
   name: 'rate-limit',
@@ -29,8 +30,10 @@ const policyOf: Readonly<Record<Unit, (terms: Terms, store: Store) => Policy>> =
 
 /** Handshakes under a limit for connections, and plain requests under any. */
 function connectMeter(terms: Terms, store: Store): NonNullable<Policy['connect']> {
-  const { unit, limits, keyOf } = terms;
+  const { unit, keyOf } = terms;
   const bySession = countsBySession(terms);
+  // Who waits for room in a WebSocket does not wait at the door.
+  const limits = unit === 'connections' ? terms.limits.map(patiently) : terms.limits;
   return (session, answer) => {
     const isRequest = session.transport === 'request';
     if (bySession || (unit !== 'connections' && !isRequest)) return undefined;
@@ -39,9 +42,10 @@ function connectMeter(terms: Terms, store: Store): NonNullable<Policy['connect']
     const keys = keysOf(limits, keyOf(callerOf(session)));
     return whenTaken(takeAll(store, limits, keys, cost), ({ limit, taken }) => {
       const headers = fieldsOf(terms, limit, taken);
-      if (!taken.allowed) return refusal(terms, limit, taken, { headers });
+      const action = unit === 'connections' ? actionOf(terms) : {};
+      if (!taken.allowed) return refusal(terms, limit, taken, { headers, ...action });
       answer.push(...headers);
-      return undefined;
+      return waitFor(taken);
     });
   };
 }
@@ -59,7 +63,7 @@ function messageMeter(terms: Terms, store: Store): NonNullable<Policy['message']
   const [{ patient: budget }, ...more] = limits;
   const keysOfSession = keptKeys(terms);
   const settle = (taken: Taken): Verdict => verdictOn(terms, limits[0], taken);
-  const patient = limits.map((limit) => ({ ...limit, budget: limit.patient }));
+  const patient = limits.map(patiently);
   return (session, { data }) => {
     const keys = keysOfSession(session);
     const cost = unit === 'bytes' ? data.length : 1;
@@ -71,15 +75,22 @@ function messageMeter(terms: Terms, store: Store): NonNullable<Policy['message']
 }
 
 function verdictOn(terms: Terms, limit: Limit, taken: Taken): Verdict {
-  if (!taken.allowed) return refusedMessage(terms, limit, taken);
-  return taken.waitMs === undefined || taken.waitMs === 0 ? undefined : { kind: 'delay', ms: taken.waitMs };
+  // A wait that is too long is the end.
+  return taken.allowed ? waitFor(taken) : refusal(terms, limit, taken, { action: 'close', ...actionOf(terms) });
 }
 
-/** A wait that is too long is the end. */
-function refusedMessage(terms: Terms, limit: Limit, taken: Taken): Denial {
-  const { over, text } = terms;
-  const action = over === 'drop' || over === 'answer' ? over : 'close';
-  return refusal(terms, limit, taken, { action, ...answerText(text, taken.resetMs) });
+function waitFor({ waitMs = 0 }: Taken): Verdict {
+  return waitMs === 0 ? undefined : { kind: 'delay', ms: waitMs };
+}
+
+/** For those who can be kept waiting. */
+function patiently(limit: Limit): Limit {
+  return { ...limit, budget: limit.patient };
+}
+
+/** Nothing for what is said by a status. */
+function actionOf({ over }: Terms): Pick<Denial, 'action'> {
+  return over === 'close' || over === 'drop' || over === 'answer' ? { action: over } : {};
 }
 
 /** Kept per session, since making the keys costs more than counting; the identity may change with a renewed token. */
@@ -95,11 +106,11 @@ function keptKeys({ limits, keyOf }: Terms): (session: SessionView) => readonly 
 }
 
 function subscribeMeter(terms: Terms, store: Store): NonNullable<Policy['subscribe']> {
-  const { limits, keyOf, over } = terms;
+  const { limits, keyOf } = terms;
   return (session, channel) =>
     whenTaken(takeAll(store, limits, keysOf(limits, keyOf(callerOf(session), channel)), 1), ({ limit, taken }) => {
       if (taken.allowed) return undefined;
-      return refusal(terms, limit, taken, { ...(over === 'close' && { action: 'close' }) });
+      return refusal(terms, limit, taken, actionOf(terms));
     });
 }
 
@@ -154,17 +165,10 @@ function whenTaken(told: MaybePromise<Told>, settle: (told: Told) => Verdict): M
   return isPromise(told) ? told.then(settle) : settle(told);
 }
 
-function refusal(
-  { unit }: Terms,
-  { budget }: Limit,
-  taken: Taken,
-  more: Partial<Pick<Denial, 'headers' | 'action' | 'text'>>,
-): Denial {
+function refusal({ unit, text }: Terms, { budget }: Limit, { resetMs }: Taken, more: Pick<Denial, 'headers' | 'action'>): Denial {
   const named = unit === 'publishes' ? 'publications' : unit;
-  return deny('rate-limited', `Too many ${named}: ${budget.limit} are allowed in ${budget.windowMs / 1000} s.`, {
-    retryAfterMs: taken.resetMs,
-    ...more,
-  });
+  const detail = `Too many ${named}: ${budget.limit} are allowed in ${budget.windowMs / 1000} s.`;
+  return deny('rate-limited', detail, { retryAfterMs: resetMs, ...answerText(text, { waitMs: resetMs, detail }), ...more });
 }
 
 function fieldsOf({ unit, legacy }: Terms, { budget }: Limit, taken: Taken): string[] {

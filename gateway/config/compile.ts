@@ -160,6 +160,7 @@ class Compiler {
       sockjs: sockJsTerms(settings.sockjs),
       forwarded: this.#forwarded,
       closeFrames: settings.closeFrames,
+      closeCodes: settings.closeCodes.map(({ error, subprotocol, code }) => ({ error, subprotocol, code })),
       pings: settings.pings,
       notifyAfterFailure: settings.notifyAfterFailure,
       slowClients: settings.slowClients,

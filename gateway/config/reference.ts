@@ -85,6 +85,28 @@ policies:
 
 \`use\` names the policy, \`dryRun\` may stand beside it, and all other keys are its options.
 
+## Over a limit
+
+\`over\` says what happens to something over a limit or against a rule, with the same words for all policies:
+
+- \`refuse\`: the status of the [error](errors.md), with \`Retry-After\` where a wait is known, for limits with \`RateLimit\` and \`RateLimit-Policy\` (and \`X-RateLimit-*\` with \`legacyFields\`), and problem details (RFC 9457) as the body, whose \`code\` is that of the error. Handshakes and plain requests are refused so by all policies, unless another word is said for connections. Calls to publish get the status and the fields, and the sentence as text, as GRIP has it.
+- \`close\`: the WebSocket ends with the close code of the error, or the one that \`closeCodes\` of the route has for it, also by subprotocol.
+- \`drop\`: it is forgotten, and counted in \`foregate_messages_dropped_total\`; of published items nothing is told.
+- \`delay\`: it waits for room, 30 s at most, and nothing more is read from this client meanwhile.
+- \`answer\`: the client of a WebSocket gets a text message: \`{"type":"error","code":...,"detail":...,"retryAfterMs":...}\`, or \`text\`, in which \`{wait}\` becomes the seconds to wait and \`{detail}\` the sentence, as it stands inside a JSON string.
+
+| what                                        | refuse | close | drop | delay | answer |
+| ------------------------------------------- | ------ | ----- | ---- | ----- | ------ |
+| \`rate-limit\` of messages, bytes             |        | yes   | yes  | yes   | yes    |
+| \`rate-limit\` of connections                 | yes    | yes   |      | yes   | yes    |
+| \`rate-limit\` of subscriptions, \`channels\`  | yes    | yes   |      |       | yes    |
+| \`rate-limit\` of publishes                   | yes    |       | yes  |       |        |
+| \`quota\`                                     |        | yes   | yes  |       | yes    |
+| \`concurrency\` (and \`evict\`)               | yes    | yes   |      |       | yes    |
+| \`message-size\`, \`message-schema\`           |        | yes   | yes  |       | yes    |
+
+What is not in the table would mean nothing, and is told with its place and the reason when the configuration is read: a message in a WebSocket has no HTTP answer, a message that is too large would be no smaller after a wait.
+
 ## Dry run
 
 \`dryRun: true\` beside any \`use\` tries a policy out: it decides and counts as it would, and everything passes. What it would have refused is in the log as \`policy.would-deny\`, with policy, moment and code (a line in ten seconds at most for each policy; \`times\` says for how many it stands), and in the metric \`foregate_policy_dry_run_denials_total\`; delays, messages meant for the policy and answers of its own are told as \`policy.would-delay\`, \`policy.would-consume\` and \`policy.would-answer\`. Nothing that it does reaches anybody: header fields it wants in answers are left out, credentials it would take away go on, changes to requests are made on a copy, nothing is sent to clients or closed. An identity it finds is believed only by other policies in dry run on the same route; for all others, and in lists and logs, the client stays who it was. A policy that has to wait, say for a key set, is waited for. \`foregate check\` shows which policies are in dry run.

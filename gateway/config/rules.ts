@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { algorithmOf, signingKey } from '../backend/signing-key.ts';
 import { unixAddress } from '../core/address-list.ts';
 import { realClock } from '../core/clock.ts';
+import { isSendableCloseCode } from '../core/close-code.ts';
 import { toMs } from '../core/duration.ts';
 import { isHeaderName, isHeaderValue, isHopByHop } from '../core/headers.ts';
 import { isChannelName } from '../core/ids.ts';
@@ -77,8 +78,14 @@ function checkOptions(options: Mapping, path: Path): Finding[] {
     ...checkPositive(options, 'idle', path),
     ...checkPositive(mapping(options['eventStream']), 'heartbeat', [...path, 'eventStream']),
     ...checkTimer(mapping(options['eventStream']), 'heartbeat', [...path, 'eventStream']),
+    ...list(options['closeCodes']).flatMap((rule, index) => checkCloseCode(mapping(rule), [...path, 'closeCodes', index])),
     ...(badPrefix ? [finding([...path, 'channelPrefix'], 'must be short and without control characters')] : []),
   ];
+}
+
+function checkCloseCode({ code }: Mapping, path: Path): Finding[] {
+  const isOdd = typeof code === 'number' && code >= 1000 && code <= 4999 && !isSendableCloseCode(code);
+  return isOdd ? [finding([...path, 'code'], `must be a code that may be sent (RFC 6455 section 7.4.1), found ${code}`)] : [];
 }
 
 function checkIds(routes: readonly unknown[]): Finding[] {

@@ -1,6 +1,7 @@
 /** The settings of a route: what it matches, where it leads, and under which terms. */
 import { Type } from 'typebox';
 import { Duration } from './duration.ts';
+import { errors, type ErrorCode } from './errors.ts';
 import { limits } from './limits.ts';
 import type { FaultKind } from './profile.ts';
 import { Pem, Secret } from './secret.ts';
@@ -149,6 +150,8 @@ const secretMembers = [
   'cookie',
 ].map((name) => `**.${name}`);
 
+const errorCodes = Object.keys(errors) as ErrorCode[]; // Object.keys forgets which keys they are.
+
 /** What a route may set apart from its id, match and targets. */
 const routeOptions = {
   adapter: Type.Object(
@@ -256,6 +259,27 @@ const routeOptions = {
     { default: {}, description: 'Maximum values of one session.' },
   ),
   closeFrames: flag(true, 'Send a close frame before the connection ends on a failure.'),
+  closeCodes: Type.Array(
+    Type.Object(
+      {
+        error: Type.Enum(errorCodes, { examples: ['rate-limited'], description: 'A code of the [table of errors](errors.md).' }),
+        subprotocol: Type.Optional(
+          Type.String({
+            pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+            examples: ['graphql-transport-ws'],
+            description: 'Only for WebSockets with this subprotocol; such a rule comes before one without.',
+          }),
+        ),
+        code: Type.Integer({ minimum: 1000, maximum: 4999, examples: [4008], description: 'The close code.' }),
+      },
+      { additionalProperties: false },
+    ),
+    {
+      default: [],
+      description:
+        'Close codes in place of those of the table of errors, for clients that expect their own. A policy with a close code of its own keeps it.',
+    },
+  ),
   pings: Type.Enum(['forward', 'answer'], {
     default: 'forward',
     description: 'Pings of clients go to the backend, or are answered here.',

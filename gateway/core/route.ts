@@ -1,4 +1,5 @@
 /** A compiled rule: where requests go and under which terms. Made once by `config/compile`, never changed. */
+import type { CloseCodeRule } from './close-code.ts';
 import type { Dialect } from './dialect.ts';
 import type { Downstream } from './exchange.ts';
 import type { HeaderList } from './headers.ts';
@@ -99,6 +100,8 @@ export interface Route {
   readonly forwarded: ForwardedTerms;
   /** A close frame before the connection ends on a failure; Pushpin sends none. */
   readonly closeFrames: boolean;
+  /** Close codes that are not those of the table of errors. */
+  readonly closeCodes: readonly CloseCodeRule[];
   /** Pings of clients go to the backend, or are answered here. */
   readonly pings: 'forward' | 'answer';
   /** DISCONNECT also after a failed exchange. */

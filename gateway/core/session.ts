@@ -32,7 +32,10 @@ export interface Denial {
   readonly headers?: HeaderList;
   /** The HTTP answer itself, instead of the status of the code and the sentence: another server has refused in its own words. */
   readonly reply?: Pick<Reply, 'status' | 'headers' | 'body'>;
-  /** What happens to a message: `close` the session (default), `drop` the message, or `answer` with a frame. */
+  /**
+   * What happens to a message: `close` the session (default), `drop` the message, or `answer` with a frame. A WebSocket refused at its
+   * `connect` is let in only to be told with `close`, after a frame with `answer`; a channel may be refused with such a frame, too.
+   */
   readonly action?: 'close' | 'drop' | 'answer';
   /** With `answer`: the text of the frame, instead of the usual one. */
   readonly text?: string;

@@ -26,7 +26,7 @@ import { WebSocketSession } from '../session/websocket-session.ts';
 import { formatExtension, offersGrip } from '../wire/grip-socket.ts';
 import { arrivingRequest, goesInCircles, namedRoute, type ArrivalTerms } from './arrival.ts';
 import { allowCrossOrigin } from './cross-origin.ts';
-import { chosenSubprotocol, handshakeFlaw, HandshakeServer } from './handshake.ts';
+import { chosenSubprotocol, handshakeFlaw, HandshakeServer, offeredSubprotocols } from './handshake.ts';
 import { jsonpRequest } from './jsonp.ts';
 import { WebSocketHandshake, type OpenHandshake, type Upgrade } from './open-handshake.ts';
 import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
@@ -199,17 +199,21 @@ export class Front {
       await this.#accept(session, opening, handshake, answerHeaders);
       return;
     }
+    if (opening.kind === 'turned-away') {
+      this.#turnAway(session, opening.denial, handshake, answerHeaders);
+      return;
+    }
     const refusal = opening.kind === 'refused' ? opening.reply : denialReply(opening, answerHeaders);
     session.refusedAtOpening(refusal.status);
     handshake.refuse(refusal);
   }
 
   /** Through the policies to the backend; every failure becomes an answer. */
-  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, handshake: OpenHandshake): Promise<Opening> {
+  async #open(session: WebSocketSession, answerHeaders: HeaderDraft, handshake: OpenHandshake): Promise<Opening | TurnedAway> {
     const { route } = session;
     try {
       const decision = await this.#admit(session, route, answerHeaders);
-      if (decision?.kind === 'deny') return decision;
+      if (decision?.kind === 'deny') return isTold(decision) ? { kind: 'turned-away', denial: decision } : decision;
       if (decision?.kind === 'answer') return { kind: 'refused', reply: replyOf(decision, answerHeaders) };
       const opening = await openUpstream(session, handshake);
       const flaw = opening.kind === 'refused' && opening.reply.body.length > route.limits.refusalBytes;
@@ -231,8 +235,15 @@ export class Front {
     const upstream = backend === undefined ? new Pump(session) : new Relay(session, backend);
     const subprotocol = chosenSubprotocol(session.request.headers, accept, session.consumed);
     const headers = [...answerHeaders, ...accept.headers, ...gripAnswer(session, accept)];
+    session.subprotocol = subprotocol;
     const socket = handshake.accept(session, { headers, subprotocol });
     await session.accepted(socket, upstream, { accept, steps });
+  }
+
+  #turnAway(session: WebSocketSession, denial: Denial, handshake: OpenHandshake, headers: HeaderDraft): void {
+    const subprotocol = farewellSubprotocol(session);
+    session.subprotocol = subprotocol;
+    session.turnedAway(handshake.accept(session, { headers: [...headers, ...(denial.headers ?? [])], subprotocol }), denial);
   }
 
   #handshakeServer(route: Route): HandshakeServer {
@@ -253,6 +264,24 @@ function replyOf(decision: Denial | OwnAnswer, answerHeaders: HeaderList): Reply
   if (decision.kind === 'deny') return denialReply(decision, answerHeaders);
   const { reply } = decision;
   return { ...reply, headers: [...answerHeaders, ...reply.headers] };
+}
+
+/** A WebSocket whose client is to hear of the refusal in it. */
+interface TurnedAway {
+  readonly kind: 'turned-away';
+  readonly denial: Denial;
+}
+
+/** Of a refusal at `connect`; by all others the handshake is refused. */
+function isTold({ action }: Denial): boolean {
+  return action === 'close' || action === 'answer';
+}
+
+/** Browsers tell their pages of a close code only if one of the offered subprotocols was taken: the first that is no credential. */
+function farewellSubprotocol({ request, consumed }: WebSocketSession): string | undefined {
+  const used = new Set(consumed.flatMap((credential) => (credential.in === 'subprotocol' ? [credential.name] : [])));
+  const offered = offeredSubprotocols(request.headers)?.find((name) => !used.has(name));
+  return offered ?? chosenSubprotocol(request.headers, { kind: 'accept', headers: [] }, consumed);
 }
 
 /** A gateway in front that offered GRIP is told that the backend took it: it is the one to read its messages (GRIP 8.5). */

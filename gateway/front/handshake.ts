@@ -29,7 +29,7 @@ export function handshakeFlaw(request: IncomingMessage): Reply | undefined {
 }
 
 /** The subprotocols a client offers; undefined where the field is not a list of distinct tokens. */
-function offeredSubprotocols(rawHeaders: HeaderList): readonly string[] | undefined {
+export function offeredSubprotocols(rawHeaders: HeaderList): readonly string[] | undefined {
   const field = headerValues(rawHeaders, 'sec-websocket-protocol').join(',');
   if (field === '') return [];
   const offered = field.split(',').map((item) => item.trim());

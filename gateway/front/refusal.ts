@@ -9,10 +9,18 @@ import type { Denial } from '../core/session.ts';
 import { cleanReplyHeaders } from '../downstream/request-head.ts';
 import { writeWhole, type AnswerHead } from '../wire/whole-answer.ts';
 
-/** The answer for a denial: its sentence as plain text, with `Retry-After` where a wait is known; or the answer it brings. */
+/** The answer for a denial: problem details (RFC 9457), with `Retry-After` where a wait is known; or the answer it brings. */
 export function denialReply({ code, detail, retryAfterMs, headers = [], reply }: Denial, answer: HeaderList = []): Reply {
   if (reply !== undefined) return { ...reply, reason: STATUS_CODES[reply.status] ?? '', headers: [...answer, ...reply.headers] };
-  return textReply(errors[code].status, detail, [...answer, ...headers, ...retryAfter(retryAfterMs)]);
+  return problemReply(code, detail, [...answer, ...headers, ...retryAfter(retryAfterMs)]);
+}
+
+/** `code` is that of the table of errors: statuses stand for several. */
+function problemReply(code: ErrorCode, detail: string, more: HeaderList): Reply {
+  const { status } = errors[code];
+  const title = STATUS_CODES[status] ?? '';
+  const body = Buffer.from(`${JSON.stringify({ type: 'about:blank', title, status, detail, code })}\n`);
+  return { status, reason: title, headers: ['Content-Type', 'application/problem+json', ...more], body };
 }
 
 /** Errors of the backend's side say in debug mode what was tried (GRIP 2.4). */

@@ -4,7 +4,7 @@
  */
 import { closeReason, isSendableCloseCode } from '../core/close-code.ts';
 import type { ClientSocket } from '../core/client-socket.ts';
-import { errors, type ErrorCode } from '../core/errors.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import type { Close } from '../core/event.ts';
 import type { EndedBy } from '../core/tally.ts';
 import type { Upstream } from './upstream.ts';
@@ -22,6 +22,8 @@ export interface ClosingHost {
   readonly closeFrames: boolean;
   /** The backend wants to be asked after silence, so it may still answer a close. */
   readonly asks: boolean;
+  /** As the route has it for this client. */
+  closeCodeOf(error: ErrorCode): number;
   /** Puts the client's close upstream, behind what waits for its verdict. */
   forwardClose(close: Close): void;
   /** From now on no publications, no timers, no waiting verdicts. */
@@ -151,7 +153,8 @@ export class Closing {
 
   /** The backend failed; it is not told, unless the upstream says otherwise. */
   fail(code: ErrorCode, reason: string): void {
-    if (this.live && !this.#detached && this.#closer !== 'foregate') this.#close('foregate', errors[code].close, reason);
+    if (this.live && !this.#detached && this.#closer !== 'foregate')
+      this.#close('foregate', this.#host.closeCodeOf(code), reason);
   }
 
   detach(): void {

@@ -7,6 +7,7 @@ import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Subscriber } from '../core/publication.ts';
 import type { Route } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
+import { faultFrame } from './fault-frame.ts';
 import type { SessionParts } from './parts.ts';
 
 /** What joining needs of a session. */
@@ -36,7 +37,8 @@ function overLimit(session: Joining, { channel }: Membership, { hub }: SessionPa
 function join(session: Joining, membership: Membership, verdict: Verdict, parts: SessionParts): MaybePromise<void> {
   if (!session.open) return undefined;
   if (verdict?.kind !== 'deny') return admit(session, membership, parts);
-  if (closes(verdict)) session.end(verdict);
+  if (verdict.action === 'close') session.end(verdict);
+  if (verdict.action === 'answer') session.view.send(faultFrame(verdict));
   return refused(session, membership, verdict.code, parts);
 }
 
@@ -54,10 +56,6 @@ function tellFiltersOff(session: Joining, channel: ChannelName, { filterRequests
     channel,
     detail: 'The route does not let filters ask the backend (filterRequests).',
   });
-}
-
-function closes(denial: Denial): boolean {
-  return denial.action === 'close';
 }
 
 function refused(session: Joining, { channel }: Membership, reason: string, { metrics, log }: SessionParts): void {

@@ -4,7 +4,8 @@
  */
 import type { ClientSocket } from '../core/client-socket.ts';
 import type { SessionInfo } from '../core/control-host.ts';
-import { errors, toForegateError, type ForegateError } from '../core/errors.ts';
+import { closeCodeOf } from '../core/close-code.ts';
+import { errors, toForegateError, type ErrorCode, type ForegateError } from '../core/errors.ts';
 import { isMessage, type ClientEvent, type Close, type Message } from '../core/event.ts';
 import type { Batch, RequestHead } from '../core/exchange.ts';
 import { isChannelName, newSessionId, type ChannelName } from '../core/ids.ts';
@@ -58,6 +59,8 @@ export class WebSocketSession
   target: Target;
   head: RequestHead;
   grip: GripSocket | undefined;
+  /** Agreed in the handshake. */
+  subprotocol: string | undefined;
   activeAt: number;
   /** Answers the handshake, as long as it is open. */
   refuse: ((denial: Denial) => void) | undefined;
@@ -179,6 +182,19 @@ export class WebSocketSession
     this.#refusedWith = status;
     this.#parts.metrics.count('sessions_refused');
     this.#closing.refused();
+  }
+
+  /** Only let in to be told that it may not come in: the backend never hears of it. */
+  turnedAway(socket: ClientSocket | undefined, denial: Denial): void {
+    this.#parts.metrics.count('sessions_refused');
+    this.socket = socket;
+    this.#closing.opened();
+    if (socket === undefined) {
+      this.gone();
+      return;
+    }
+    if (denial.action === 'answer') this.send(faultFrame(denial));
+    this.endInWords(denial);
   }
 
   // What the client does.
@@ -456,6 +472,10 @@ export class WebSocketSession
     return this.#instructed?.asks ?? false;
   }
 
+  closeCodeOf(error: ErrorCode): number {
+    return closeCodeOf(error, this.route.closeCodes, this.subprotocol);
+  }
+
   forwardClose(close: Close): void {
     this.#parts.hub.drop(this);
     this.#backlog?.flush();
@@ -525,7 +545,7 @@ export class WebSocketSession
     for (const channel of this.target.channels) await subscribe(this, { channel, filters: [] }, this.#parts);
   }
 
-  #end({ code, detail, closeCode = errors[code].close }: Denial, withFrame: boolean): void {
+  #end({ code, detail, closeCode = this.closeCodeOf(code) }: Denial, withFrame: boolean): void {
     if (!this.#closing.open) return;
     this.#parts.log.info('session.ended', { session: this.id, route: this.route.id, code, detail });
     this.#closing.end(closeCode, detail, withFrame);

@@ -49,6 +49,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     channelPrefix: '',
     headers: [],
     path: undefined,
+    closeCodes: [],
     sockjs: undefined,
     forwarded: usualForwarding,
     closeFrames: true,

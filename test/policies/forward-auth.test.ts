@@ -182,7 +182,7 @@ describe('forward-auth, in front of a backend', () => {
     const { url } = await setUp(() => yes, { url: closed.origin });
     const response = await fetch(url);
     assert.equal(response.status, 503);
-    assert.equal(await response.text(), `${errors['auth-unavailable'].text}\n`);
+    assert.equal(((await response.json()) as { detail?: unknown }).detail, errors['auth-unavailable'].text);
     const lenient = await setUp(() => yes, { url: closed.origin, onError: 'allow' });
     assert.equal((await fetch(lenient.url, { headers: { 'X-User': 'root' } })).status, 200);
     assert.equal(lenient.backend.requests[0]?.headers['x-user'], undefined);

@@ -82,7 +82,7 @@ describe('a ticket', () => {
     const ticket = await askTicket(stage);
     await stage.open(`/?ticket=${ticket}`);
     const again = await refusedClient(`${socketUrl(stage)}/?ticket=${ticket}`);
-    assert.deepEqual([again.status, again.body], [401, 'The ticket was used before.\n']);
+    assert.deepEqual([again.status, JSON.parse(again.body).detail], [401, 'The ticket was used before.']);
     assert.equal((await takeAnswer(await stage.request(`/events?ticket=${ticket}`))).status, 401);
   });
 
@@ -103,7 +103,7 @@ describe('a ticket', () => {
     const ticket = await askTicket(stage);
     await new Promise((resolve) => setTimeout(resolve, 1100));
     const refusal = await refusedClient(`${socketUrl(stage)}/?ticket=${ticket}`);
-    assert.deepEqual([refusal.status, refusal.body], [401, 'The ticket has expired.\n']);
+    assert.deepEqual([refusal.status, JSON.parse(refusal.body).detail], [401, 'The ticket has expired.']);
   });
 
   it('ends its session with the token that it was asked for with', async () => {

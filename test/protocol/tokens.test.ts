@@ -244,7 +244,7 @@ describe('a revocation', () => {
     const time = now() - 30;
     await revoke(stage, { subject: 'ann', issuedBefore: new Date(time * 1000).toISOString() });
     const refusal = await refusedClient(handshake(stage), bearing(token({ iat: time - 1 })));
-    assert.deepEqual([refusal.status, refusal.body], [401, 'The credentials were revoked.\n']);
+    assert.deepEqual([refusal.status, JSON.parse(refusal.body).detail], [401, 'The credentials were revoked.']);
     const undated = jsonwebtoken.sign({ sub: 'ann' }, secret, { noTimestamp: true });
     assert.equal((await refusedClient(handshake(stage), bearing(undated))).status, 401);
     await stage.open('/', bearing(token({ iat: time })));
