@@ -17,7 +17,7 @@ const BasicOptions = Type.Object(
     file: Type.String({
       minLength: 1,
       description:
-        'File with a line `user:hash` for each user, as `htpasswd -5` and `openssl passwd` write it: `{SHA}`, `$apr1$`, `$5$` and `$6$`; bcrypt is not supported. A changed file is read by itself, within a second of the next client; a broken one is told in the log, and the one before stays. Sessions that are open are not ended.',
+        'File with a line `user:hash` for each user, as `htpasswd` and `openssl passwd` write it: `{SHA}`, `$apr1$`, `$5$`, `$6$`, and bcrypt (`$2y$`, `$2b$`, `$2a$`) with a cost of 14 at most. Passwords are hashed one after the other, bcrypt in a thread of its own. A changed file is read by itself, within a second of the next client; a broken one is told in the log, and the one before stays. Sessions that are open are not ended.',
     }),
     realm: Type.String({
       pattern: '^[\\x20\\x21\\x23-\\x5B\\x5D-\\x7E]+$',

@@ -1,9 +1,10 @@
 /**
- * Checks passwords against what `htpasswd` and `openssl passwd` write: `{SHA}`, `$apr1$` (MD5 as Apache has it), `$5$` and `$6$` (SHA-crypt,
- * https://www.akkadia.org/drepper/SHA-crypt.txt). Slow ones give way to everybody else between their rounds.
+ * Checks passwords against what `htpasswd` and `openssl passwd` write: `{SHA}`, `$apr1$` (MD5 as Apache has it), `$2y$` (bcrypt), `$5$` and `$6$`
+ * (SHA-crypt, https://www.akkadia.org/drepper/SHA-crypt.txt). Slow ones give way to everybody else between their rounds.
  */
 import { hash as digestOf } from 'node:crypto';
 import { digest, isSameDigest } from '../gateway/core/secret.ts';
+import { bcrypt, bcryptCostMax } from './bcrypt.ts';
 
 export type PasswordCheck = (password: string) => Promise<boolean>;
 
@@ -40,11 +41,18 @@ function makerOf(text: string): Maker | HashFault {
   if (apr1Salt !== undefined) return { hash: (password) => apr1(password, apr1Salt) };
   const [, id, rounds, salt] = /^\$([56])\$(?:rounds=([1-9][0-9]{3,8})\$)?([^$:\s]{1,16})\$[./0-9A-Za-z]+$/.exec(text) ?? [];
   if (salt !== undefined) return shaMaker(id === '5' ? sha256 : sha512, rounds, salt);
-  if (/^\$2[abxy]?\$/.test(text)) return { fault: `is hashed with bcrypt, which is not supported; ${hint}` };
-  return { fault: `has no hash that is supported ({SHA}, $apr1$, $5$, $6$); ${hint}` };
+  const [, cost] = /^\$2[aby]\$(\d\d)\$[./0-9A-Za-z]{53}$/.exec(text) ?? [];
+  if (cost !== undefined) return bcryptMaker(text, Number(cost));
+  return { fault: `has no hash that is supported ({SHA}, $apr1$, $2y$, $5$, $6$); ${hint}` };
 }
 
-const hint = 'write it with "htpasswd -5" or "openssl passwd -6"';
+const hint = 'write it with "htpasswd -B", "htpasswd -5" or "openssl passwd -6"';
+
+function bcryptMaker(text: string, cost: number): Maker | HashFault {
+  if (cost < 4 || cost > bcryptCostMax)
+    return { fault: `has a bcrypt cost of ${cost}, which is too slow here or none; 4 to ${bcryptCostMax} are possible` };
+  return { hash: (password) => bcrypt({ password: password.toString(), salt: text }) };
+}
 
 function shaMaker(kind: ShaKind, rounds: string | undefined, salt: string): Maker | HashFault {
   const count = Number(rounds ?? 5000);

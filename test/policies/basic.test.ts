@@ -76,6 +76,33 @@ describe('basic', () => {
     });
   }
 
+  it('knows passwords by the bcrypt of others, of every name that it has', async () => {
+    const known: readonly (readonly [password: string, hash: string])[] = [
+      ['U*U', '$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW'],
+      ['U*U*', '$2b$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK'],
+      ['U*U*', '$2y$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK'],
+    ];
+    for (const [password, hash] of known) {
+      const check = passwordCheck(hash);
+      assert.ok(typeof check === 'function');
+      assert.equal(await check(password), true, hash);
+      for (const other of ['', `${password}x`, password.slice(1), password.toLowerCase()])
+        assert.equal(await check(other), false);
+    }
+  });
+
+  it('hashes bcrypt beside everybody else, one at a time', async () => {
+    const file = await write('amy:$2b$12$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK\n');
+    const policy = await make(file);
+    const verdicts = ['a', 'b'].map((guess) => arrive(policy, 'amy', guess));
+    let turns = 0;
+    const turn = (): void => void ((turns += 1), (ticking = setImmediate(turn)));
+    let ticking = setImmediate(turn);
+    for (const verdict of await Promise.all(verdicts)) assertRefused(verdict, /wrong/);
+    clearImmediate(ticking);
+    assert.ok(turns > 50, `${turns} turns`);
+  }).timeout(20_000);
+
   it('refuses everybody else, and tells nobody whether the name was known', async () => {
     const policy = await make();
     const verdicts = [await arrive(policy, 'ann', 'bob'), await arrive(policy, 'nobody', 'bob'), await arrive(policy, '', '')];
@@ -182,7 +209,9 @@ describe('basic', () => {
   });
 
   const faults: readonly (readonly [what: string, text: string, why: RegExp])[] = [
-    ['bcrypt', 'a:$2y$05$geheimgeheimgeheimgehe', /passwords:1 is hashed with bcrypt.*htpasswd -5/],
+    ['bcrypt that was cut', 'a:$2y$05$geheimgeheimgeheimgehe', /passwords:1 has no hash that is supported.*htpasswd -B/],
+    ['bcrypt of the broken kind', `a:$2x$05$geheim${'a'.repeat(47)}`, /:1 has no hash/],
+    ['bcrypt that takes minutes', `a:$2y$15$geheim${'a'.repeat(47)}`, /:1 has a bcrypt cost of 15, .* 4 to 14/],
     ['a plain password', '# users\n\na:geheim', /passwords:3 has no hash that is supported/],
     ['the old crypt', 'a:geheim4567890', /:1 has no hash/],
     ['no password', 'geheim', /:1 is not of the form/],

@@ -35,7 +35,7 @@ const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'gateway/wire': ['jsonwebtoken', 'rfc6902'],
   'gateway/engines': ['rate-limiter-flexible', 'ioredis', '@nats-io/transport-node'],
   openapi: ['ajv', 'ajv-formats', 'openapi-types'],
-  policies: ['jsonwebtoken', 'jwks-rsa', 'yaml'],
+  policies: ['bcryptjs', 'jsonwebtoken', 'jwks-rsa', 'yaml'],
   adapters: ['express', 'yaml'],
   'gateway/channel': [],
   'gateway/downstream': ['undici', 'http-proxy-middleware', 'ws'],
