@@ -12,6 +12,7 @@ import type { Denial, SessionView } from '../gateway/core/session.ts';
 import { findCredential } from './credential.ts';
 import { Expiry } from './expiry.ts';
 import { expiryTime, keyDigest, KeyFile, type KeyRing, type KnownKey } from './key-file.ts';
+import { ownLimits, OwnLimitsSchema } from './own-limits.ts';
 
 const Place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
 
@@ -31,6 +32,7 @@ const ApiKeyOptions = Type.Object(
                 description: 'When it ends: a date (its beginning, in UTC), or a time such as `2027-01-31T12:00:00Z`.',
               }),
             ),
+            limits: Type.Optional(OwnLimitsSchema),
           },
           { additionalProperties: false },
         ),
@@ -41,7 +43,7 @@ const ApiKeyOptions = Type.Object(
       Type.String({
         minLength: 1,
         description:
-          'A YAML file with a list of keys that are accepted besides: `name`, `hash` and, if it shall end, `expires`. `foregate key` makes a key and its entry. A change is taken up by itself in a second or two, and ends the sessions of keys that are not there any more; a file that is wrong changes nothing.',
+          'A YAML file with a list of keys that are accepted besides: `name`, `hash`, `expires` if it shall end, and `limits` of its own. `foregate key` makes a key and its entry. A change is taken up by itself in a second or two, and ends the sessions of keys that are not there any more; a file that is wrong changes nothing.',
       }),
     ),
     from: Type.Object(
@@ -99,7 +101,9 @@ export const apiKey = definePolicy({
 
 /** @throws ForegateError `bad-request` when a key stands there twice, or ends at no time. */
 function ringOf(keys: NonNullable<ApiKeyOptions['keys']>): KeyRing {
-  const ring = new Map(keys.map(({ key, name, expires }) => [keyDigest(key), { name, ...endOf(expires) }]));
+  const ring = new Map(
+    keys.map(({ key, name, expires, limits }) => [keyDigest(key), { name, ...endOf(expires), ...ownOf(limits) }]),
+  );
   if (ring.size < keys.length) throw new ForegateError('bad-request', 'Each API key must be listed only once.');
   return ring;
 }
@@ -109,6 +113,13 @@ function endOf(expires: string | undefined): Pick<KnownKey, 'expiresAt'> {
   const expiresAt = expiryTime(expires);
   if (expiresAt !== undefined) return { expiresAt };
   throw new ForegateError('bad-request', `${JSON.stringify(expires)} is no date such as 2027-01-31 or 2027-01-31T12:00:00Z.`);
+}
+
+function ownOf(written: Static<typeof OwnLimitsSchema> | undefined): Pick<KnownKey, 'limits'> {
+  if (written === undefined) return {};
+  const limits = ownLimits(written);
+  if (limits !== undefined) return { limits };
+  throw new ForegateError('bad-request', `A window of ${written.window} is not possible; it may have 1ms to 24d.`);
 }
 
 interface HeldKey {
@@ -166,8 +177,9 @@ class KeyHolders {
     else if (session.identity?.by === 'api-key') this.#identify(session, known);
   }
 
-  #identify(session: SessionView, { name, expiresAt }: KnownKey): void {
-    session.identity = { subject: name, by: 'api-key', ...(expiresAt !== undefined && { expiresAt }) };
+  #identify(session: SessionView, { name, expiresAt, limits }: KnownKey): void {
+    const own = { ...(expiresAt !== undefined && { expiresAt }), ...(limits !== undefined && { limits }) };
+    session.identity = { subject: name, by: 'api-key', ...own };
     if (session.transport !== 'request') this.#expiry.watch(session, expiresAt);
   }
 }

@@ -7,11 +7,14 @@ import { ForegateError } from '../gateway/core/errors.ts';
 import { limits } from '../gateway/core/limits.ts';
 import type { Log } from '../gateway/core/log.ts';
 import { digest as digestOf } from '../gateway/core/secret.ts';
+import type { OwnLimits } from '../gateway/core/session.ts';
+import { readOwnLimits } from './own-limits.ts';
 
 export interface KnownKey {
   readonly name: string;
   /** Milliseconds since 1970. */
   readonly expiresAt?: number;
+  readonly limits?: OwnLimits;
 }
 
 /** By {@link keyDigest}. */
@@ -127,13 +130,24 @@ function valueOf(document: Document): unknown {
 
 function readEntry(entry: unknown, where: string): { readonly digest: string; readonly known: KnownKey } {
   if (typeof entry !== 'object' || entry === null) throw fault(`${where} must have "name" and "hash"`);
-  const { name, hash, expires, ...rest } = entry as Readonly<Record<string, unknown>>;
+  const { name, hash, expires, limits: own, ...rest } = entry as Readonly<Record<string, unknown>>;
   const [other] = Object.keys(rest);
-  if (other !== undefined) throw fault(`${where} may have "name", "hash" and "expires" only`);
+  if (other !== undefined) throw fault(`${where} may have "name", "hash", "expires" and "limits" only`);
   if (typeof name !== 'string' || name === '') throw fault(`${where} has no name`);
   const digest = typeof hash === 'string' ? /^sha256:([0-9a-f]{64})$/.exec(hash)?.[1] : undefined;
   if (digest === undefined) throw fault(`${where} has no hash as "foregate key" prints it`);
-  return { digest, known: { name, ...(expires !== undefined && { expiresAt: timeOf(expires, where) }) } };
+  const known = {
+    name,
+    ...(expires !== undefined && { expiresAt: timeOf(expires, where) }),
+    ...(own !== undefined && { limits: limitsOf(own, where) }),
+  };
+  return { digest, known };
+}
+
+function limitsOf(written: unknown, where: string): OwnLimits {
+  const own = readOwnLimits(written);
+  if (own === undefined) throw fault(`${where} has "limits" that are none, such as { messages: 100, window: 1s, quota: 10000 }`);
+  return own;
 }
 
 function timeOf(expires: unknown, where: string): number {

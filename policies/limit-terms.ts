@@ -4,9 +4,11 @@ import { Duration, toMs } from '../gateway/core/duration.ts';
 import { ForegateError } from '../gateway/core/errors.ts';
 import { limits as maxima } from '../gateway/core/limits.ts';
 import { derivedMark } from '../gateway/core/setting-types.ts';
+import type { Identity, OwnLimits } from '../gateway/core/session.ts';
 import type { Budget } from '../gateway/core/store.ts';
 import { By, callerKey, isBy, type CallerKey } from './caller.ts';
 import { AnswerText, DerivedOver, overOf, type Over } from './over.ts';
+import { ownLimitsOf } from './own-limits.ts';
 
 const Amount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
 
@@ -75,13 +77,17 @@ export type Unit = (typeof units)[number];
 export interface Terms {
   readonly unit: Unit;
   /** The shortest window first. */
-  readonly limits: readonly [Limit, ...Limit[]];
+  readonly limits: Limits;
+  /** Those of a caller that has its own. */
+  readonly limitsOf: (identity: Identity | undefined) => Limits;
   readonly keyOf: CallerKey;
   readonly by: Options['by'];
   readonly over: Over;
   readonly text: string | undefined;
   readonly legacy: boolean;
 }
+
+export type Limits = readonly [Limit, ...Limit[]];
 
 export interface Limit {
   readonly budget: Budget;
@@ -106,7 +112,18 @@ export function termsOf(options: Options, scope: string): Terms {
   const [first, ...more] = limits;
   if (first === undefined || new Set(limits.map(({ budget }) => budget.windowMs)).size < limits.length)
     throw wrong('Each of "limits" needs a window of another length.');
-  return { unit, limits: [first, ...more], keyOf: callerKey(by, impossible(unit)), by, over, text, legacy: legacyFields };
+  const usual: Limits = [first, ...more];
+  const limitsOf = (identity: Identity | undefined): Limits => {
+    const own = ownLimitsOf(identity, by);
+    return own?.[unit] === undefined ? usual : [ownLimit(own, own[unit], { isBucket, over, scope })];
+  };
+  return { unit, limits: usual, limitsOf, keyOf: callerKey(by, impossible(unit)), by, over, text, legacy: legacyFields };
+}
+
+/** Counted apart from those of the route, and anew when it changes. */
+function ownLimit({ windowMs }: OwnLimits, limit: number, { isBucket, over, scope }: Omit<LimitTerms, 'unit'>): Limit {
+  const budget = { limit, windowMs, ...(isBucket && { burst: limit }) };
+  return { ...patientFor(budget, over), scope: `${scope}:own:${limit}/${windowMs}:` };
 }
 
 type Written = Pick<Options, Unit | 'window' | 'burst'>;
@@ -163,7 +180,11 @@ function limitOf(written: Written, { unit, isBucket, over, scope }: LimitTerms):
     throw wrong(`A window of ${written.window} is not possible; it may have 1ms to 24d.`);
   const limit = written[unit] ?? 0;
   const budget = { limit, windowMs, ...(isBucket && { burst: written.burst ?? limit }) };
-  return { budget, patient: over === 'delay' ? { ...budget, waitMs: maxima.delayMs } : budget, scope: `${scope}:` };
+  return { ...patientFor(budget, over), scope: `${scope}:` };
+}
+
+function patientFor(budget: Budget, over: Over): Pick<Limit, 'budget' | 'patient'> {
+  return { budget, patient: over === 'delay' ? { ...budget, waitMs: maxima.delayMs } : budget };
 }
 
 const longestWindowMs = 24 * 86_400_000;

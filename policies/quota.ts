@@ -7,6 +7,7 @@ import type { Budget, Taken } from '../gateway/core/store.ts';
 import { calendar, periodKinds, type Period } from './calendar.ts';
 import { By, callerKey, callerOf } from './caller.ts';
 import { limitFields } from './limit-fields.ts';
+import { ownLimitsOf } from './own-limits.ts';
 import { AnswerText, answerText, Over, overOf } from './over.ts';
 
 const QuotaOptions = Type.Object(
@@ -67,17 +68,20 @@ export const quota = definePolicy({
     const kept = new WeakMap<SessionView, Kept>();
 
     /** Kept per session, since making the key costs more than counting. */
-    const keyIn = (term: Term, session: SessionView): string => {
+    const countIn = (term: Term, session: SessionView): Kept => {
+      const { identity } = session;
       const known = kept.get(session);
-      if (known !== undefined && known.term === term && known.identity === session.identity) return known.key;
+      if (known !== undefined && known.term === term && known.identity === identity) return known;
+      const own = ownTerm(term, ownLimitsOf(identity, options.by)?.quota);
       const key = `${scope}:${term.period.start}:${keyOf(callerOf(session))}`;
-      kept.set(session, { term, identity: session.identity, key });
-      return key;
+      const count = { term, identity, key, own };
+      kept.set(session, count);
+      return count;
     };
     const take = (session: SessionView, cost: number, settle: (use: Use) => Verdict): MaybePromise<Verdict> => {
       const now = clock.now();
-      const term = currentTerm(now);
-      const taken = store.take(keyIn(term, session), term.budget, cost);
+      const { key, own: term } = countIn(currentTerm(now), session);
+      const taken = store.take(key, term.budget, cost);
       const used = ({ allowed, remaining }: Taken): Verdict =>
         settle({ term, taken: { allowed, remaining, resetMs: term.period.end - now } });
       return isPromise(taken) ? taken.then(used) : used(taken);
@@ -129,6 +133,13 @@ interface Kept {
   readonly term: Term;
   readonly identity: Identity | undefined;
   readonly key: string;
+  /** The term with the budget of this consumer. */
+  readonly own: Term;
+}
+
+/** What is used stays used when a key gets another quota. */
+function ownTerm(term: Term, limit: number | undefined): Term {
+  return limit === undefined ? term : { ...term, budget: { ...term.budget, limit } };
 }
 
 /** The calendar is asked once for each period. */

@@ -6,7 +6,7 @@ import type { ClientRequest, Denial, Identity, SessionView } from '../gateway/co
 import type { Store, Taken } from '../gateway/core/store.ts';
 import { callerOf, publishingCaller } from './caller.ts';
 import { limitFields } from './limit-fields.ts';
-import { countsBySession, RateLimitOptions, termsOf, type Limit, type Terms, type Unit } from './limit-terms.ts';
+import { countsBySession, RateLimitOptions, termsOf, type Limit, type Limits, type Terms, type Unit } from './limit-terms.ts';
 import { answerText } from './over.ts';
 
 export const rateLimit = definePolicy({
@@ -30,15 +30,16 @@ const policyOf: Readonly<Record<Unit, (terms: Terms, store: Store) => Policy>> =
 
 /** Handshakes under a limit for connections, and plain requests under any. */
 function connectMeter(terms: Terms, store: Store): NonNullable<Policy['connect']> {
-  const { unit, keyOf } = terms;
+  const { unit, limitsOf, keyOf } = terms;
   const bySession = countsBySession(terms);
-  // Who waits for room in a WebSocket does not wait at the door.
-  const limits = unit === 'connections' ? terms.limits.map(patiently) : terms.limits;
   return (session, answer) => {
     const isRequest = session.transport === 'request';
     if (bySession || (unit !== 'connections' && !isRequest)) return undefined;
     const cost = unit === 'bytes' ? announcedBytes(session.request) : 1;
     if (cost === undefined) return deny('bad-request', 'The request needs a Content-Length here.');
+    const usual = limitsOf(session.identity);
+    // Who waits for room in a WebSocket does not wait at the door.
+    const limits = unit === 'connections' ? patiently(usual) : usual;
     const keys = keysOf(limits, keyOf(callerOf(session)));
     return whenTaken(takeAll(store, limits, keys, cost), ({ limit, taken }) => {
       const headers = fieldsOf(terms, limit, taken);
@@ -59,18 +60,16 @@ function announcedBytes({ headers }: ClientRequest): number | undefined {
 
 /** Every message of every client comes through here: one limit is one call of the store, and nothing is made unless it refuses. */
 function messageMeter(terms: Terms, store: Store): NonNullable<Policy['message']> {
-  const { unit, limits } = terms;
-  const [{ patient: budget }, ...more] = limits;
-  const keysOfSession = keptKeys(terms);
-  const settle = (taken: Taken): Verdict => verdictOn(terms, limits[0], taken);
-  const patient = limits.map(patiently);
+  const { unit } = terms;
+  const countsOf = keptCounts(terms);
   return (session, { data }) => {
-    const keys = keysOfSession(session);
+    const { limits, keys } = countsOf(session);
+    const [limit] = limits;
     const cost = unit === 'bytes' ? data.length : 1;
-    if (more.length > 0)
-      return whenTaken(takeAll(store, patient, keys, cost), ({ limit, taken }) => verdictOn(terms, limit, taken));
-    const taken = store.take(keys[0] ?? '', budget, cost);
-    return isPromise(taken) ? taken.then(settle) : settle(taken);
+    if (limits.length > 1)
+      return whenTaken(takeAll(store, limits, keys, cost), (told) => verdictOn(terms, told.limit, told.taken));
+    const taken = store.take(keys[0] ?? '', limit.budget, cost);
+    return isPromise(taken) ? taken.then((later) => verdictOn(terms, limit, later)) : verdictOn(terms, limit, taken);
   };
 }
 
@@ -84,8 +83,9 @@ function waitFor({ waitMs = 0 }: Taken): Verdict {
 }
 
 /** For those who can be kept waiting. */
-function patiently(limit: Limit): Limit {
-  return { ...limit, budget: limit.patient };
+function patiently([first, ...more]: Limits): Limits {
+  const patient = (limit: Limit): Limit => ({ ...limit, budget: limit.patient });
+  return [patient(first), ...more.map(patient)];
 }
 
 /** Nothing for what is said by a status. */
@@ -93,35 +93,49 @@ function actionOf({ over }: Terms): Pick<Denial, 'action'> {
   return over === 'close' || over === 'drop' || over === 'answer' ? { action: over } : {};
 }
 
+interface Counts {
+  readonly identity: Identity | undefined;
+  readonly limits: Limits;
+  readonly keys: readonly string[];
+}
+
 /** Kept per session, since making the keys costs more than counting; the identity may change with a renewed token. */
-function keptKeys({ limits, keyOf }: Terms): (session: SessionView) => readonly string[] {
-  const kept = new WeakMap<SessionView, { readonly identity: Identity | undefined; readonly keys: readonly string[] }>();
+function keptCounts({ limitsOf, keyOf }: Terms): (session: SessionView) => Counts {
+  const kept = new WeakMap<SessionView, Counts>();
   return (session) => {
+    const { identity } = session;
     const known = kept.get(session);
-    if (known !== undefined && known.identity === session.identity) return known.keys;
-    const keys = keysOf(limits, keyOf(callerOf(session)));
-    kept.set(session, { identity: session.identity, keys });
-    return keys;
+    if (known !== undefined && known.identity === identity) return known;
+    const limits = patiently(limitsOf(identity));
+    const counts = { identity, limits, keys: keysOf(limits, keyOf(callerOf(session))) };
+    kept.set(session, counts);
+    return counts;
   };
 }
 
 function subscribeMeter(terms: Terms, store: Store): NonNullable<Policy['subscribe']> {
-  const { limits, keyOf } = terms;
-  return (session, channel) =>
-    whenTaken(takeAll(store, limits, keysOf(limits, keyOf(callerOf(session), channel)), 1), ({ limit, taken }) => {
-      if (taken.allowed) return undefined;
-      return refusal(terms, limit, taken, actionOf(terms));
-    });
+  const { limitsOf, keyOf } = terms;
+  return (session, channel) => {
+    const limits = limitsOf(session.identity);
+    return whenTaken(takeAll(store, limits, keysOf(limits, keyOf(callerOf(session), channel)), 1), ({ limit, taken }) =>
+      taken.allowed ? undefined : refusal(terms, limit, taken, actionOf(terms)),
+    );
+  };
 }
 
 function publishMeter(terms: Terms, store: Store): NonNullable<Policy['publish']> {
-  const { limits, keyOf, over } = terms;
-  return ({ channel }, publisher) =>
-    whenTaken(takeAll(store, limits, keysOf(limits, keyOf(publishingCaller(publisher), channel)), 1), ({ limit, taken }) => {
-      if (taken.allowed) return undefined;
-      if (over === 'drop') return { kind: 'consumed' };
-      return refusal(terms, limit, taken, { headers: fieldsOf(terms, limit, taken) });
-    });
+  const { limitsOf, keyOf, over } = terms;
+  return ({ channel }, publisher) => {
+    const limits = limitsOf(publisher.identity);
+    return whenTaken(
+      takeAll(store, limits, keysOf(limits, keyOf(publishingCaller(publisher), channel)), 1),
+      ({ limit, taken }) => {
+        if (taken.allowed) return undefined;
+        if (over === 'drop') return { kind: 'consumed' };
+        return refusal(terms, limit, taken, { headers: fieldsOf(terms, limit, taken) });
+      },
+    );
+  };
 }
 
 function keysOf(limits: readonly Limit[], caller: string): readonly string[] {
@@ -135,12 +149,7 @@ interface Told {
 }
 
 /** Takes from every limit, up to the first that refuses; tells of that one, or of the one that leaves the least. */
-function takeAll(
-  store: Store,
-  [first, ...others]: Terms['limits'] | readonly Limit[],
-  keys: readonly string[],
-  cost: number,
-): MaybePromise<Told> {
+function takeAll(store: Store, [first, ...others]: readonly Limit[], keys: readonly string[], cost: number): MaybePromise<Told> {
   if (first === undefined) throw new TypeError('A limit is missing.');
   const [key = '', ...otherKeys] = keys;
   const settle = (taken: Taken): MaybePromise<Told> => {

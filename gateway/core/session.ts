@@ -19,6 +19,19 @@ export interface Identity {
   readonly claims?: Readonly<Record<string, unknown>>;
   /** Milliseconds since 1970: the policy that vouches for it ends its session then. */
   readonly expiresAt?: number;
+  /** What it may have, in place of what the policies that count say for all. */
+  readonly limits?: OwnLimits;
+}
+
+/** Amounts in a window, and `quota` in the period of that policy. */
+export interface OwnLimits {
+  readonly messages?: number;
+  readonly bytes?: number;
+  readonly connections?: number;
+  readonly subscriptions?: number;
+  readonly publishes?: number;
+  readonly windowMs: number;
+  readonly quota?: number;
 }
 
 /** A refusal as a value, with what the client may be told. */

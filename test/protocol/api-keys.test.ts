@@ -138,7 +138,7 @@ describe('a file of keys', () => {
     assert.deepEqual(await first.closed(patience), { code: 4401, reason: 'The API key has expired.' });
     assert.equal(await takeChunk(events, patience), '');
     const refusal = await refusedClient(stage.url.replace('http', 'ws'), bearing('key-1'));
-    assert.deepEqual([refusal.status, refusal.body], [401, 'The API key has expired.\n']);
+    assert.deepEqual([refusal.status, JSON.parse(refusal.body).detail], [401, 'The API key has expired.']);
     await stage.write(entry('press', 'key-2', soon(1500)));
     assert.equal((await second.closed(patience)).code, 4401);
   }).timeout(longest);
