@@ -475,6 +475,7 @@ class Program implements Foregate {
       refreshChannel: (channel) => this.#everywhere({ kind: 'refresh-channel', channel }),
       recover: () => this.#everywhere({ kind: 'recover' }),
       revoke: (revocation) => this.#revoke(revocation),
+      renew: (id, token) => registry.renew(id, token),
       openOf: (ids) => ids.filter((id) => registry.get(id) !== undefined),
       sessions: (filter) => listSessions(this.#sessionInfos(), filter),
       session: (id) => registry.get(id)?.info(),

@@ -19,6 +19,8 @@ export function answerQuestion(host: OwnHost, metrics: ProcessMetrics, question:
   switch (question.kind) {
     case 'refresh':
       return host.refresh(question.id);
+    case 'renew':
+      return host.renew(question.id, question.token);
     case 'session':
       return host.session(question.id);
     case 'open-of':
@@ -44,6 +46,12 @@ export function hostOfAll(own: OwnHost, member: ClusterMember): ControlHost {
     ...own,
     refresh: async (id) => (await own.refresh(id)) || (await member.ask({ kind: 'refresh', id })).answers.includes(true),
     revoke: async (revocation) => revokeEverywhere(own, member, revocation),
+    renew: async (id, token) => {
+      const renewal = await own.renew(id, token);
+      if (renewal !== 'unknown') return renewal;
+      const { answers } = await member.ask({ kind: 'renew', id, token });
+      return answers.find((answer) => answer !== 'unknown') ?? 'unknown';
+    },
     async openOf(ids) {
       const { answers } = await member.ask({ kind: 'open-of', ids });
       const open = new Set([await own.openOf(ids), ...answers].flat());

@@ -197,6 +197,42 @@ const revokePath: OpenAPIV3_1.PathItemObject = {
   },
 };
 
+const renewPath: OpenAPIV3_1.PathItemObject = {
+  post: {
+    operationId: 'renew',
+    tags: ['Sessions'],
+    summary: 'Renews the token of a session',
+    description:
+      'Puts a newer token in place of that of an open session, a WebSocket or a held request, which was let in by `jwt`. ' +
+      'The token is checked as at the handshake, must be of the same subject and issuer, and says from now on when the session ends. ' +
+      'A token that is refused changes nothing. The client is not told.',
+    requestBody: jsonBody('RenewBody', 'Which session, and its newer token.', {
+      cid: connectionExample.id,
+      token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl',
+    }),
+    responses: {
+      '200': json('The token is renewed.', ref('Message'), { message: 'Renewed' }),
+      '400': sharedResponse('BadRequest'),
+      ...refusals,
+      '404': sharedResponse('UnknownConnection'),
+      '409': problem(
+        'The session has no token that could be renewed.',
+        409,
+        'Conflict',
+        'The session has no token that could be renewed.',
+      ),
+      '413': sharedResponse('BodyTooLarge'),
+      '422': problem('The token is not taken.', 422, 'Unprocessable Entity', 'The token is of another subject.'),
+      '500': problem(
+        'Whether it may be taken could not be found out, and nothing was done.',
+        500,
+        'Internal Server Error',
+        'The policy jwt could not decide.',
+      ),
+    },
+  },
+};
+
 const connectionsPath: OpenAPIV3_1.PathItemObject = {
   get: {
     operationId: 'listConnections',
@@ -389,6 +425,7 @@ export const controlDocument: OpenAPIV3_1.Document = {
     '/refresh/': refreshPath,
     '/conncheck/': conncheckPath,
     '/revoke': revokePath,
+    '/renew': renewPath,
     '/connections': connectionsPath,
     '/connections/{id}': connectionPath,
     '/channels': channelsPath,
@@ -409,6 +446,7 @@ export const controlDocument: OpenAPIV3_1.Document = {
       RefreshBody: schemaObject(schemas.RefreshBody),
       ConncheckBody: schemaObject(schemas.ConncheckBody),
       RevokeBody: schemaObject(schemas.RevokeBody),
+      RenewBody: schemaObject(schemas.RenewBody),
       Revoked: schemaObject(schemas.Revoked),
       ConnectionIds: schemaObject(schemas.ConnectionIds),
       Message: schemaObject(schemas.Message),

@@ -166,6 +166,15 @@ export const Revoked = Type.Object(
   { description: 'What that did.' },
 );
 
+export const RenewBody = Type.Object(
+  {
+    cid: Type.String({ minLength: 1, description: 'What backends see as `Connection-Id`.' }),
+    token: Type.String({ minLength: 1, maxLength: 8192, description: 'The newer token, without `Bearer`.' }),
+  },
+  { description: 'A session and its newer token.' },
+);
+export type RenewBody = Static<typeof RenewBody>;
+
 export const Message = Type.Object({ message: Type.String() }, { description: 'What was done.' });
 
 export const Connection = Type.Object(

@@ -151,9 +151,11 @@ export const jwt = definePolicy({
     const admit = (session: SessionView, identity: Identity | Denial): Verdict => {
       if ('kind' in identity) return identity;
       session.identity = identity;
-      if (session.transport === 'websocket') expiry.watch(session, identity.expiresAt);
+      // A plain request ends by itself.
+      if (session.transport !== 'request') expiry.watch(session, identity.expiresAt);
       return undefined;
     };
+    const renew = renewer({ read, admit, renewed, context });
     return {
       connect(session) {
         const found = findCredential(session.request, options.from);
@@ -168,7 +170,8 @@ export const jwt = definePolicy({
         if (session.identity?.by === 'jwt') expiry.watch(session, session.identity.expiresAt);
       },
       disconnect: (session) => expiry.forget(session),
-      ...(options.renewal && { message: renewing(options.renewal, { read, admit, renewed, context }) }),
+      renew,
+      ...(options.renewal && { message: renewing(options.renewal, renew) }),
       ...((forwarded ?? renewed) && {
         request: (session, draft) => {
           renewed?.write(draft, session);
@@ -219,8 +222,8 @@ function reader(options: JwtOptions, verify: TokenVerifier, forwarded: ForwardCl
   };
 }
 
-function renewedTokens({ renewal, forward, from }: JwtOptions): RenewedTokens | undefined {
-  return renewal && forward && from.header !== undefined ? new RenewedTokens(from.header) : undefined;
+function renewedTokens({ forward, from }: JwtOptions): RenewedTokens | undefined {
+  return forward && from.header !== undefined ? new RenewedTokens(from.header) : undefined;
 }
 
 interface RenewalParts {
@@ -230,26 +233,39 @@ interface RenewalParts {
   readonly context: PolicyContext;
 }
 
-function renewing(form: NonNullable<JwtOptions['renewal']>, parts: RenewalParts): NonNullable<Policy['message']> {
-  const { read, admit, renewed, context } = parts;
-  const tokenIn = renewalReader(form);
-  const answer = form.answer === undefined ? undefined : Buffer.from(form.answer);
-  const renew = (session: SessionView, token: string, identity: Identity | Denial): Verdict => {
+type Renew = NonNullable<Policy['renew']>;
+
+/** By whichever way it comes: the same checks, and the same subject. */
+function renewer({ read, admit, renewed, context }: RenewalParts): Renew {
+  const settle = (session: SessionView, token: string, identity: Identity | Denial): Verdict => {
     if ('kind' in identity) return identity;
     if (!isSamePerson(session.identity, identity)) return refuseToken('The token is of another subject.');
     if (context.revocations.covers(identity)) return deny('revoked', errors.revoked.text);
     admit(session, identity);
     renewed?.note(session, token);
-    if (answer !== undefined) session.send({ kind: 'text', data: answer });
     return consumed;
+  };
+  return (session, token) => {
+    if (session.identity?.by !== 'jwt') return undefined;
+    const identity = read(token);
+    return isPromise(identity) ? identity.then((later) => settle(session, token, later)) : settle(session, token, identity);
+  };
+}
+
+function renewing(form: NonNullable<JwtOptions['renewal']>, renew: Renew): NonNullable<Policy['message']> {
+  const tokenIn = renewalReader(form);
+  const answer = form.answer === undefined ? undefined : Buffer.from(form.answer);
+  const answered = (session: SessionView, verdict: Verdict): Verdict => {
+    if (verdict === undefined) return refuseToken('The token is of another subject.');
+    if (verdict === consumed && answer !== undefined) session.send({ kind: 'text', data: answer });
+    return verdict;
   };
   return (session, message) => {
     const meant = tokenIn(message);
     if (meant.kind === 'other') return undefined;
     if (meant.kind === 'unclear') return refuseToken('The message holds no token that could be checked.');
-    const { token } = meant;
-    const identity = read(token);
-    return isPromise(identity) ? identity.then((later) => renew(session, token, later)) : renew(session, token, identity);
+    const verdict = renew(session, meant.token);
+    return isPromise(verdict) ? verdict.then((later) => answered(session, later)) : answered(session, verdict);
   };
 }
 

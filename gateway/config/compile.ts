@@ -232,8 +232,9 @@ class Compiler {
   }
 }
 
-function isForPublishers({ connect, held, message, subscribe, request, response, publish }: Policy): boolean {
-  return publish !== undefined && [connect, held, message, subscribe, request, response].every((hook) => hook === undefined);
+function isForPublishers({ connect, held, message, subscribe, request, response, renew, publish }: Policy): boolean {
+  const ofClients = [connect, held, message, subscribe, request, response, renew];
+  return publish !== undefined && ofClients.every((hook) => hook === undefined);
 }
 
 /** A policy may find fault with its options that no schema can say: told with the place in the file. */

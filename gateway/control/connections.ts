@@ -1,12 +1,12 @@
-/** Calls about sessions and channels: refresh, check, revoke, list, show. */
+/** Calls about sessions and channels: refresh, check, revoke, renew, list, show. */
 import type { Request, Response } from 'express';
-import type { ControlHost } from '../core/control-host.ts';
-import { ForegateError } from '../core/errors.ts';
+import type { ControlHost, Renewal } from '../core/control-host.ts';
+import { errors, ForegateError } from '../core/errors.ts';
 import { sessionId } from '../core/ids.ts';
 import type { Revocation } from '../core/revocation.ts';
-import { ConncheckBody, listLimit, RefreshBody, RevokeBody } from '../../openapi/control-schemas.ts';
+import { ConncheckBody, listLimit, RefreshBody, RenewBody, RevokeBody } from '../../openapi/control-schemas.ts';
 import { compileSchema, describeFault, type SchemaCheck } from '../../openapi/json-schema.ts';
-import { jsonAnswer, problemAnswer, send } from './answer.ts';
+import { jsonAnswer, problemAnswer, send, type Answer } from './answer.ts';
 import type { Operation } from './operation.ts';
 
 /** Bodies of the small calls, and of one that may list ids. */
@@ -23,6 +23,7 @@ export function connectionOperations(host: ControlHost): readonly Operation[] {
       handle: (request, response) => conncheck(host, request, response),
     },
     { method: 'post', path: '/revoke', bodyBytes, handle: (request, response) => revoke(host, request, response) },
+    { method: 'post', path: '/renew', bodyBytes, handle: (request, response) => renew(host, request, response) },
     { method: 'get', path: '/connections', handle: (request, response) => listConnections(host, request, response) },
     { method: 'get', path: '/connections/:id', handle: (request, response) => showConnection(host, request, response) },
     { method: 'get', path: '/channels', handle: (request, response) => listChannels(host, request, response) },
@@ -32,6 +33,7 @@ export function connectionOperations(host: ControlHost): readonly Operation[] {
 const checkRefresh = compileSchema<RefreshBody>(RefreshBody);
 const checkConncheck = compileSchema<ConncheckBody>(ConncheckBody);
 const checkRevoke = compileSchema<RevokeBody>(RevokeBody);
+const checkRenew = compileSchema<RenewBody>(RenewBody);
 const unknownConnection = problemAnswer(404, 'There is no open session with this id.');
 
 async function refresh(host: ControlHost, request: Request, response: Response): Promise<void> {
@@ -48,6 +50,20 @@ async function conncheck(host: ControlHost, request: Request, response: Response
 async function revoke(host: ControlHost, request: Request, response: Response): Promise<void> {
   const ended = await host.revoke(revocationOf(bodyOf(request, checkRevoke), Date.now()));
   send(response, jsonAnswer(200, { ended }));
+}
+
+async function renew(host: ControlHost, request: Request, response: Response): Promise<void> {
+  const { cid, token } = bodyOf(request, checkRenew);
+  send(response, renewalAnswer(await host.renew(sessionId(cid), token)));
+}
+
+function renewalAnswer(renewal: Renewal): Answer {
+  if (renewal === 'renewed') return jsonAnswer(200, { message: 'Renewed' });
+  if (renewal === 'unknown') return unknownConnection;
+  if (renewal === 'not-renewable') return problemAnswer(409, 'The session has no token that could be renewed.');
+  // 401 and 403 are about the caller's own credentials.
+  const { source, status } = errors[renewal.code];
+  return problemAnswer(source === 'client' ? 422 : status, renewal.detail);
 }
 
 /** Longer than tokens for browsers live. */

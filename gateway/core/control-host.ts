@@ -4,6 +4,7 @@ import type { MaybePromise } from './promise.ts';
 import type { Publication } from './publication.ts';
 import type { Revocation } from './revocation.ts';
 import type { RouteCounts } from './route-statistics.ts';
+import type { Denial } from './session.ts';
 import type { TargetReport } from './target-guard.ts';
 
 /** One open session, for lists: nothing secret. */
@@ -71,6 +72,9 @@ export interface ChannelFilter {
   readonly limit: number;
 }
 
+/** `unknown`: no open session has this id; `not-renewable`: the session has no token that could be renewed. */
+export type Renewal = 'renewed' | 'unknown' | 'not-renewable' | Denial;
+
 export interface ControlHost {
   /** Hands the items to the bus, in order. */
   publish(items: readonly Publication[]): MaybePromise<void>;
@@ -82,6 +86,8 @@ export interface ControlHost {
   recover(): void;
   /** Ends the sessions it is about and lets no more of them in, in every process; how many were ended. @throws ForegateError `overloaded` */
   revoke(revocation: Revocation): MaybePromise<number>;
+  /** Puts a newer token in place of that of a session, which goes on as it was where it is refused. */
+  renew(id: SessionId, token: string): MaybePromise<Renewal>;
   /** Those of the ids that belong to open sessions, in the same order. */
   openOf(ids: readonly SessionId[]): MaybePromise<readonly SessionId[]>;
   sessions(filter: SessionFilter): MaybePromise<readonly SessionInfo[]>;

@@ -44,6 +44,11 @@ export interface Policy {
    * backend has the step `accept`; each of its messages is the only step of a reply with the status 101 and no fields.
    */
   response?(session: SessionView, reply: Reply, steps: readonly Step[]): MaybePromise<Verdict>;
+  /**
+   * The control API brings a newer credential for a session that lasts. `consumed`: it is taken; undefined: it is not of this policy's
+   * kind, or who the client is says another. A denial is for the caller, and the session goes on as it was.
+   */
+  renew?(session: SessionView, credential: string): MaybePromise<Verdict>;
   /** Before it goes on the bus. */
   publish?(publication: Publication, publisher: Publisher): MaybePromise<Verdict>;
   /** Once for every session whose `connect` was run, denied or not. */
@@ -99,7 +104,7 @@ export function deny(code: ErrorCode, detail: string, more: Partial<Omit<Denial,
   return { kind: 'deny', code, detail, ...more };
 }
 
-type Moment = 'connect' | 'message' | 'subscribe' | 'request' | 'response' | 'publish';
+type Moment = 'connect' | 'message' | 'subscribe' | 'request' | 'response' | 'renew' | 'publish';
 export type Hook<Subject, Detail, Outcome extends ConnectVerdict = Verdict> = (
   subject: Subject,
   detail: Detail,
@@ -112,6 +117,7 @@ export interface RouteHooks {
   readonly subscribe: readonly Hook<SessionView, ChannelName>[];
   readonly request: readonly Hook<SessionView, RequestDraft>[];
   readonly response: readonly Hook<SessionView, ReadReply>[];
+  readonly renew: readonly Hook<SessionView, string>[];
   readonly publish: readonly Hook<Publication, Publisher>[];
   readonly held: readonly Notice[];
   readonly disconnect: readonly Notice[];
@@ -131,6 +137,7 @@ export const noHooks: RouteHooks = {
   subscribe: [],
   request: [],
   response: [],
+  renew: [],
   publish: [],
   held: [],
   disconnect: [],
@@ -183,6 +190,7 @@ export function compileHooks(
     response: collect<SessionView, ReadReply>('response', (policy) =>
       policy.response ? (session, read) => policy.response?.(session, read.reply, read.steps) : undefined,
     ),
+    renew: collect('renew', (policy) => policy.renew?.bind(policy)),
     publish: collect('publish', (policy) => policy.publish?.bind(policy)),
     held: policies.flatMap(([name, policy]) => guardNotice(name, 'held', policy.held?.bind(policy), watch)),
     disconnect: policies.flatMap(([name, policy]) => guardNotice(name, 'disconnect', policy.disconnect?.bind(policy), watch)),

@@ -1,5 +1,5 @@
 /** What the control API of one process asks the other processes of its program, and what they answer. */
-import type { ChannelFilter, ChannelInfo, SessionFilter, SessionInfo, StatisticsReport } from './control-host.ts';
+import type { ChannelFilter, ChannelInfo, Renewal, SessionFilter, SessionInfo, StatisticsReport } from './control-host.ts';
 import type { ChannelName, SessionId } from './ids.ts';
 import type { Revocation } from './revocation.ts';
 
@@ -16,10 +16,12 @@ export interface Answers {
   metrics: readonly unknown[];
   /** How many sessions were ended. */
   revoke: number;
+  renew: Renewal;
 }
 
 export type Question =
   | { readonly kind: 'refresh' | 'session'; readonly id: SessionId }
+  | { readonly kind: 'renew'; readonly id: SessionId; readonly token: string }
   | { readonly kind: 'open-of'; readonly ids: readonly SessionId[] }
   | { readonly kind: 'sessions'; readonly filter: SessionFilter }
   | { readonly kind: 'channels'; readonly filter: ChannelFilter }

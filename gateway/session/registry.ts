@@ -1,15 +1,17 @@
 /** The sessions of this process by their id, and the sweep that ends the idle ones. */
-import type { SessionInfo } from '../core/control-host.ts';
-import { deny } from '../core/policy.ts';
+import type { Renewal, SessionInfo } from '../core/control-host.ts';
+import { deny, runHooks } from '../core/policy.ts';
 import { errors } from '../core/errors.ts';
 import type { SessionId } from '../core/ids.ts';
 import type { Route } from '../core/route.ts';
-import type { Denial, Identity } from '../core/session.ts';
+import type { Denial, Identity, SessionView } from '../core/session.ts';
 
 /** What the registry needs of a session. */
 export interface Registered {
   readonly id: SessionId;
   readonly route: Route;
+  /** As policies know it. */
+  readonly view: SessionView;
   readonly transport: SessionInfo['transport'];
   readonly identity: Identity | undefined;
   /** Milliseconds since 1970 when anything was last heard or said. */
@@ -55,6 +57,16 @@ export class SessionRegistry {
   get(id: SessionId): Registered | undefined {
     const session = this.#sessions.get(id);
     return session?.live ? session : undefined;
+  }
+
+  /** Through the policies of its route. The session may end while they decide. */
+  async renew(id: SessionId, token: string): Promise<Renewal> {
+    const session = this.get(id);
+    if (session === undefined) return 'unknown';
+    const verdict = await runHooks(session.route.hooks.renew, session.view, token);
+    if (verdict?.kind === 'deny') return verdict;
+    if (!session.live) return 'unknown';
+    return verdict?.kind === 'consumed' ? 'renewed' : 'not-renewable';
   }
 
   /** Every session, those included whose handshake is not answered. */

@@ -66,6 +66,7 @@ const moments: ReadonlySet<string> = new Set([
   'subscribe',
   'request',
   'response',
+  'renew',
   'publish',
   'disconnect',
   'dispose',

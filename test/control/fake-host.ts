@@ -7,6 +7,7 @@ import type {
   ChannelFilter,
   ChannelInfo,
   ControlHost,
+  Renewal,
   SessionFilter,
   SessionInfo,
   StatisticsReport,
@@ -16,7 +17,7 @@ import { ForegateError } from '../../gateway/core/errors.ts';
 import { channelName, routeId, sessionId, type ChannelName, type SessionId } from '../../gateway/core/ids.ts';
 import { limits } from '../../gateway/core/limits.ts';
 import { silentLog } from '../../gateway/core/log.ts';
-import { noHooks } from '../../gateway/core/policy.ts';
+import { deny, noHooks } from '../../gateway/core/policy.ts';
 import type { MaybePromise } from '../../gateway/core/promise.ts';
 import type { Revocation } from '../../gateway/core/revocation.ts';
 import type { Publication } from '../../gateway/core/publication.ts';
@@ -80,6 +81,15 @@ export class FakeHost implements ControlHost {
     if (revocation.value === 'one too many') throw new ForegateError('overloaded', 'Too many revocations.');
     this.revoked.push(revocation);
     return [...this.#sessions.values()].filter(({ subject }) => subject === revocation.value).length;
+  }
+
+  /** As one whose sessions have the token `first`, but for those of nobody. */
+  async renew(id: SessionId, token: string): Promise<Renewal> {
+    const session = this.session(id);
+    if (session === undefined) return 'unknown';
+    if (session.subject === undefined) return 'not-renewable';
+    if (token === 'broken') return deny('policy-failed', 'The policy jwt could not decide.');
+    return token === 'second' ? 'renewed' : deny('unauthorized', 'The token is malformed.');
   }
 
   openOf(ids: readonly SessionId[]): SessionId[] {

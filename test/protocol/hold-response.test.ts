@@ -485,7 +485,7 @@ describe('policies and the end of the program, for held responses', () => {
     await stage.answered('open', 'fine');
     assert.equal((await takeAnswer(socket)).body, 'fine');
     const closed = await takeAnswer(await stage.request('/closed'));
-    assert.deepEqual([closed.status, closed.body], [403, 'Not for you at all.\n']);
+    assert.deepEqual([closed.status, JSON.parse(closed.body).detail], [403, 'Not for you at all.']);
   });
 
   it('policies see one session from connect to disconnect, which becomes a held one', async () => {

@@ -154,6 +154,71 @@ describe('the renewal of a token', () => {
   });
 });
 
+describe('renewal by the control API', () => {
+  const renew = async (stage: Stage, cid: string, presented: string): Promise<readonly [number, string]> => {
+    const body = JSON.stringify({ cid, token: presented });
+    const response = await fetch(`${stage.controlUrl}/renew`, { method: 'POST', body });
+    const { detail = '', message = detail } = (await response.json()) as { readonly detail?: string; readonly message?: string };
+    return [response.status, message];
+  };
+  const onlyId = async ({ controlUrl }: Stage): Promise<string> => {
+    const sessions = (await (await fetch(`${controlUrl}/connections`)).json()) as readonly { readonly id: string }[];
+    assert.equal(sessions.length, 1);
+    return sessions[0]?.id ?? '';
+  };
+
+  it('keeps a WebSocket beyond the end of its first token, and the backend gets the new one', async () => {
+    const stage = await setStage(withJwt({ forward: true }));
+    const end = now() + 4;
+    const client = await stage.open('/', bearing(token({ exp: end })));
+    const later = token({ exp: now() + 3600 });
+    assert.deepEqual(await renew(stage, await onlyId(stage), later), [200, 'Renewed']);
+    await eventually(() => now() >= end + 1, patience);
+    client.send('still here');
+    assert.equal(await client.nextText(), 'still here');
+    assert.equal(stage.backend.requests.at(-1)?.headers['authorization'], `Bearer ${later}`);
+  }).timeout(longest);
+
+  it('may also shorten it, and moves the end of a held stream', async () => {
+    const stage = await setHoldStage({ ...withJwt(), answer: byPath({ '/events': stream('c') }) });
+    const socket = await stage.request('/events', { headers: line(token({ exp: now() + 3600 })) });
+    await socket.takeHead();
+    await stage.joined('c', 1);
+    assert.equal((await renew(stage, await onlyId(stage), token({ exp: now() + 2 })))[0], 200);
+    assert.equal(await takeChunk(socket, patience), '');
+  }).timeout(longest);
+
+  it('refuses what the handshake would refuse, another subject and what was revoked, and the session goes on', async () => {
+    const stage = await setStage(withJwt());
+    const client = await stage.open('/', bearing(token({ exp: now() + 3600 })));
+    const id = await onlyId(stage);
+    await fetch(`${stage.controlUrl}/revoke`, { method: 'POST', body: '{"jti":"gone"}' });
+    const refused: readonly (readonly [presented: string, why: RegExp])[] = [
+      [token({ exp: now() - 10 }), /expired/],
+      [token({ exp: now() + 10 }, 'another secret of thirty-two bytes'), /signature/],
+      [token({ sub: 'eve', exp: now() + 10 }), /another subject/],
+      [token({ iss: 'another', exp: now() + 10 }), /another subject/],
+      [token({ jti: 'gone', exp: now() + 10 }), /revoked/],
+      ['planted-token', /malformed/],
+    ];
+    for (const [presented, why] of refused) {
+      const [status, detail] = await renew(stage, id, presented);
+      assert.equal(status, 422, detail);
+      assert.match(detail, why);
+      assert.ok(!detail.includes(presented));
+    }
+    client.send('still here');
+    assert.equal(await client.nextText(), 'still here');
+  });
+
+  it('is not for sessions that came without a token, nor for those that are not there', async () => {
+    const stage = await setStage(withJwt({ required: false }));
+    await stage.open();
+    assert.equal((await renew(stage, await onlyId(stage), token({})))[0], 409);
+    assert.equal((await renew(stage, 'nobody', token({})))[0], 404);
+  });
+});
+
 describe('the claims of a token', () => {
   const fields = { 'X-User': 'sub', 'X-Roles': 'roles', 'X-Age': 'age' };
 

@@ -4,6 +4,7 @@ import type { SessionInfo } from '../../gateway/core/control-host.ts';
 import { newSessionId } from '../../gateway/core/ids.ts';
 import type { Denial } from '../../gateway/core/session.ts';
 import { SessionRegistry, type Registered } from '../../gateway/session/registry.ts';
+import { testSession } from '../../gateway/testing/index.ts';
 import { testRoute } from '../downstream/routes.ts';
 
 let registry: SessionRegistry;
@@ -27,6 +28,7 @@ function add(changes: Partial<Registered> = {}): Registered & { readonly ended: 
     transport: 'websocket' as const,
     identity: undefined,
     ended,
+    view: testSession(),
     info,
     ask: () => undefined,
     recover: () => undefined,
