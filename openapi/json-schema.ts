@@ -2,6 +2,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { ForegateError } from '../gateway/core/errors.ts';
+import { linearPattern } from './linear-pattern.ts';
 
 export interface SchemaFault {
   /** Empty for the whole value. */
@@ -19,20 +20,62 @@ export type SchemaCheck<T> = (value: unknown) => Checked<T>;
  * @throws ForegateError `bad-request` for a schema that is not valid, names an unknown format or refers to one that is not in it
  */
 export function compileSchema<T>(schema: object): SchemaCheck<T> {
-  const validate = compile<T>(schema);
+  return checkOf<T>(new Ajv2020(terms), schema);
+}
+
+/**
+ * For schemas that are not our own, and values from anybody: no value takes longer than its length allows.
+ * @throws ForegateError `bad-request` as above, for a pattern that could take long, and for `uniqueItems` without a bound
+ */
+export function compileForeignSchema<T>(schema: object): SchemaCheck<T> {
+  const regExp = Object.assign(linearPattern, { code: 'linearPattern' });
+  const fault = unboundedUnique(schema, '');
+  if (fault !== undefined) throw new ForegateError('bad-request', `The JSON Schema cannot be used: ${fault}.`);
+  return checkOf<T>(new Ajv2020({ ...terms, code: { regExp } }), schema, boundFormats);
+}
+
+// One instance each: schemas of different owners may carry the same `$id`. One fault is enough, and cannot be made many.
+const terms = { allErrors: false, logger: false, allowUnionTypes: true } as const;
+
+function checkOf<T>(ajv: Ajv2020, schema: object, prepare?: (ajv: Ajv2020) => void): SchemaCheck<T> {
+  addFormats.default(ajv);
+  prepare?.(ajv);
+  const validate = compile<T>(ajv, schema);
   return (value) => (validate(value) ? { kind: 'valid', value } : { kind: 'invalid', fault: firstFault(validate.errors) });
 }
 
-function compile<T>(schema: object) {
-  // One instance each: schemas of different owners may carry the same `$id`. One fault is enough, and cannot be made many.
-  const ajv = new Ajv2020({ allErrors: false, logger: false, allowUnionTypes: true });
-  addFormats.default(ajv);
+function compile<T>(ajv: Ajv2020, schema: object) {
   try {
     return ajv.compile<T>(schema);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ForegateError('bad-request', `The JSON Schema cannot be used: ${reason}.`, { cause });
   }
+}
+
+/** Some formats look at a text again and again: one that is longer than any address is of none of them. */
+const formatCharsMax = 2048;
+
+function boundFormats(ajv: Ajv2020): void {
+  for (const [name, format] of Object.entries(ajv.formats)) {
+    if (format instanceof RegExp) ajv.addFormat(name, (text: string) => text.length <= formatCharsMax && format.test(text));
+  }
+}
+
+/** Each item is compared with each other, unless they are plain values: a long list would hold up everybody. */
+const uniqueItemsMax = 256;
+
+/** Where a list has to be bounded, and is not, as a sentence. */
+function unboundedUnique(schema: unknown, pointer: string): string | undefined {
+  if (typeof schema !== 'object' || schema === null) return undefined;
+  const { uniqueItems, maxItems } = schema as Readonly<Record<string, unknown>>;
+  if (uniqueItems === true && !(typeof maxItems === 'number' && maxItems <= uniqueItemsMax))
+    return `${pointer === '' ? 'it' : pointer} has "uniqueItems" and needs "maxItems" of ${uniqueItemsMax} at most beside it`;
+  for (const [name, part] of Object.entries(schema)) {
+    const fault = unboundedUnique(part, `${pointer}/${name}`);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 function firstFault(faults: readonly ErrorObject[] | null | undefined): SchemaFault {

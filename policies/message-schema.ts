@@ -7,7 +7,7 @@ import type { Message } from '../gateway/core/event.ts';
 import type { Denial } from '../gateway/core/session.ts';
 import { limits } from '../gateway/core/limits.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
-import { compileSchema, type SchemaCheck } from '../openapi/json-schema.ts';
+import { compileForeignSchema, type SchemaCheck } from '../openapi/json-schema.ts';
 import { checkBackendMessages } from './backend-messages.ts';
 import { exceeded } from './json-extent.ts';
 import { AnswerText, answerText, Over, overOf } from './over.ts';
@@ -30,7 +30,7 @@ const MessageSchemaOptions = Type.Object(
       {
         minProperties: 1,
         description:
-          'A JSON Schema (2020-12) for each kind of message, by the value of `by`: `{ file: PATH }`, a JSON file, from the folder of the configuration file, or `{ inline: SCHEMA }`. `$ref` leads to places of the same schema only. What cannot be used, such as an unknown `format`, is found at the start. A `pattern` that takes long for some texts, and `uniqueItems` of objects, hold up everybody: give `maxLength` and `maxItems` beside them, which are looked at first, or keep messages small with `message-size`.',
+          'A JSON Schema (2020-12) for each kind of message, by the value of `by`: `{ file: PATH }`, a JSON file, from the folder of the configuration file, or `{ inline: SCHEMA }`. `$ref` leads to places of the same schema only. What cannot be used, such as an unknown `format`, is found at the start. A `pattern` is one of RE2, which takes no longer than the text is long: without looking around and without `\\1`. `uniqueItems` needs `maxItems` of 256 at most beside it, and a text of more than 2,048 characters is of no `format` that has a pattern.',
       },
     ),
     by: Type.String({
@@ -170,7 +170,7 @@ async function compiledSchemas(
 
 function compiledSchema(kind: string, schema: object): SchemaCheck<unknown> {
   try {
-    return compileSchema(schema);
+    return compileForeignSchema(schema);
   } catch (cause) {
     if (!(cause instanceof ForegateError)) throw cause;
     throw new ForegateError('bad-request', `For messages of the kind ${JSON.stringify(kind)}: ${cause.message}`, { cause });

@@ -34,7 +34,7 @@ const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'gateway/core': [],
   'gateway/wire': ['jsonwebtoken', 'rfc6902'],
   'gateway/engines': ['rate-limiter-flexible', 'ioredis', '@nats-io/transport-node'],
-  openapi: ['ajv', 'ajv-formats', 'openapi-types'],
+  openapi: ['ajv', 'ajv-formats', 'openapi-types', 're2js'],
   policies: ['bcryptjs', 'jsonwebtoken', 'jwks-rsa', 'yaml'],
   adapters: ['express', 'yaml'],
   'gateway/channel': [],
