@@ -1,7 +1,7 @@
 /** Tokens checked with the key set of an issuer: a real HTTP server that may fail, hang, or change its keys. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import jsonwebtoken, { type Algorithm } from 'jsonwebtoken';
@@ -124,6 +124,68 @@ describe('jwt with a key set', () => {
     const policy = await make();
     assert.equal(await arrive(policy, signed('two')), undefined);
     assertRefused(await arrive(policy, signed('one')), /not known/);
+  });
+
+  it('takes what a token says of its key for the name of one of the set, and for nothing else', async () => {
+    const evil = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const tricks: readonly object[] = [
+      { jku: `${url}?evil` },
+      { x5u: `${url}?evil` },
+      { jwk: evil.publicKey.export({ format: 'jwk' }) },
+      { x5c: [evil.publicKey.export({ format: 'der', type: 'spki' }).toString('base64')] },
+      { kid: '../../../../dev/null' },
+      { kid: 'file:///etc/passwd' },
+      { kid: `${url}?evil` },
+      { kid: "' OR 1=1 --" },
+      { kid: 'one\0' },
+      { kid: '__proto__' },
+      { kid: 'constructor' },
+      { kid: '' },
+      { kid: ['one'] },
+      { kid: { toString: 'one' } },
+      { kid: 1 },
+    ];
+    const policy = await make();
+    assert.equal(await arrive(policy, signed('one')), undefined);
+    for (const trick of tricks) {
+      const header = { alg: 'RS256' as const, kid: 'one', ...trick } as jsonwebtoken.JwtHeader;
+      const forged = jsonwebtoken.sign({ sub: 'root' }, evil.privateKey, { algorithm: 'RS256', header });
+      assertRefused(await arrive(policy, forged), /not known|signature|malformed|algorithm/);
+    }
+    assert.equal(requests, 1, 'something was asked for');
+  });
+
+  it('does not take a public key of the set for a shared secret', async () => {
+    serve(jwk(one.publicKey, { kid: 'one' }));
+    const policy = await make();
+    const pem = one.publicKey.export({ format: 'pem', type: 'spki' });
+    const input = [{ alg: 'HS256', kid: 'one' }, { sub: 'root' }].map((part) =>
+      Buffer.from(JSON.stringify(part)).toString('base64url'),
+    );
+    for (const key of [pem, JSON.stringify(one.publicKey.export({ format: 'jwk' }))]) {
+      const signature = createHmac('sha256', key).update(input.join('.')).digest('base64url');
+      assertRefused(await arrive(policy, [...input, signature].join('.')), /algorithm/);
+    }
+  });
+
+  it('stops reading a set of a gigabyte at its limit', async () => {
+    let sent = 0;
+    const part = 'x'.repeat(65_536);
+    answer = (response) => {
+      const more = (): void => {
+        while (!response.destroyed && sent < 1e9 && response.write(part)) sent += part.length;
+        if (!response.destroyed) response.once('drain', more);
+      };
+      more();
+    };
+    await assertUndecided(await make(), signed('one'));
+    assert.ok(sent < 50_000_000, `${sent} bytes were sent`);
+  });
+
+  it('takes no key that is of another kind than the token says', async () => {
+    serve(jwk(two.publicKey, { kid: 'one' }), jwk(one.publicKey, { kid: 'two' }));
+    for (const by of ['one', 'two'] as const)
+      assertRefused(await arrive(await make(), signed(by)), /algorithm|signature|not valid/);
   });
 
   const failures: readonly (readonly [what: string, answer: (response: ServerResponse) => void])[] = [

@@ -98,6 +98,19 @@ describe('message-schema', () => {
     assert.ok(fault !== undefined && fault.length < 200);
   });
 
+  it('bears messages of a million members and of any depth', async () => {
+    const options = {
+      schemas: {
+        chat: {
+          inline: { $ref: '#/$defs/any', $defs: { any: { type: 'object', additionalProperties: { $ref: '#/$defs/any' } } } },
+        },
+      },
+    };
+    const wide = Array.from({ length: 1_000_000 }, (_, i) => `"${i}":1`).join();
+    assert.match((await faultOf(options, `{"type":"chat",${wide}}`)) ?? '', /must be object/);
+    assert.equal(await faultOf(options, `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), 'The message has too many levels.');
+  }).timeout(20_000);
+
   it('takes no longer for patterns, formats and lists that are made to be slow', async () => {
     const inline = {
       properties: {

@@ -72,6 +72,15 @@ describe('message-size of JSON', () => {
     });
   }
 
+  it('is done with depth and keys without end before a parser would begin', async () => {
+    const policy = await createPolicy(messageSize, { jsonDepth: 32, jsonKeys: 1000 });
+    const say = (content: string) => policy.message?.(testSession(), { kind: 'text', data: Buffer.from(content) });
+    const deep = await say(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`);
+    assert.match(deep?.kind === 'deny' ? deep.detail : '', /32 levels/);
+    const wide = await say(`{${Array.from({ length: 1_000_000 }, (_, i) => `"${i}":1`).join()}}`);
+    assert.match(wide?.kind === 'deny' ? wide.detail : '', /1000 members/);
+  });
+
   it('counts as a parser does, whatever is in the text', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), fc.nat(6), fc.nat(12), (value, depth, keys) => {
