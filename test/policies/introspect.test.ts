@@ -80,13 +80,17 @@ describe('introspect, in front of a backend', () => {
     assert.equal(backend.requests.length, 0);
   });
 
-  it('closes a WebSocket with 4401 when its token is not active any more', async () => {
+  it('closes a WebSocket with 4401 when its token is not active any more, and leaves the others', async () => {
     let answer = active;
-    const { open, issuer } = await setUp(() => answer, { recheck: '50ms', cache: '1h' });
+    const isOther = (body: Buffer): boolean => body.toString().includes('t1');
+    const { open, issuer } = await setUp(({ body }) => (isOther(body) ? active : answer), { recheck: '50ms', cache: '1h' });
     const socket = await open('/', { headers: { Authorization: 'Bearer t0' } });
+    const other = await open('/', { headers: { Authorization: 'Bearer t1' } });
     await issuer.until(() => issuer.requests.length >= 3);
     answer = inactive;
     assert.equal((await socket.closed()).code, 4401);
+    other.send('still here');
+    assert.equal(await other.nextText(), 'still here');
     assert.equal((await refusedClient(socket.socket.url, { headers: { Authorization: 'Bearer t0' } })).status, 401);
   });
 

@@ -28,10 +28,15 @@ describe('the end of a token', () => {
     '/poll': { headers: { 'Grip-Hold': 'response', 'Content-Type': 'text/plain' }, body: 'nothing' },
   });
 
-  it('ends a WebSocket with 4401', async () => {
+  it('ends a WebSocket with 4401, in the second that it says, and leaves the others', async () => {
     const stage = await setStage(withJwt());
-    const client = await stage.open('/', bearing(token({ exp: now() + 4 })));
+    const end = now() + 4;
+    const client = await stage.open('/', bearing(token({ exp: end })));
+    const other = await stage.open('/', bearing(token({ exp: end + 3600 })));
     assert.deepEqual(await client.closed(patience), { code: 4401, reason: 'The token has expired.' });
+    assert.ok(Date.now() >= end * 1000, 'it ended too early');
+    other.send('still here');
+    assert.equal(await other.nextText(), 'still here');
   }).timeout(longest);
 
   it('ends a stream that joined no channel, and one that did', async () => {
@@ -437,6 +442,11 @@ describe('tokens and keys', () => {
     const shown: string[] = [];
     shown.push((await refusedClient(`${stage.url.replace('http', 'ws')}/?token=${expired}`)).body);
     shown.push(await (await fetch(`${stage.url}/?token=${expired}`)).text());
+    const [{ id: cid }] = (await (await fetch(`${stage.controlUrl}/connections`)).json()) as [{ readonly id: string }];
+    for (const one of [other, expired, `${other}x`, 5])
+      shown.push(
+        await (await fetch(`${stage.controlUrl}/renew`, { method: 'POST', body: JSON.stringify({ cid, token: one }) })).text(),
+      );
     client.send(JSON.stringify({ type: 'auth', token: other }));
     client.send(JSON.stringify({ type: 'auth', token: `${other}x` }));
     await client.closed();
