@@ -55,6 +55,8 @@ describe('message-schema', () => {
     ['{}', noKind],
     ['{"__proto__":{"type":"chat"},"text":"a"}', noKind],
     ['null', noKind],
+    [' \t\r\n{"type":"chat"}', "The message must have required property 'text'."],
+    [' {"type":"other"}', noKind],
     ['"chat"', noKind],
     ['[{"type":"chat"}]', noKind],
     ['', noJson],
