@@ -5,6 +5,9 @@
 import assert from 'node:assert/strict';
 import { stringify } from 'yaml';
 import { ConfigError, createForegate, loadText, type LoadedConfig } from '../../gateway/index.ts';
+import { dryRun } from '../../gateway/core/dry-run.ts';
+import { silentLog, type LogFields } from '../../gateway/core/log.ts';
+import { noMetrics } from '../../gateway/core/metrics.ts';
 import type { Policy, PolicyDefinition } from '../../gateway/core/policy.ts';
 import { fields } from '../../gateway/core/headers.ts';
 import { playSession, policyContract, type PlayedVerdict, type RecordedEvent } from '../../gateway/testing/index.ts';
@@ -70,6 +73,17 @@ function completeContract(policy: PolicyDefinition, { good, bad, allow, deny, no
         const { verdicts, timersLeft } = await playSession(policy, deny.options, deny.events);
         assert.equal(codeOf(verdicts.at(-1)), deny.code);
         assert.deepEqual(verdicts.slice(0, -1).filter(isDenied), []);
+        assert.equal(timersLeft, 0);
+      });
+    }
+
+    if (!('never' in deny)) {
+      it('refuses nothing in dry run, and says what it would have refused', async () => {
+        const noted: string[] = [];
+        const { verdicts, sessions, timersLeft } = await playSession(rehearsed(policy, noted), deny.options, deny.events);
+        assert.deepEqual(verdicts.filter(isDenied), []);
+        assert.ok(Object.values(sessions).every(({ ended, sent }) => ended === undefined && sent.length === 0));
+        assert.ok(noted.includes(`policy.would-deny ${deny.code}`), noted.join());
         assert.equal(timersLeft, 0);
       });
     }
@@ -149,6 +163,18 @@ function codeOf(verdict: PlayedVerdict): string | undefined {
 function requestOf(events: readonly RecordedEvent[]): { readonly path: string; readonly headers: Record<string, string> } {
   const first = events.find((event) => event.kind === 'connect');
   return { path: first?.request?.path ?? '/', headers: Object.fromEntries(fields(first?.request?.headers ?? [])) };
+}
+
+/** The same policy in dry run; what it would have refused, and with which code, is noted. */
+function rehearsed(definition: PolicyDefinition, noted: string[]): PolicyDefinition {
+  const note = (event: string, more?: LogFields): void => void noted.push(`${event} ${String(more?.['code'])}`);
+  return {
+    ...definition,
+    create: async (options, context) => {
+      const rehearse = dryRun({ log: { ...silentLog, info: note }, metrics: noMetrics, clock: context.clock });
+      return rehearse(definition.name, await definition.create(options, context));
+    },
+  };
 }
 
 /** The same policy, whose lives are counted. */

@@ -5,7 +5,7 @@ import type { Log } from '../../gateway/core/log.ts';
 import { echo } from '../support/backend.ts';
 import { refusedClient } from '../support/client.ts';
 import { byPath, held, requestText, setHoldStage, stream, takeAnswer, takeChunk, type HoldStage } from './holds.ts';
-import { clearStage, setStage, type StageTerms } from './stage.ts';
+import { clearStage, setStage, stageConfig, type StageTerms } from './stage.ts';
 
 const secret = 'a secret of thirty-two bytes or more';
 const now = (): number => Math.floor(Date.now() / 1000);
@@ -96,6 +96,21 @@ describe('a ticket', () => {
       [200, 401].map((status) => statuses.filter((one) => one === status).length),
       [1, 19],
     );
+  });
+
+  it('is good over a reload in the middle of connections, and what was used stays used', async () => {
+    const options = { secret };
+    const stage = await setTicketStage(options);
+    const [used, unused] = [await askTicket(stage), await askTicket(stage)];
+    const before = await stage.open(`/?ticket=${used}`);
+    const next = await stageConfig({ route: { policies: policies(options) } }, [{ url: stage.backend.origin }]);
+    assert.deepEqual(await stage.foregate.reload(next), { routes: 1, kept: 1, drained: 0 });
+    const after = await stage.open(`/?ticket=${unused}`);
+    for (const client of [before, after]) {
+      client.send('hello');
+      assert.equal(await client.nextText(), 'hello');
+    }
+    assert.equal((await refusedClient(`${socketUrl(stage)}/?ticket=${used}`)).status, 401);
   });
 
   it('expires', async () => {
