@@ -91,7 +91,7 @@ policies:
 
 - \`refuse\`: the status of the [error](errors.md), with \`Retry-After\` where a wait is known, for limits with \`RateLimit\` and \`RateLimit-Policy\` (and \`X-RateLimit-*\` with \`legacyFields\`), and problem details (RFC 9457) as the body, whose \`code\` is that of the error. Handshakes and plain requests are refused so by all policies, unless another word is said for connections. Calls to publish get the status and the fields, and the sentence as text, as GRIP has it.
 - \`close\`: the WebSocket ends with the close code of the error, or the one that \`closeCodes\` of the route has for it, also by subprotocol.
-- \`drop\`: it is forgotten, and counted in \`foregate_messages_dropped_total\`; of published items nothing is told.
+- \`drop\`: it is forgotten, and counted in \`foregate_messages_dropped_total\`, or for published items in \`foregate_publications_dropped_total\`.
 - \`delay\`: it waits for room, 30 s at most, and nothing more is read from this client meanwhile.
 - \`answer\`: the client of a WebSocket gets a text message: \`{"type":"error","code":...,"detail":...,"retryAfterMs":...}\`, or \`text\`, in which \`{wait}\` becomes the seconds to wait and \`{detail}\` the sentence, as it stands inside a JSON string.
 

@@ -163,6 +163,7 @@ export function compileHooks(
         watch.metrics.count('policy_denials');
         watch.log.debug('policy.denied', { policy: name, moment, code: verdict.code, detail: verdict.detail });
       }
+      if (verdict?.kind === 'consumed' && moment === 'publish') watch.metrics.count('publications_dropped');
       return verdict;
     };
     return (subject, detail) => {

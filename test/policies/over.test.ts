@@ -188,6 +188,20 @@ describe('over a limit for connections', () => {
   });
 });
 
+describe('over a limit for published items', () => {
+  afterEach(clearStage);
+
+  it('drop, which is counted, and in dry run is not', async () => {
+    for (const dryRun of [false, true]) {
+      const policies = [{ use: 'rate-limit', publishes: 1, window: '1h', over: 'drop', dryRun }];
+      const stage = await setStage({ settings: { control: { host: '127.0.0.1', port: 0, policies } } });
+      for (const text of ['one', 'two', 'three']) await stage.say('a', text);
+      const dropped = dryRun ? 0 : 2;
+      assert.match(await metricsOf(stage), new RegExp(`^foregate_publications_dropped_total ${dropped}$`, 'm'));
+    }
+  });
+});
+
 describe('over a limit for subscriptions', () => {
   afterEach(clearStage);
 
