@@ -24,7 +24,7 @@ export function By(options: { readonly default: string; readonly description: st
 }
 
 const kindsText =
-  '`address`: all from one IPv4 address or one IPv6 /64. `subject`: all that a policy before has recognised as the same (`jwt`, `api-key`). `key`: all with the same key of `api-key`. `claim:NAME`: all whose token has the same value (a text, number or boolean) in this claim. `header:NAME`: all with the same value in this header field; whoever can send it can choose whom to be counted as, so it is safe only for fields that a proxy in front sets and takes from clients. `route`: all together. `session`: each WebSocket has its own. `channel`: all of one channel. A list makes one caller of several, such as `[subject, channel]`. Callers that have not what is asked for, or have the header field twice, are counted by address instead.';
+  '`address`: all from one IPv4 address or one IPv6 /64. `subject`: all that a policy before has recognised as the same (`jwt`, `api-key`). `key`: all with the same key of `api-key`, which may have limits of its own. `claim:NAME`: all whose token has the same value (a text, number or boolean) in this claim. `header:NAME`: all with the same value in this header field; whoever can send it can choose whom to be counted as, so it is safe only for fields that a proxy in front sets and takes from clients. `route`: all together. `session`: each WebSocket has its own. `channel`: all of one channel. A list makes one caller of several, such as `[subject, channel]`. Callers that have not what is asked for, or have the header field twice, are counted by address instead.';
 
 /** What a key is made of. Publishers have no session. */
 export interface Caller {

@@ -10,7 +10,8 @@ export const counters = {
   exchange_retries: 'Requests with events that were sent again.',
   publications: 'Items that were published.',
   publications_refused: 'Items that came over ZeroMQ and were not valid or not allowed: nobody could be told.',
-  publications_dropped: 'Published items that came a second time, out of order where no more could wait, or that a policy dropped.',
+  publications_dropped:
+    'Published items that came a second time, out of order where no more could wait, or that a policy dropped.',
   deliveries: 'Items handed to subscribers.',
   deliveries_dropped: 'Items a subscriber did not get: it was too slow, a filter failed, or they did not fit.',
   filter_requests: 'Requests that the filters `http-check` and `http-modify` made.',

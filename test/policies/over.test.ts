@@ -171,6 +171,15 @@ describe('over a limit for connections', () => {
     assert.equal((await refusedClient(stage.url.replace(/^http/, 'ws'))).status, 429);
   });
 
+  it('closes SockJS clients in their own words', async () => {
+    const stage = await staged({ ...perHour, over: 'answer', text: 'wait {wait} s' }, { sockjs: { path: '/sock' } });
+    const poll = async (session: string): Promise<string> =>
+      (await fetch(`${stage.url}/sock/0/${session}/xhr`, { method: 'POST' })).text();
+    assert.equal(await poll('one'), 'o\n');
+    const heard = [await poll('two'), await poll('two'), await poll('two')];
+    assert.match(heard.join(''), /^o\na\["wait \d+ s"\]\nc\[4429,"Too many connections[^"]*"\]\n/);
+  });
+
   it('takes no credential for the subprotocol of who is turned away', async () => {
     const stage = await setStage({
       route: {
