@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
+import jsonwebtoken from 'jsonwebtoken';
 import { isMessage } from '../../gateway/core/event.ts';
 import { eventsMediaType } from '../../gateway/wire/websocket-events.ts';
 import { reply, startBackend, text, type Backend, type BackendRequest } from '../support/backend.ts';
@@ -196,6 +197,20 @@ describe('workers', function () {
       await outputOf(running.run, new RegExp(`"worker":${worker},"of":"key","ended":[1-9]\\d*,"event":"credentials\\.revoked"`));
     for (let i = 0; i < 4; i += 1)
       equal((await refusedClient(`${running.url.replace('http', 'ws')}/a`, { headers: key })).status, 401);
+  });
+
+  it('renew the token of a session that another of them has, and say what is wrong with one', async () => {
+    const secret = 'a secret of thirty-two bytes or more';
+    const signed = (sub: string): string => jsonwebtoken.sign({ sub }, secret, { expiresIn: '1h' });
+    await write({ policies: [{ use: 'jwt', secret }] });
+    const running = await start();
+    await openMany(running, { Authorization: `Bearer ${signed('ann')}` });
+    const listed = (await json(`${running.control}/connections`)) as { readonly id: string }[];
+    for (const { id: cid } of listed) {
+      deepEqual(await json(`${running.control}/renew`, { cid, token: signed('ann') }), { message: 'Renewed' });
+      equal((await call(`${running.control}/renew`, 'POST', { cid, token: signed('eve') })).status, 422);
+    }
+    equal((await call(`${running.control}/renew`, 'POST', { cid: 'nobody', token: signed('ann') })).status, 404);
   });
 
   it('answer the control API for one another', async () => {
