@@ -63,6 +63,7 @@ function finish(response: ServerResponse, insides: Insides): void {
 function fits(response: ServerResponse, { status, body }: Reply): boolean {
   return (
     response instanceof ServerResponse &&
+    response.writeHead === ServerResponse.prototype.writeHead && // Nobody changes the head (CORS, JSONP).
     response.shouldKeepAlive &&
     response.req.httpVersionMinor === 1 &&
     response.req.method !== 'HEAD' &&

@@ -100,6 +100,16 @@ describe('a whole answer', () => {
     assert.match(received, /Content-Length: 100000\r\n/);
   });
 
+  it('leaves an answer whose head somebody changes to node:http', async () => {
+    answer = (response) => {
+      const { writeHead } = response;
+      response.writeHead = (...head: unknown[]): ServerResponse =>
+        (writeHead as (...all: unknown[]) => ServerResponse).call(response.setHeader('X-Late', '1'), ...head);
+      answerRequest(response, reply);
+    };
+    assert.match(await ask('GET / HTTP/1.1\r\nHost: a\r\n\r\n'), /X-Late: 1/);
+  });
+
   it('does nothing for a client that is gone', async () => {
     const held = new Promise<ServerResponse>((resolve) => {
       answer = resolve;
