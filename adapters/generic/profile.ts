@@ -6,6 +6,7 @@ import type { ErrorCode } from '../../gateway/core/errors.ts';
 import type { Reply } from '../../gateway/core/exchange.ts';
 import { header } from '../../gateway/core/headers.ts';
 import type { Fault, FaultKind, Profile } from '../../gateway/core/profile.ts';
+import { retryAfterMs } from '../wait.ts';
 
 export const genericProfile: Profile = {
   name: 'generic',
@@ -16,8 +17,8 @@ export const genericProfile: Profile = {
 
 function fault(reply: Reply): Fault {
   const [kind, code, detail] = isThrottled(reply) ? throttled : meaning(reply.status);
-  const retryAfterMs = retryAfter(header(reply.headers, 'retry-after'));
-  return { kind, code, detail, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  const wait = retryAfterMs(header(reply.headers, 'retry-after') ?? '');
+  return { kind, code, detail, ...(wait !== undefined && { retryAfterMs: wait }) };
 }
 
 type Meaning = readonly [FaultKind, ErrorCode, string];
@@ -48,10 +49,3 @@ function isThrottled({ status, headers, body }: Reply): boolean {
 /** As much of a refusal as is looked at. */
 const textBytes = 2000;
 const remainingFields = ['x-ratelimit-remaining', 'ratelimit-remaining'] as const;
-
-/** Milliseconds of a `Retry-After`: seconds or an HTTP date (RFC 9110 section 10.2.3), one second to one hour. */
-function retryAfter(field: string | undefined): number | undefined {
-  if (field === undefined) return undefined;
-  const ms = /^\d+$/.test(field.trim()) ? Number(field) * 1000 : Date.parse(field) - Date.now();
-  return Number.isFinite(ms) ? Math.min(Math.max(ms, 1000), 3_600_000) : undefined;
-}

@@ -4,14 +4,26 @@ import type { Reply, RequestHead } from './exchange.ts';
 import type { MaybePromise } from './promise.ts';
 import type { SessionView } from './session.ts';
 
-export const faultKinds = ['unauthenticated', 'forbidden', 'throttled', 'too-large', 'upstream'] as const;
+export const faultKinds = [
+  'unauthenticated',
+  'forbidden',
+  'throttled',
+  'quota',
+  'too-large',
+  'no-route',
+  'upstream',
+  'not-ours',
+] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export interface Fault {
   readonly kind: FaultKind;
   readonly code: ErrorCode;
   readonly detail: string;
+  /** Milliseconds, one second to one hour. */
   readonly retryAfterMs?: number;
+  /** The gateway, where the reply shows that it spoke itself; left out: it may be the backend's. */
+  readonly by?: string;
 }
 
 export interface Profile {

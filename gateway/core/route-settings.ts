@@ -133,8 +133,12 @@ const faultTexts: Readonly<Record<FaultKind, string>> = {
   unauthenticated: 'The gateway does not accept the credentials any more.',
   forbidden: 'The gateway does not allow this message.',
   throttled: 'A rate or quota of the gateway is used up.',
+  quota: 'The quota is used up, where the adapter can tell it from a rate; else that is `throttled`.',
   'too-large': 'The message is larger than the gateway allows.',
+  'no-route':
+    'The gateway has no route for this, where the adapter can tell that from an answer of the backend; else that is `upstream`.',
   upstream: 'The gateway could not reach the backend.',
+  'not-ours': 'A page or anything else with a status of success. Without an adapter of its own that is `upstream`.',
 };
 
 /** Names under which messages usually carry credentials. */
@@ -295,8 +299,11 @@ const routeOptions = {
       unauthenticated: faultAction(faultTexts.unauthenticated),
       forbidden: faultAction(faultTexts.forbidden),
       throttled: faultAction(faultTexts.throttled),
+      quota: faultAction(faultTexts.quota),
       'too-large': faultAction(faultTexts['too-large']),
+      'no-route': faultAction(faultTexts['no-route']),
       upstream: faultAction(faultTexts.upstream),
+      'not-ours': faultAction(faultTexts['not-ours']),
     },
     {
       default: {},

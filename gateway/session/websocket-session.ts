@@ -307,6 +307,7 @@ export class WebSocketSession
       code: denial.code,
       action,
       detail: denial.detail,
+      ...(outcome.kind === 'fault' && { by: outcome.fault.by ?? 'unknown' }),
     });
     if (action === 'close') {
       this.#closing.fail(denial.code, denial.detail);

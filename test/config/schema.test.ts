@@ -32,7 +32,7 @@ describe('the schema for editors', () => {
   });
 
   it('refuses unknown keys, values and adapters', () => {
-    for (const wrong of [{ colour: 1 }, { idle: 'soon' }, { adapter: 'kong' }, { target: { url: 'http://h', x: 1 } }])
+    for (const wrong of [{ colour: 1 }, { idle: 'soon' }, { adapter: 'gate' }, { target: { url: 'http://h', x: 1 } }])
       equal(fits(route(wrong)), false, JSON.stringify(wrong));
   });
 

@@ -1,0 +1,143 @@
+/**
+ * What clients see of the refusals in `test/fixtures/faults`, over real sockets: a stand-in for the gateway behind answers with
+ * their bytes.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { adapters } from '../../adapters/index.ts';
+import { expectedFaults, faultFolder, replyOf } from '../adapters/fault-fixtures.ts';
+import { refusedClient } from '../support/client.ts';
+import { eventsReply, startBareBackend, startRawBackend, type RawBackend } from './raw-backend.ts';
+import { clearStage, setStage, type Stage } from './stage.ts';
+
+/** What an open WebSocket is closed with. */
+const closeCodes: Readonly<Record<string, number>> = {
+  unauthenticated: 4401,
+  forbidden: 4403,
+  throttled: 4429,
+  quota: 4429,
+  'too-large': 1009,
+  'no-route': 4404,
+  upstream: 1011,
+  'not-ours': 1011,
+};
+
+/** Of handshakes: names the reply that its client gets. */
+const nameField = /^x-reply: (.+)$/im;
+
+describe('a refusal of the gateway behind', () => {
+  afterEach(clearStage);
+
+  for (const { name: adapter } of adapters.filter(({ name }) => name !== 'generic')) {
+    const own = expectedFaults().filter(({ name }) => name.startsWith(`${adapter}/`));
+
+    it(`${adapter}: is the answer to a handshake as it is, with its status, body and fields`, async () => {
+      const stage = await stageBefore(adapter, await refusesHandshakes());
+      for (const { name } of own) {
+        const sent = replyOf(bytesOf(name));
+        const { status, headers, body } = await refusedClient(`${stage.url.replace('http', 'ws')}/`, {
+          headers: { 'X-Reply': name },
+        });
+        assert.deepEqual({ status, body }, { status: sent.status, body: sent.body.toString() }, name);
+        for (let i = 0; i < sent.headers.length; i += 2)
+          assert.equal(headers[sent.headers[i]?.toLowerCase() ?? ''], sent.headers[i + 1], `${name} ${sent.headers[i]}`);
+      }
+    });
+
+    it(`${adapter}: closes an open WebSocket with the code of its kind, and is never an event`, async () => {
+      const stage = await stageBefore(adapter, await refusesMessages());
+      for (const { name, kind } of own) {
+        const client = await stage.open();
+        let messages = 0;
+        client.socket.on('message', () => (messages += 1));
+        client.send(name);
+        const { code, reason } = await client.closed();
+        assert.deepEqual({ code, messages }, { code: closeCodes[kind], messages: 0 }, name);
+        assert.match(reason, /^The [a-zA-Z -]+( \d{3})?\.$/, name);
+      }
+    });
+  }
+
+  it('of a quota can be told in a frame, with the wait that stands in its sentence, and the WebSocket goes on', async () => {
+    const stage = await stageBefore('azure', await refusesMessages(), { onFault: { quota: 'answer' } });
+    const client = await stage.open();
+    client.send('azure/quota-in-words');
+    assert.deepEqual(JSON.parse(await client.nextText()), {
+      type: 'error',
+      code: 'rate-limited',
+      detail: 'The quota at the gateway is used up.',
+      retryAfterMs: 1_802_000,
+    });
+    client.send('hello');
+    assert.equal(await client.nextText(), 'hello');
+    client.send('azure/rate');
+    assert.equal((await client.closed()).code, 4429);
+  });
+
+  it('comes at the second message as well as at the first', async () => {
+    const stage = await stageBefore('tyk', await refusesMessages());
+    const client = await stage.open();
+    client.send('hello');
+    assert.equal(await client.nextText(), 'hello');
+    client.send('tyk/rate-limit');
+    assert.equal((await client.closed()).code, 4429);
+  });
+
+  it('is in the log with the name of the gateway that said it', async () => {
+    const told: unknown[] = [];
+    const note = (event: string, fields?: object): void => void (event === 'exchange.refused' && told.push({ ...fields }));
+    const log = { debug: note, info: note, warn: note, error: note };
+    const { origin } = await refusesMessages();
+    const stage = await setStage({ targets: [{ url: origin }], route: { adapter: 'kong' }, log });
+    for (const name of ['kong/bad-key', 'kong/of-the-backend-401']) {
+      const client = await stage.open();
+      client.send(name);
+      await client.closed();
+    }
+    assert.deepEqual(
+      told.map((fields) => (fields as { by?: unknown }).by),
+      ['kong', 'unknown'],
+    );
+  });
+});
+
+describe('fields with which the gateway behind vouches for a caller', () => {
+  afterEach(clearStage);
+
+  for (const { name, identityHeaders } of adapters.filter(({ identityHeaders: names }) => names.length > 0)) {
+    it(`${name}: are taken from no client, in no spelling, whatever \`stripHeaders\` says`, async () => {
+      const { backend, open } = await setStage({ route: { adapter: name }, settings: { stripHeaders: [] } });
+      const names = identityHeaders.map((one) => one.replace('*', 'id'));
+      const forged = names.flatMap((one) => [one.toUpperCase(), one.replaceAll('-', '_')]);
+      await open('/', { headers: { 'X-Honest': '1', ...Object.fromEntries(forged.map((one) => [one, 'admin'])) } });
+      const { headers } = backend.requests[0] ?? assert.fail('The backend got nothing.');
+      assert.equal(headers['x-honest'], '1');
+      assert.deepEqual(
+        Object.entries(headers).filter(([, value]) => value === 'admin'),
+        [],
+      );
+    });
+  }
+});
+
+function bytesOf(name: string): Buffer {
+  return readFileSync(join(faultFolder, `${name}.http`));
+}
+
+/** Every handshake gets the reply it names. */
+async function refusesHandshakes(): Promise<RawBackend> {
+  return startBareBackend(({ head, socket }) => socket.write(bytesOf(nameField.exec(head)?.[1] ?? '')));
+}
+
+/** A message that names a reply gets it, any other is sent back. */
+async function refusesMessages(): Promise<RawBackend> {
+  return startRawBackend(({ body, socket }) => {
+    const text = /^TEXT [0-9a-f]+\r\n(.*)\r\n$/s.exec(body.toString())?.[1] ?? '';
+    socket.write(text.includes('/') ? bytesOf(text) : eventsReply(body));
+  });
+}
+
+async function stageBefore(adapter: string, { origin }: RawBackend, route: object = {}): Promise<Stage> {
+  return setStage({ targets: [{ url: origin }], route: { adapter, ...route } });
+}
