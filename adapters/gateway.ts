@@ -1,12 +1,14 @@
 /**
- * A profile from what is known of one gateway: a list of signs by which its own refusals are told. A sign is never a status
- * alone, which a backend can send as well. What shows no sign is read by its status as the generic profile reads it, and does
+ * An adapter from what is known of one gateway: a list of signs by which its own refusals are told. A sign is never a status
+ * alone, which a backend can send as well. What shows no sign is read by its status as the generic adapter reads it, and does
  * not count as the gateway's word.
  */
 import type { ErrorCode } from '../gateway/core/errors.ts';
 import type { Reply } from '../gateway/core/exchange.ts';
+import type { Adapter } from '../gateway/core/adapter.ts';
 import type { Fault, FaultKind, Profile } from '../gateway/core/profile.ts';
-import { genericProfile } from './generic/profile.ts';
+import { credentialHandling } from './credentials.ts';
+import { genericFault } from './generic/fault.ts';
 import { readRefusal, type Refusal } from './refusal.ts';
 import { waitMs } from './wait.ts';
 
@@ -22,16 +24,25 @@ export interface GatewayTable {
   readonly name: string;
   /** Header names, in lower case, that it adds for its backends; a `*` at the end stands for any rest. */
   readonly identityHeaders: readonly string[];
+  /** The field in which it looks for credentials; left out: there is no usual one. */
+  readonly credentialHeader?: string;
   /** The first that fits counts. */
   readonly signs: readonly Sign[];
 }
 
-export function gatewayProfile({ name, identityHeaders, signs }: GatewayTable): Profile {
+export function gatewayAdapter({ name, identityHeaders, credentialHeader, signs }: GatewayTable): Adapter {
+  return adapterOf({ name, identityHeaders, credentialHeader }, (reply) => faultOf(reply, name, signs));
+}
+
+/** For any gateway: `fault` is what is known of its refusals. */
+export function adapterOf(known: Omit<Adapter, 'profile'>, fault: Profile['fault']): Adapter {
+  const { name, identityHeaders, credentialHeader } = known;
   return {
-    name,
-    identityHeaders,
-    prepare: () => undefined,
-    fault: (reply) => faultOf(reply, name, signs),
+    ...known,
+    profile(settings) {
+      const { ownHeaders, ...handling } = credentialHandling(settings, credentialHeader);
+      return { name, identityHeaders: [...identityHeaders, ...ownHeaders], fault, ...handling };
+    },
   };
 }
 
@@ -39,7 +50,7 @@ function faultOf(reply: Reply, name: string, signs: readonly Sign[]): Fault {
   const refusal = readRefusal(reply);
   const kind = signs.find((sign) => fits(sign, refusal))?.[0];
   if (kind === undefined && reply.status < 300) return described('not-ours', undefined);
-  if (kind === undefined) return genericProfile.fault(reply);
+  if (kind === undefined) return genericFault(reply);
   const isLimit = kind === 'throttled' || kind === 'quota';
   const wait = waitMs(isLimit ? refusal : { ...refusal, field: onlyRetryAfter(refusal), message: '' });
   return { ...described(kind, wait), by: name };

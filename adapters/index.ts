@@ -1,25 +1,14 @@
 /** The list of adapters: one folder per foreign system, everything Foregate knows of it inside. */
-import type { Profile } from '../gateway/core/profile.ts';
-import { apigeeProfile } from './apigee/profile.ts';
-import { apisixProfile } from './apisix/profile.ts';
-import { awsProfile } from './aws/profile.ts';
-import { azureProfile } from './azure/profile.ts';
-import { caddyProfile } from './caddy/profile.ts';
-import { genericProfile } from './generic/profile.ts';
-import { haproxyProfile } from './haproxy/profile.ts';
-import { kongProfile } from './kong/profile.ts';
-import { nginxProfile } from './nginx/profile.ts';
-import { tykProfile } from './tyk/profile.ts';
+import type { Adapter } from '../gateway/core/adapter.ts';
+import { apigee } from './apigee/adapter.ts';
+import { apisix } from './apisix/adapter.ts';
+import { aws } from './aws/adapter.ts';
+import { azure } from './azure/adapter.ts';
+import { caddy } from './caddy/adapter.ts';
+import { generic } from './generic/adapter.ts';
+import { haproxy } from './haproxy/adapter.ts';
+import { kong } from './kong/adapter.ts';
+import { nginx } from './nginx/adapter.ts';
+import { tyk } from './tyk/adapter.ts';
 
-export const adapters: readonly Profile[] = [
-  genericProfile,
-  kongProfile,
-  tykProfile,
-  apigeeProfile,
-  apisixProfile,
-  awsProfile,
-  azureProfile,
-  nginxProfile,
-  caddyProfile,
-  haproxyProfile,
-];
+export const adapters: readonly Adapter[] = [generic, kong, tyk, apigee, apisix, aws, azure, nginx, caddy, haproxy];

@@ -9,7 +9,7 @@ import { errors, ForegateError } from '../gateway/core/errors.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import { Secret } from '../gateway/core/secret.ts';
 import type { Denial, SessionView } from '../gateway/core/session.ts';
-import { findCredential } from './credential.ts';
+import { findCredential } from '../gateway/core/credential.ts';
 import { Expiry } from './expiry.ts';
 import { expiryTime, keyDigest, KeyFile, type KeyRing, type KnownKey } from './key-file.ts';
 import { ownLimits, OwnLimitsSchema } from './own-limits.ts';

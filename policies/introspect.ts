@@ -11,7 +11,7 @@ import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import { Answers, Questions } from './answers.ts';
 import { AuthServer, type AuthAnswer, type AuthCall } from './auth-server.ts';
 import { missingToken, refuseToken, TokenPlaces } from './bearer.ts';
-import { findCredential } from './credential.ts';
+import { findCredential } from '../gateway/core/credential.ts';
 import { digest } from '../gateway/core/secret.ts';
 import { Expiry } from './expiry.ts';
 import { Recheck, type Finding } from './recheck.ts';

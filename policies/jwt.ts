@@ -10,7 +10,7 @@ import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import { Pem, Secret } from '../gateway/core/secret.ts';
 import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import { lackingToken, missingToken, refuseToken, TokenPlaces } from './bearer.ts';
-import { findCredential } from './credential.ts';
+import { findCredential } from '../gateway/core/credential.ts';
 import { Expiry, type Warning } from './expiry.ts';
 import { ForwardClaims } from './forward-claims.ts';
 import { issuersVerifier } from './token-issuers.ts';

@@ -18,7 +18,7 @@ import { isPromise, type MaybePromise } from '../gateway/core/promise.ts';
 import { Secret, secretBytes } from '../gateway/core/secret.ts';
 import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import type { Taken } from '../gateway/core/store.ts';
-import { findCredential } from './credential.ts';
+import { findCredential } from '../gateway/core/credential.ts';
 import { Expiry } from './expiry.ts';
 import { TicketSeal, type Ticket } from './sealed-ticket.ts';
 

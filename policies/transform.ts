@@ -4,11 +4,19 @@
  */
 import { Type, type Static } from 'typebox';
 import { ForegateError } from '../gateway/core/errors.ts';
-import { fields, isHeaderName, isHeaderValue, isHopByHop, withoutHeaders, type HeaderDraft } from '../gateway/core/headers.ts';
+import {
+  fields,
+  isHeaderName,
+  isHeaderValue,
+  isHopByHop,
+  normalName,
+  withoutHeaders,
+  type HeaderDraft,
+} from '../gateway/core/headers.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import type { Denial, Identity, SessionView } from '../gateway/core/session.ts';
 import { claimText, placeholders, type ClaimText } from './claim-text.ts';
-import { findCredential } from './credential.ts';
+import { findCredential } from '../gateway/core/credential.ts';
 
 const Name = (description?: string) => Type.String({ minLength: 1, ...(description !== undefined && { description }) });
 
@@ -219,10 +227,6 @@ const fixedNames: ReadonlySet<string> = new Set([
   'connection-id',
   'keep-alive-interval',
 ]);
-
-function normalName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
-}
 
 /** No control characters at all, not even the tab that a field may have; and no half characters, which have no bytes. */
 function isPlainText(value: string): boolean {

@@ -10,6 +10,7 @@ import { limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
+import type { Profile } from '../core/profile.ts';
 import type { Revocations } from '../core/revocation.ts';
 import type { RouteStatistics } from '../core/route-statistics.ts';
 import type { ForwardedRules, Match, MessageLogTerms, PathChange, Route, Signer, Target, TargetTls } from '../core/route.ts';
@@ -78,6 +79,15 @@ export async function compile(loaded: LoadedConfig, context: CompileContext): Pr
   }
 }
 
+interface HookTerms {
+  /** True for a policy that would do nothing here. */
+  readonly isIdle: (policy: Policy) => boolean;
+  /** What is said of one. */
+  readonly message: string;
+  /** What comes behind the policies. */
+  readonly last?: readonly (readonly [name: string, policy: Policy])[];
+}
+
 class Compiler {
   readonly #loaded: LoadedConfig;
   readonly #context: CompileContext;
@@ -98,11 +108,7 @@ class Compiler {
   }
 
   /** @throws ConfigError where a policy would do nothing: with one that seems to protect and does not, nobody looks further */
-  async #hooks(
-    scope: string,
-    policies: readonly LoadedPolicy[],
-    { isIdle, message }: { readonly isIdle: (policy: Policy) => boolean; readonly message: string },
-  ): Promise<RouteHooks> {
+  async #hooks(scope: string, policies: readonly LoadedPolicy[], { isIdle, message, last = [] }: HookTerms): Promise<RouteHooks> {
     const { store, clock, log, metrics, revocations, programKey } = this.#context;
     const { trusts } = this.#forwarded;
     const made: (readonly [string, Policy])[] = [];
@@ -115,7 +121,7 @@ class Compiler {
       if (isIdle(policy)) throw new ConfigError([{ ...place, message }]);
       made.push([use, isDryRun ? rehearsed(use, policy) : policy]);
     }
-    return compileHooks(made, { log, metrics });
+    return compileHooks([...made, ...last], { log, metrics });
   }
 
   /** A policy that has nothing to say about publishing would seem to protect the control API, and would not. */
@@ -136,21 +142,24 @@ class Compiler {
     };
   }
 
-  #routeHooks({ settings: { id }, policies }: LoadedRoute): Promise<RouteHooks> {
+  /** The adapter takes credentials behind the policies, which may have used them up. */
+  #routeHooks({ settings: { id }, policies }: LoadedRoute, { name, take }: Profile): Promise<RouteHooks> {
     const message = 'has rules for publishers only, so it would protect nothing here; its place is control.policies';
-    return this.#hooks(id, policies, { isIdle: isForPublishers, message });
+    const last = take === undefined ? [] : [[`adapter ${name}`, { connect: take }] as const];
+    return this.#hooks(id, policies, { isIdle: isForPublishers, message, last });
   }
 
   async route(loaded: LoadedRoute): Promise<Route> {
     const { settings } = loaded;
-    const [first, ...others] = settings.targets.map((target) => this.#target(target, loaded));
+    const profile = loaded.adapter.profile(settings.adapter);
+    const [first, ...others] = settings.targets.map((target) => this.#target(target, profile));
     if (first === undefined) throw new TypeError(`Route ${settings.id} has no target.`);
     const id = routeId(settings.id);
     return {
       id,
       match: matchOf(settings.match),
       targets: [first, ...others],
-      hooks: await this.#routeHooks(loaded),
+      hooks: await this.#routeHooks(loaded, profile),
       limits: settings.limits,
       grip: settings.grip ? { signer: this.#signerOf(settings) } : undefined,
       filterRequests: settings.filterRequests,
@@ -193,7 +202,7 @@ class Compiler {
     return key === undefined ? undefined : createSigner({ issuer, key }, this.#context.clock);
   }
 
-  #target(written: TargetSettings, { adapter }: LoadedRoute): Target {
+  #target(written: TargetSettings, profile: Profile): Target {
     const settings = written.url === testBackendUrl ? { ...written, url: this.#testBackend?.origin ?? '' } : written;
     const tls = targetTls(settings);
     const guard = this.#context.guards.of(guardTerms(settings));
@@ -202,7 +211,7 @@ class Compiler {
       origin: settings.url,
       host: settings.host,
       dialect: dialects[settings.dialect],
-      profile: adapter,
+      profile,
       downstream: guard === undefined ? downstream : guarded(downstream, guard),
       guard,
       batches: !settings.oneEventPerRequest,

@@ -1,14 +1,15 @@
 /** Reads a configuration file: text, variables, checks, defaults. What it gives is complete and will not change. */
 import { dirname, resolve } from 'node:path';
-import type { Profile } from '../core/profile.ts';
+import type { Adapter } from '../core/adapter.ts';
 import { SettingsSchema, type RouteSettings, type Settings } from '../core/settings.ts';
+import { checkAdapters } from './adapter-rules.ts';
 import { checkWith } from './check.ts';
 import { mergeDefaults, withDefaults } from './defaults.ts';
 import { isMapping } from './json-schema.ts';
 import { checkListeners } from './listener-rules.ts';
 import type { LoadedPolicy, Parts } from './parts.ts';
 import { readPolicies, type PolicyTerms } from './policies.ts';
-import { ConfigError, didYouMean, finding, formatPath, type Finding, type Problem } from './report.ts';
+import { ConfigError, formatPath, type Finding, type Problem } from './report.ts';
 import { checkRules } from './rules.ts';
 import { checkingSchema, plain } from './schema.ts';
 import { fillIn, substitute, type Environment } from './secrets.ts';
@@ -33,7 +34,7 @@ export interface LoadedConfig {
 
 export interface LoadedRoute {
   readonly settings: RouteSettings;
-  readonly adapter: Profile;
+  readonly adapter: Adapter;
   readonly policies: readonly LoadedPolicy[];
 }
 
@@ -139,26 +140,6 @@ function policiesOf(part: unknown): unknown {
   return isMapping(part) ? part['policies'] : undefined;
 }
 
-function checkAdapters(file: Mapping, adapters: readonly Profile[]): Finding[] {
-  const routes = Array.isArray(file['routes']) ? (file['routes'] as unknown[]) : [];
-  const places: (readonly [part: unknown, path: Path])[] = [
-    [file['defaults'], ['defaults']],
-    ...routes.map((route, index) => [route, ['routes', index]] as const),
-  ];
-  const names = adapters.map(({ name }) => name);
-  return places.flatMap(([part, path]) => {
-    const adapter = isMapping(part) ? part['adapter'] : undefined;
-    const use = isMapping(adapter) ? adapter['use'] : undefined;
-    if (typeof use !== 'string' || use === '' || names.includes(use)) return [];
-    return [
-      finding(
-        [...path, 'adapter', 'use'],
-        `is not a known adapter: ${JSON.stringify(use)}${didYouMean(use, names) || `; adapters are ${names.join(', ')}`}`,
-      ),
-    ];
-  });
-}
-
 /** By place in the file. */
 function inOrder(findings: readonly Finding[], source: Source): Problem[] {
   const problems = findings.map(({ path, message, at }): Problem => ({ ...placeIn(source, path, at), message }));
@@ -174,7 +155,7 @@ function complete(
   file: string,
   directory: string,
   written: Mapping,
-  { policies, adapters }: { readonly policies: AllPolicies; readonly adapters: readonly Profile[] },
+  { policies, adapters }: { readonly policies: AllPolicies; readonly adapters: readonly Adapter[] },
 ): Omit<LoadedConfig, 'files'> {
   const settings = settingsOf(written, policies);
   const routes = settings.routes.map((route, index): LoadedRoute => {

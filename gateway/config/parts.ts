@@ -1,11 +1,11 @@
 /** What a configuration may name with `use`: handed in by the caller, so that nothing registers itself. */
+import type { Adapter } from '../core/adapter.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
-import type { Profile } from '../core/profile.ts';
 import type { Problem } from './report.ts';
 
 export interface Parts {
   readonly policies: readonly PolicyDefinition[];
-  readonly adapters: readonly Profile[];
+  readonly adapters: readonly Adapter[];
 }
 
 /** A policy as a configuration uses it: its options are checked and complete. */

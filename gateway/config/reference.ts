@@ -55,8 +55,17 @@ export function configurationPage({ adapters }: Parts): string {
     `## \`defaults\`\n\n${defaults?.description ?? ''}`,
     `## \`routes\`\n\nA list of mappings. A request belongs to the route whose host, path and transport fit; an exact host goes before one with \`*\`, then before none, and the longer path before the shorter.\n\n${table(route, { deep: true })}`,
     `## Targets\n\nWhat stands in \`target\` or in each entry of \`targets\`. A target may also be just its url, as text.\n\n${table(target, { deep: true })}`,
-    `## Adapters\n\nWhat \`adapter\` may name: ${adapters.map(({ name }) => `\`${name}\``).join(', ')}.`,
+    adapterSection(adapters, route.properties?.['adapter'] ?? {}),
   ]);
+}
+
+function adapterSection(adapters: Parts['adapters'], schema: JsonSchema): string {
+  const rows = adapters.map(({ name, credentialHeader }) => {
+    const field = credentialHeader === undefined ? '' : `\`${credentialHeader}\``;
+    return `| \`${name}\` | ${field} |`;
+  });
+  const names = ['| adapter | `to.header` |', '| --- | --- |', ...rows].join('\n');
+  return `## Adapters\n\nWhat \`adapter\` may name, and the field in which its gateway looks for credentials unless \`to\` says otherwise:\n\n${names}\n\n${table(schema, { deep: true })}`;
 }
 
 const configurationIntro = `Foregate reads one file, \`foregate.yaml\` in the working directory or the one that \`--config\` names. It is YAML 1.2 or JSON.

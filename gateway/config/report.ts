@@ -191,6 +191,10 @@ function inWords(error: ErrorObject, original: string | undefined): Words {
       return {
         message: params['limit'] === 1 ? 'must have at least one entry' : `must have at least ${String(params['limit'])} entries`,
       };
+    case 'maxProperties':
+      return {
+        message: params['limit'] === 1 ? 'must have one entry only' : `must have at most ${String(params['limit'])} entries`,
+      };
     case 'uniqueItems':
       return { message: 'has the same entry twice' };
     default:

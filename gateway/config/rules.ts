@@ -198,7 +198,8 @@ function checkHeaders(headers: Mapping, path: Path): Finding[] {
   });
 }
 
-function isOurs(lowerName: string): boolean {
+/** Fields that are not a route's to set. */
+export function isOurs(lowerName: string): boolean {
   return (
     isHopByHop(lowerName) ||
     lowerName === 'content-length' ||
@@ -380,7 +381,7 @@ function checkSigningKey({ key }: { readonly key?: unknown }, path: Path): Findi
 const noKey = 'is not a private key (PEM, RSA or P-256) that can be read';
 
 /** A variable or file that could not be read is reported already. */
-function isUnread(key: string): boolean {
+export function isUnread(key: string): boolean {
   return key.startsWith('${') || key.startsWith('file:');
 }
 

@@ -24,7 +24,10 @@ export function editorSchema(parts: Parts): JsonSchema {
     target = { anyOf: [forms.target.properties?.['url'] ?? {}, forms.target] };
     return {
       target: { $ref: '#/$defs/target', ...annotations(forms.target) },
-      adapter: { ...annotations(forms.adapter), anyOf: [names, { ...forms.adapter, properties: { use: names } }] },
+      adapter: {
+        ...annotations(forms.adapter),
+        anyOf: [names, { ...forms.adapter, properties: { ...forms.adapter.properties, use: names } }],
+      },
       policies: { ...forms.policies, items: { $ref: '#/$defs/policy' } },
     };
   });

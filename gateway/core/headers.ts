@@ -51,6 +51,12 @@ export function removeHeader(headers: HeaderDraft, lowerName: string): void {
   }
 }
 
+/** A name as backends may compare it: in lower case, `_` as `-`. */
+export function normalName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower.includes('_') ? lower.replaceAll('_', '-') : lower;
+}
+
 /** A copy without the fields for which `drop` says true; names are given in lower case. */
 export function withoutHeaders(headers: HeaderList, drop: (lowerName: string, value: string) => boolean): HeaderDraft {
   const kept: HeaderDraft = [];

@@ -2,7 +2,7 @@
 import type { ErrorCode } from './errors.ts';
 import type { Reply, RequestHead } from './exchange.ts';
 import type { MaybePromise } from './promise.ts';
-import type { SessionView } from './session.ts';
+import type { Denial, SessionView } from './session.ts';
 
 export const faultKinds = [
   'unauthenticated',
@@ -30,7 +30,12 @@ export interface Profile {
   readonly name: string;
   /** Header names, in lower case, that this gateway adds for its backends: never taken from a client. */
   readonly identityHeaders: readonly string[];
-  /** Credentials, moved where this gateway looks for them. Once per session. */
+  /**
+   * Finds the client's credential where it is to be taken from; what this adds to `session.consumed` does not go on there. Once
+   * per session, behind the policies. Left out: nothing is taken.
+   */
+  take?(session: SessionView): Denial | undefined;
+  /** The credential, put where this gateway looks for it, and who the caller is. Once per session and target. */
   prepare(head: RequestHead, session: SessionView): MaybePromise<void>;
   /** Reads a reply that is not a reply of the backend in its dialect. */
   fault(reply: Reply): Fault;

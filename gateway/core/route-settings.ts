@@ -127,6 +127,8 @@ const TargetSchema = Type.Object(
 /** No query, no empty segment. */
 const sockJsPath = '^(/[\\x21-\\x22\\x24-\\x2e\\x30-\\x3e\\x40-\\x7e]+)+$';
 
+const place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
+
 const faultAction = (description: string) => Type.Enum(['close', 'drop', 'answer'], { default: 'close', description });
 
 const faultTexts: Readonly<Record<FaultKind, string>> = {
@@ -159,7 +161,55 @@ const errorCodes = Object.keys(errors) as ErrorCode[]; // Object.keys forgets wh
 /** What a route may set apart from its id, match and targets. */
 const routeOptions = {
   adapter: Type.Object(
-    { use: Type.String({ minLength: 1, description: 'The name of the adapter.' }) },
+    {
+      use: Type.String({ minLength: 1, description: 'The name of the adapter.' }),
+      credentials: Type.Enum(['relay', 'replace', 'none'], {
+        default: 'relay',
+        description:
+          "What the gateway gets for a credential, with every request of a session: the client's own (`relay`), `secret` instead of it (`replace`), or `none`.",
+      }),
+      from: Type.Optional(
+        Type.Object(
+          {
+            header: place('A header field; in `Authorization` the credential stands after `Bearer`.'),
+            query: place('A query parameter.'),
+            cookie: place('A cookie.'),
+            subprotocol: place(
+              'A WebSocket subprotocol: the client offers this name and then the credential, or `name.credential`.',
+            ),
+          },
+          {
+            minProperties: 1,
+            description:
+              'Where clients put their credential; it does not go on there. Of several the first that has one counts, and two different ones in one place are refused. Left out: it goes on as it came. A credential that a policy has used up does not go on.',
+          },
+        ),
+      ),
+      to: Type.Optional(
+        Type.Object(
+          { header: place('A header field.'), query: place('A query parameter. It shows in the logs of the gateway.') },
+          {
+            minProperties: 1,
+            maxProperties: 1,
+            description: 'Where the gateway looks for it; left out: where the gateway of the adapter usually does.',
+          },
+        ),
+      ),
+      prefix: Type.String({
+        default: '',
+        examples: ['Bearer '],
+        description: 'What stands before the credential there, with `from` or `secret`.',
+      }),
+      secret: Type.Optional(Secret({ description: 'The credential of this service at the gateway, for `replace`.' })),
+      consumer: Type.Optional(
+        Type.String({
+          minLength: 1,
+          examples: ['X-App-User'],
+          description:
+            'With `replace`: the header field with the name of the caller, as a policy has verified it. Clients without a name are refused.',
+        }),
+      ),
+    },
     {
       default: { use: 'generic' },
       description: 'The API gateway in between, whose refusals and headers are understood; also just its name.',

@@ -11,6 +11,7 @@ import {
   headerValues,
   isHeaderValue,
   isHopByHop,
+  normalName,
   withoutHeaders,
   type HeaderDraft,
   type HeaderList,
@@ -289,11 +290,6 @@ function validHost(host: string | undefined): string | undefined {
 
 function isSaneId(value: string): boolean {
   return /^[\w.:@/+=-]{1,128}$/.test(value);
-}
-
-function normalName(name: string): string {
-  const lower = name.toLowerCase();
-  return lower.includes('_') ? lower.replaceAll('_', '-') : lower;
 }
 
 /** Names that `Connection` lists; undefined where it says only what it usually says. */

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { adapters } from '../../adapters/index.ts';
+import type { Adapter } from '../../gateway/core/adapter.ts';
 import type { Reply } from '../../gateway/core/exchange.ts';
-import type { Fault } from '../../gateway/core/profile.ts';
+import type { Fault, Profile } from '../../gateway/core/profile.ts';
 
 export const faultFolder = join(import.meta.dirname, '../fixtures/faults');
 
@@ -31,7 +32,12 @@ export function expectedFaults(): readonly Expected[] {
 export function readFault(name: string, bytes: Buffer): Fault {
   const adapter = adapters.find((one) => name.startsWith(`${one.name}/`));
   if (adapter === undefined) throw new Error(`There is no adapter for ${name}.`);
-  return adapter.fault(replyOf(bytes));
+  return profileOf(adapter).fault(replyOf(bytes));
+}
+
+/** As a route gets it that says nothing but its name. */
+export function profileOf(adapter: Adapter): Profile {
+  return adapter.profile({ use: adapter.name, credentials: 'relay', prefix: '' });
 }
 
 export function replyOf(bytes: Buffer): Reply {

@@ -80,6 +80,7 @@ function settings(backend: string) {
     store: { use: 'redis', url: `redis://ann:${plant()}@127.0.0.1:1/0` },
     bus: { use: 'redis', url: `redis://ann:${plant()}@127.0.0.1:1/0` },
     routes: [
+      route('replaced', { adapter: { use: 'kong', credentials: 'replace', secret: plant() } }),
       route('plain', { headers: { 'X-Backend-Key': plant() }, signature: { key: plant() } }),
       {
         id: 'down',

@@ -2,7 +2,7 @@
  * Apigee X, hybrid and Edge: `{"fault":{"faultstring":…,"detail":{"errorcode":…}}}`, told by the code, since sentences and
  * statuses differ (a quota is 429, with Edge 500). And Apigee's gateway for Node, microgateway, which has shapes of its own.
  */
-import { gatewayProfile, type Sign } from '../gateway.ts';
+import { gatewayAdapter, type Sign } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
 
 const cloud: readonly Sign[] = [
@@ -24,9 +24,10 @@ const microgateway: readonly Sign[] = [
   ['upstream', 502, ({ members }) => members?.['message'] === 'socket hang up' && typeof members['code'] === 'string'],
 ];
 
-export const apigeeProfile = gatewayProfile({
+export const apigee = gatewayAdapter({
   name: 'apigee',
   identityHeaders: ['x-authorization-claims', 'x-apigee-*'],
+  credentialHeader: 'x-api-key',
   signs: [...cloud, ...microgateway],
 });
 

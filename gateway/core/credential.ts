@@ -1,7 +1,7 @@
 /** Finds the credential in a client's request: a header field, a query parameter, a cookie or an offered subprotocol. */
-import { fields, headerValues, type HeaderList } from '../gateway/core/headers.ts';
-import { limits } from '../gateway/core/limits.ts';
-import type { ClientRequest, ConsumedCredential } from '../gateway/core/session.ts';
+import { fields, headerValues, type HeaderList } from './headers.ts';
+import { limits } from './limits.ts';
+import type { ClientRequest, ConsumedCredential } from './session.ts';
 
 /** Where to look, in the order of its keys, and under which name. */
 export type CredentialPlaces = Readonly<Partial<Record<Place, string | undefined>>>;

@@ -2,7 +2,7 @@
  * Tyk Gateway: `{"error": "…"}`. A quota that is used up is a 403, a backend that failed a 500, and a body that is too large a
  * 400. `X-RateLimit-*` is the key's quota and stands on answers of the backend.
  */
-import { gatewayProfile, type Sign } from '../gateway.ts';
+import { gatewayAdapter, type Sign } from '../gateway.ts';
 import { hasOnly, type Refusal } from '../refusal.ts';
 
 const signs: readonly Sign[] = [
@@ -21,7 +21,7 @@ const signs: readonly Sign[] = [
   ['no-route', 404, isUnknownApi],
 ];
 
-export const tykProfile = gatewayProfile({ name: 'tyk', identityHeaders: ['x-tyk-*'], signs });
+export const tyk = gatewayAdapter({ name: 'tyk', identityHeaders: ['x-tyk-*'], credentialHeader: 'Authorization', signs });
 
 function says(sentence: RegExp): (refusal: Refusal) => boolean {
   return (refusal) => hasOnly(refusal, 'error') && sentence.test(refusal.message);

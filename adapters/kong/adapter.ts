@@ -3,7 +3,7 @@
  * `X-Kong-Upstream-Latency`, and so have the 502 and 504 that it makes when the backend failed. Both can be switched off, so its
  * sentences count as well where nothing says that they are the backend's.
  */
-import { gatewayProfile, type Sign } from '../gateway.ts';
+import { gatewayAdapter, type Sign } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
 
 const noCredentials =
@@ -24,7 +24,7 @@ const signs: readonly Sign[] = [
 
 const limited = /^API rate limit exceeded$/;
 
-export const kongProfile = gatewayProfile({
+export const kong = gatewayAdapter({
   name: 'kong',
   identityHeaders: [
     'x-consumer-id',
@@ -35,6 +35,7 @@ export const kongProfile = gatewayProfile({
     'x-anonymous-consumer',
     'x-authenticated-groups',
   ],
+  credentialHeader: 'apikey',
   signs,
 });
 

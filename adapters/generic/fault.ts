@@ -1,21 +1,11 @@
-/**
- * The profile for a gateway of which nothing special is known: the client's credentials go on as they came, and a refusal is
- * understood by its status.
- */
+/** Refusals of a gateway of which nothing special is known: understood by their status. */
 import type { ErrorCode } from '../../gateway/core/errors.ts';
 import type { Reply } from '../../gateway/core/exchange.ts';
 import { header } from '../../gateway/core/headers.ts';
-import type { Fault, FaultKind, Profile } from '../../gateway/core/profile.ts';
+import type { Fault, FaultKind } from '../../gateway/core/profile.ts';
 import { retryAfterMs } from '../wait.ts';
 
-export const genericProfile: Profile = {
-  name: 'generic',
-  identityHeaders: [],
-  prepare: () => undefined,
-  fault,
-};
-
-function fault(reply: Reply): Fault {
+export function genericFault(reply: Reply): Fault {
   const [kind, code, detail] = isThrottled(reply) ? throttled : meaning(reply.status);
   const wait = retryAfterMs(header(reply.headers, 'retry-after') ?? '');
   return { kind, code, detail, ...(wait !== undefined && { retryAfterMs: wait }) };

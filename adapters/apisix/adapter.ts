@@ -2,14 +2,15 @@
  * Apache APISIX: a sentence in `message` or `error_msg`, sent as text, or a page of nginx. Its limits are 503 unless they are
  * set to another status; a page with `X-APISIX-Upstream-Status` is about the backend.
  */
-import { gatewayProfile } from '../gateway.ts';
+import { gatewayAdapter } from '../gateway.ts';
 import { hasOnly, type Refusal } from '../refusal.ts';
 
 const noCredentials = /^(?:(?:Missing|Invalid) API key(?: found)? in request|Missing JWT token in request|JWT token invalid)$/;
 
-export const apisixProfile = gatewayProfile({
+export const apisix = gatewayAdapter({
   name: 'apisix',
   identityHeaders: ['x-consumer-username', 'x-credential-identifier', 'x-consumer-custom-id'],
+  credentialHeader: 'apikey',
   signs: [
     ['unauthenticated', 401, (refusal) => hasOnly(refusal, 'message') && noCredentials.test(refusal.message)],
     ['no-route', 404, (refusal) => hasOnly(refusal, 'error_msg') && refusal.message === '404 Route Not Found'],

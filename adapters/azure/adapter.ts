@@ -1,10 +1,11 @@
 /** Azure API Management: `{ "statusCode": 429, "message": "…" }`, the status once more inside. */
-import { gatewayProfile } from '../gateway.ts';
+import { gatewayAdapter } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
 
-export const azureProfile = gatewayProfile({
+export const azure = gatewayAdapter({
   name: 'azure',
   identityHeaders: ['x-ms-client-principal*'],
+  credentialHeader: 'Ocp-Apim-Subscription-Key',
   signs: [
     ['upstream', 500, (refusal) => isOwn(refusal) && 'activityId' in (refusal.members ?? {})],
     ['quota', 403, says(/^Out of call volume quota\b/)],

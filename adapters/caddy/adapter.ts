@@ -1,8 +1,8 @@
 /** Caddy as a gateway: its own errors have no body at all, so that its name and the emptiness are all there is to see. An empty 200 is what it answers for a host without a site. */
-import { gatewayProfile } from '../gateway.ts';
+import { gatewayAdapter } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
 
-export const caddyProfile = gatewayProfile({
+export const caddy = gatewayAdapter({
   name: 'caddy',
   identityHeaders: [],
   signs: [

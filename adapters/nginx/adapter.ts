@@ -1,8 +1,8 @@
 /** nginx as a gateway: its own pages, and the sentences of the configuration in our documentation. */
-import { gatewayProfile } from '../gateway.ts';
+import { gatewayAdapter } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
 
-export const nginxProfile = gatewayProfile({
+export const nginx = gatewayAdapter({
   name: 'nginx',
   identityHeaders: ['x-consumer-username'],
   signs: [

@@ -2,7 +2,7 @@
  * AWS API Gateway, REST and HTTP APIs. A refusal is one short sentence in `message` (an authorizer's in `Message`) and nothing
  * beside it; every answer has `x-amzn-RequestId`. A path that is not there is a 403 of a REST API.
  */
-import { gatewayProfile, type Sign } from '../gateway.ts';
+import { gatewayAdapter, type Sign } from '../gateway.ts';
 import { hasOnly, type Refusal } from '../refusal.ts';
 
 const signs: readonly Sign[] = [
@@ -18,7 +18,7 @@ const signs: readonly Sign[] = [
 ];
 
 /** What it tells its integrations about the caller is the business of their mappings. */
-export const awsProfile = gatewayProfile({ name: 'aws', identityHeaders: [], signs });
+export const aws = gatewayAdapter({ name: 'aws', identityHeaders: [], credentialHeader: 'x-api-key', signs });
 
 function says(sentence: RegExp): (refusal: Refusal) => boolean {
   return (refusal) => isOwn(refusal) && sentence.test(refusal.message);

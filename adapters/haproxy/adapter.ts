@@ -1,8 +1,8 @@
 /** HAProxy as a gateway: its own pages, and the sentences that `http-request return` says. */
-import { gatewayProfile } from '../gateway.ts';
+import { gatewayAdapter } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
 
-export const haproxyProfile = gatewayProfile({
+export const haproxy = gatewayAdapter({
   name: 'haproxy',
   identityHeaders: [],
   signs: [

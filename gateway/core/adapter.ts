@@ -1,0 +1,16 @@
+/** What is known of one gateway, and how a route makes a profile of it. */
+import type { Profile } from './profile.ts';
+import type { RouteSettings } from './settings.ts';
+
+/** What a route says of its adapter: checked and complete. */
+export type AdapterSettings = RouteSettings['adapter'];
+
+export interface Adapter {
+  /** What `use` says. */
+  readonly name: string;
+  /** Header names, in lower case, that this gateway adds for its backends; a `*` at the end stands for any rest. */
+  readonly identityHeaders: readonly string[];
+  /** The field in which it looks for credentials unless it is told otherwise; undefined: there is no usual one. */
+  readonly credentialHeader: string | undefined;
+  profile(settings: AdapterSettings): Profile;
+}
