@@ -212,7 +212,7 @@ class Compiler {
       host: settings.host,
       dialect: dialects[settings.dialect],
       profile,
-      downstream: guard === undefined ? downstream : guarded(downstream, guard),
+      downstream: guard === undefined ? downstream : guarded(downstream, guard, profile),
       guard,
       batches: !settings.oneEventPerRequest,
       retry: settings.retry,

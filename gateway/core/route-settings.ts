@@ -62,7 +62,7 @@ const TargetSchema = Type.Object(
         },
         {
           description:
-            'Leaves the target alone when too many requests to it have failed: the next target of the route is used, or the answer is 503 with `Retry-After` (`circuit-open`). Failed are those without connection, without an answer in time or with a broken one, and answers with 502, 503 and 504. Left out: every request is sent.',
+            'Leaves the target alone when too many requests to it have failed: the next target of the route is used, or the answer is 503 with `Retry-After` (`circuit-open`). Failed are those without connection, without an answer in time or with a broken one, and answers with 502, 503 and 504; with events not a 503 that the adapter knows as a limit. Left out: every request is sent.',
         },
       ),
     ),

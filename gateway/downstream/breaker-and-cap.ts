@@ -4,6 +4,7 @@ import { ForegateError, type ErrorCode } from '../core/errors.ts';
 import type { Downstream, Reply } from '../core/exchange.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
+import type { FaultKind, Profile } from '../core/profile.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { CircuitState, Pass, TargetGuard, TargetReport } from '../core/target-guard.ts';
 import { Breaker, type BreakerTerms } from './breaker.ts';
@@ -113,17 +114,17 @@ export class BreakerAndCap implements TargetGuard {
   }
 }
 
-/** A downstream whose requests go past the guard. */
-export function guarded(downstream: Downstream, guard: TargetGuard): Downstream {
+/** A downstream whose requests go past the guard. A limit that the gateway in between tells as 503 says nothing of the target. */
+export function guarded(downstream: Downstream, guard: TargetGuard, { fault }: Pick<Profile, 'fault'>): Downstream {
+  const statusOf = (reply: Reply): number => (reply.status === 503 && isLimit(fault(reply).kind) ? 429 : reply.status);
   return {
-    send: async (draft, terms) =>
-      withPass(
-        await guard.enter(),
-        () => downstream.send(draft, terms),
-        ({ status }) => status,
-      ),
+    send: async (draft, terms) => withPass(await guard.enter(), () => downstream.send(draft, terms), statusOf),
     back: (ms) => backAndReady(downstream, guard, ms),
   };
+}
+
+function isLimit(kind: FaultKind): boolean {
+  return kind === 'throttled' || kind === 'quota';
 }
 
 /** Asks the guard; it mostly answers at once, and then so does this. */

@@ -84,6 +84,29 @@ describe('a refusal of the gateway behind', () => {
     assert.equal((await client.closed()).code, 4429);
   });
 
+  for (const [what, name, isFailure] of [
+    ['that is a limit is no failure of the target, whatever its status is', 'apigee/microgateway-spike-arrest', false],
+    ['that is about the backend is one', 'apigee/target-down', true],
+  ] as const) {
+    it(what, async () => {
+      const circuits: string[] = [];
+      const note = (event: string): void => void (event === 'circuit.changed' && circuits.push(event));
+      const { origin } = await refusesMessages();
+      const client = await (
+        await setStage({
+          targets: [{ url: origin, breaker: { minimum: 4, openFor: '1h' } }],
+          route: { adapter: 'apigee', onFault: { throttled: 'answer', upstream: 'answer' } },
+          log: { debug: note, info: note, warn: note, error: note },
+        })
+      ).open();
+      for (let i = 0; i < 3; i += 1) {
+        client.send(name);
+        await client.nextText();
+      }
+      assert.equal(circuits.length, isFailure ? 1 : 0);
+    });
+  }
+
   it('is in the log with the name of the gateway that said it', async () => {
     const told: unknown[] = [];
     const note = (event: string, fields?: object): void => void (event === 'exchange.refused' && told.push({ ...fields }));
