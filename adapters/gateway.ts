@@ -26,22 +26,24 @@ export interface GatewayTable {
   readonly identityHeaders: readonly string[];
   /** The field in which it looks for credentials; left out: there is no usual one. */
   readonly credentialHeader?: string;
+  readonly renamed?: Profile['renamed'];
   /** The first that fits counts. */
   readonly signs: readonly Sign[];
 }
 
-export function gatewayAdapter({ name, identityHeaders, credentialHeader, signs }: GatewayTable): Adapter {
-  return adapterOf({ name, identityHeaders, credentialHeader }, (reply) => faultOf(reply, name, signs));
+export function gatewayAdapter({ name, identityHeaders, credentialHeader, renamed, signs }: GatewayTable): Adapter {
+  const replies = { fault: (reply: Reply) => faultOf(reply, name, signs), ...(renamed && { renamed }) };
+  return adapterOf({ name, identityHeaders, credentialHeader }, replies);
 }
 
-/** For any gateway: `fault` is what is known of its refusals. */
-export function adapterOf(known: Omit<Adapter, 'profile'>, fault: Profile['fault']): Adapter {
+/** For any gateway: `replies` is what is known of its answers. */
+export function adapterOf(known: Omit<Adapter, 'profile'>, replies: Pick<Profile, 'fault' | 'renamed'>): Adapter {
   const { name, identityHeaders, credentialHeader } = known;
   return {
     ...known,
     profile(settings) {
       const { ownHeaders, ...handling } = credentialHandling(settings, credentialHeader);
-      return { name, identityHeaders: [...identityHeaders, ...ownHeaders], fault, ...handling };
+      return { name, identityHeaders: [...identityHeaders, ...ownHeaders], ...replies, ...handling };
     },
   };
 }

@@ -18,7 +18,13 @@ const signs: readonly Sign[] = [
 ];
 
 /** What it tells its integrations about the caller is the business of their mappings. */
-export const aws = gatewayAdapter({ name: 'aws', identityHeaders: [], credentialHeader: 'x-api-key', signs });
+export const aws = gatewayAdapter({
+  name: 'aws',
+  identityHeaders: [],
+  credentialHeader: 'x-api-key',
+  renamed: new Map([['x-amzn-remapped-www-authenticate', 'WWW-Authenticate']]),
+  signs,
+});
 
 function says(sentence: RegExp): (refusal: Refusal) => boolean {
   return (refusal) => isOwn(refusal) && sentence.test(refusal.message);

@@ -2,4 +2,4 @@
 import { adapterOf } from '../gateway.ts';
 import { genericFault } from './fault.ts';
 
-export const generic = adapterOf({ name: 'generic', identityHeaders: [], credentialHeader: undefined }, genericFault);
+export const generic = adapterOf({ name: 'generic', identityHeaders: [], credentialHeader: undefined }, { fault: genericFault });

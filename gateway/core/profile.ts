@@ -37,6 +37,8 @@ export interface Profile {
   take?(session: SessionView): Denial | undefined;
   /** The credential, put where this gateway looks for it, and who the caller is. Once per session and target. */
   prepare(head: RequestHead, session: SessionView): MaybePromise<void>;
+  /** Fields that this gateway renames on their way to the client: their own names, by the new ones in lower case. */
+  readonly renamed?: ReadonlyMap<string, string>;
   /** Reads a reply that is not a reply of the backend in its dialect. */
   fault(reply: Reply): Fault;
 }

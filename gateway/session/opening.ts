@@ -6,6 +6,7 @@ import { errors, ForegateError, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
 import type { Accept, Step } from '../core/instruction.ts';
 import { deny } from '../core/policy.ts';
+import type { Profile } from '../core/profile.ts';
 import type { Route, Target } from '../core/route.ts';
 import type { Denial } from '../core/session.ts';
 import { buildHead, hostOf } from '../downstream/request-head.ts';
@@ -79,7 +80,7 @@ async function openAt(session: WebSocketSession, target: Target, client: Waiting
   const { dialect } = target;
   if (dialect === undefined) return openRelay(session);
   for (;;) {
-    const opening = readOutcome(await exchange(session, dialect, openBatch, sendOnce));
+    const opening = readOutcome(await exchange(session, dialect, openBatch, sendOnce), target.profile);
     if (opening.kind !== 'wait') return opening;
     for (const step of opening.steps) if (step.kind === 'set-state') session.instruct(step);
     await client.remains(opening.intervalMs);
@@ -89,11 +90,17 @@ async function openAt(session: WebSocketSession, target: Target, client: Waiting
 
 type Answer = Opening | { readonly kind: 'wait'; readonly intervalMs: number; readonly steps: readonly Step[] };
 
-function readOutcome(outcome: Outcome): Answer {
+function readOutcome(outcome: Outcome, profile: Profile): Answer {
   if (outcome.kind === 'deny') return outcome;
-  if (outcome.kind === 'fault') return { kind: 'refused', reply: outcome.reply };
+  if (outcome.kind === 'fault') return { kind: 'refused', reply: withOwnNames(outcome.reply, profile) };
   const accept = outcome.steps.find((step) => step.kind === 'accept');
   if (accept !== undefined) return { kind: 'accepted', accept, steps: outcome.steps.filter((step) => step !== accept) };
   const wait = outcome.steps.find((step) => step.kind === 'ask-every');
   return { kind: 'wait', intervalMs: wait?.intervalMs ?? 0, steps: outcome.steps };
+}
+
+/** Clients look for fields under their own names. */
+function withOwnNames(reply: Reply, { renamed }: Profile): Reply {
+  if (renamed === undefined) return reply;
+  return { ...reply, headers: reply.headers.map((text, i) => (i % 2 === 0 ? (renamed.get(text.toLowerCase()) ?? text) : text)) };
 }

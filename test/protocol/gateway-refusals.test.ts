@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { adapters } from '../../adapters/index.ts';
 import { expectedFaults, faultFolder, replyOf } from '../adapters/fault-fixtures.ts';
 import { refusedClient } from '../support/client.ts';
-import { eventsReply, startBareBackend, startRawBackend, type RawBackend } from './raw-backend.ts';
+import { eventsReply, httpReply, startBareBackend, startRawBackend, type RawBackend } from './raw-backend.ts';
 import { clearStage, setStage, type Stage } from './stage.ts';
 
 /** What an open WebSocket is closed with. */
@@ -106,6 +106,16 @@ describe('a refusal of the gateway behind', () => {
       assert.equal(circuits.length, isFailure ? 1 : 0);
     });
   }
+
+  it('has its challenge under the name that clients know, where the gateway renamed it', async () => {
+    const { origin } = await startBareBackend(({ socket }) =>
+      socket.write(httpReply(401, '{"message":"Unauthorized"}', 'x-amzn-Remapped-WWW-Authenticate: Bearer realm="chat"')),
+    );
+    const { url } = await setStage({ targets: [{ url: origin }], route: { adapter: 'aws' } });
+    const { status, headers } = await refusedClient(url.replace('http', 'ws'));
+    assert.deepEqual([status, headers['www-authenticate']], [401, 'Bearer realm="chat"']);
+    assert.equal(headers['x-amzn-remapped-www-authenticate'], undefined);
+  });
 
   it('is in the log with the name of the gateway that said it', async () => {
     const told: unknown[] = [];
