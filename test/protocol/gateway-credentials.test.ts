@@ -1,9 +1,13 @@
 /** What the gateway behind gets for a credential, with every request of a session: the client's, the service's, or none. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { WebSocketServer } from 'ws';
 import { adapters } from '../../adapters/index.ts';
 import type { BackendRequest } from '../support/backend.ts';
 import { refusedClient } from '../support/client.ts';
-import { clearStage, setStage, type Stage } from './stage.ts';
+import { clearStage, onClear, setStage, type Stage } from './stage.ts';
 
 describe("the client's credential (`credentials: relay`)", () => {
   afterEach(clearStage);
@@ -66,6 +70,33 @@ describe("the client's credential (`credentials: relay`)", () => {
       answer: ({ path, headers }) => ({ status: 200, body: `${path} ${String(headers['apikey'])}` }),
     });
     assert.equal(await (await fetch(`${stage.url}/plain?k=k1&a=1`)).text(), '/plain?a=1 k1');
+  });
+
+  it('is moved for the handshake with a WebSocket backend, too', async () => {
+    const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+    onClear(() => {
+      for (const socket of sockets.clients) socket.terminate();
+      sockets.close();
+    });
+    await once(sockets, 'listening');
+    const asked: IncomingMessage[] = [];
+    sockets.on('connection', (_socket, request) => asked.push(request));
+    const { port } = sockets.address() as AddressInfo; // A TCP server has no other kind of address.
+    const route = { adapter: { use: 'kong', from: { query: 'k' } } };
+    await (await setStage({ route, targets: [{ url: `ws://127.0.0.1:${port}` }] })).open('/chat?k=k1');
+    assert.deepEqual(
+      asked.map(({ url, headers }) => [url, headers['apikey']]),
+      [['/chat', 'k1']],
+    );
+  });
+
+  it('is moved for clients of SockJS, who show it with every request', async () => {
+    const stage = await setStage({ route: { adapter: { use: 'kong', from: { query: 'k' } }, sockjs: { path: '/sock' } } });
+    const poll = (query: string) => fetch(`${stage.url}/sock/0/one/xhr${query}`, { method: 'POST' });
+    assert.equal(await (await poll('?k=k1')).text(), 'o\n');
+    assert.equal(stage.backend.requests[0]?.headers['apikey'], 'k1');
+    assert.equal((await poll('?k=k2')).status, 404);
+    assert.equal((await poll('')).status, 404);
   });
 
   it('may be missing: then the gateway says what it thinks of that', async () => {
