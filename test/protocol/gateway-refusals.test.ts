@@ -59,6 +59,15 @@ describe('a refusal of the gateway behind', () => {
     });
   }
 
+  it('of a key that was revoked ends a silent WebSocket when the backend is asked without an event', async () => {
+    const { origin, requests } = await startRawBackend(({ socket }) => socket.write(bytesOf('kong/bad-key')));
+    const stage = await setStage({ targets: [{ url: origin }], route: { adapter: 'kong' } });
+    const client = await stage.open();
+    assert.ok(await stage.refresh(/^connection-id: (.+)$/im.exec(requests[0]?.head ?? '')?.[1] ?? ''));
+    assert.equal((await client.closed()).code, 4401);
+    assert.equal(requests[1]?.body.length, 0);
+  });
+
   it('of a quota can be told in a frame, with the wait that stands in its sentence, and the WebSocket goes on', async () => {
     const stage = await stageBefore('azure', await refusesMessages(), { onFault: { quota: 'answer' } });
     const client = await stage.open();
