@@ -50,7 +50,7 @@ function relayed({ prefix }: AdapterSettings, from: Places, to: Destination): Cr
 
 /** Nothing of the client's reaches the gateway; with a secret that is what it gets. */
 function withheld({ from = {}, prefix, secret, consumer }: AdapterSettings, to: Destination): CredentialHandling {
-  const ownHeaders = [to.header, consumer].flatMap((name) => (name === undefined ? [] : [name.toLowerCase()]));
+  const ownHeaders = [from.header, to.header, consumer].flatMap((name) => (name === undefined ? [] : [name.toLowerCase()]));
   return {
     ownHeaders,
     take(session) {

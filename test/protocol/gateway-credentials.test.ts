@@ -169,11 +169,13 @@ describe('no credential (`credentials: none`)', () => {
   afterEach(clearStage);
 
   it("takes the client's from where the gateway looks, and from where `from` says", async () => {
-    const adapter = { use: 'tyk', credentials: 'none', from: { query: 'key', cookie: 'key' } };
+    const adapter = { use: 'tyk', credentials: 'none', from: { query: 'key', cookie: 'key', header: 'X-Key' } };
     const stage = await setStage({ route: { adapter } });
-    await talk(stage, '/?key=1&a=1', { headers: { Authorization: 'Basic eA==', Cookie: 'key=2; b=1' } });
-    for (const { path, headers } of stage.backend.requests)
-      assert.deepEqual([path, headers['authorization'], headers['cookie']], ['/?a=1', undefined, 'b=1']);
+    await talk(stage, '/?key=1&a=1', { headers: { Authorization: 'Basic eA==', Cookie: 'key=2; b=1', x_key: '3' } });
+    for (const request of stage.backend.requests) {
+      assert.deepEqual([request.path, request.headers['cookie']], ['/?a=1', 'b=1']);
+      assert.deepEqual([...spellings(request, 'authorization'), ...spellings(request, 'x-key')], []);
+    }
   });
 });
 
