@@ -1120,9 +1120,9 @@ const errors: Case[] = [
     rule: 'after five tries, 1, 2, 4, 8 and 16 seconds apart or up to a second more, the client is dropped',
     slow: true,
     run: async (stage) => {
-      const first = await startBackend(stage.gateway.sparePort);
+      const first = await startBackend(stage.gateway.otherSparePort);
       first.share('2.10-gives-up').answer = accepting();
-      const socket = await stage.open('', { host: 'spare.example' });
+      const socket = await stage.open('', { host: 'other-spare.example' });
       await first.stop();
       const started = performance.now();
       socket.text('a');

@@ -9,8 +9,9 @@ export interface Ports {
   readonly tls: number;
   readonly control: number;
   readonly backend: number;
-  /** Where a case may start a backend of its own. */
+  /** Where a case may start a backend of its own, and another at the same time. */
   readonly spare: number;
+  readonly otherSpare: number;
   /** Nobody listens there. */
   readonly closed: number;
 }
@@ -26,7 +27,7 @@ export const upstreamKey = 'the key of a gateway in front';
 export const signature = { issuer: 'conformance', key: 'the key of the suite' };
 
 /** Lines for the hosts that cases use; everything else goes by the first. Where it matters, `X-Route` tells which was chosen. */
-function routes({ backend, closed, spare }: Ports): string[] {
+function routes({ backend, closed, spare, otherSpare }: Ports): string[] {
   const target = `127.0.0.1:${backend}`;
   const socketTarget = `${target},over_http`;
   const closedTarget = `127.0.0.1:${closed},over_http`;
@@ -66,6 +67,7 @@ function routes({ backend, closed, spare }: Ports): string[] {
     'test.example test',
     `closed-debug.example,debug ${closedTarget}`,
     `spare.example 127.0.0.1:${spare},over_http`,
+    `other-spare.example 127.0.0.1:${otherSpare},over_http`,
     `aco.example,aco ${socketTarget}`,
     `sockjs.example,sockjs=/sockjs ${socketTarget}`,
   ];

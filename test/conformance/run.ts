@@ -13,7 +13,7 @@ const help = `npm run conformance -- [options]
   --only PREFIX               cases whose name begins so, as 4. or 2.5-
   --client-url URL            a gateway that runs already, with the routes of files.ts
   --control-url URL           its control API
-  --backend-port PORT         where its targets are; the spare one is the next port
+  --backend-port PORT         where its targets are; the spare ones are the next two ports
   --verbose                   what the gateway wrote, at the end
 `;
 

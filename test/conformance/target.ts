@@ -14,8 +14,9 @@ export interface Gateway {
   readonly clientPort: number;
   readonly controlHost: string;
   readonly controlPort: number;
-  /** Where a route leads on which a case may start a backend of its own. */
+  /** Where a route leads on which a case may start a backend of its own: one for each, since they run together. */
   readonly sparePort: number;
+  readonly otherSparePort: number;
   /** Of its files; undefined for one that runs already. */
   readonly folder?: string;
   /** Takes TLS; undefined for one that runs already. */
@@ -28,8 +29,10 @@ export interface Gateway {
 /** Starts Foregate or Pushpin in front of the backend's port. @throws Error with what is missing */
 export async function startGateway(kind: Kind, backend: number): Promise<Gateway> {
   if (kind === 'pushpin') needPushpin();
-  const [client = 0, tls = 0, control = 0, closed = 0, spare = 0] = await Promise.all(Array.from({ length: 5 }, freePort));
-  const ports: Ports = { client, tls, control, backend, spare, closed };
+  const [client = 0, tls = 0, control = 0, closed = 0, spare = 0, otherSpare = 0] = await Promise.all(
+    Array.from({ length: 6 }, freePort),
+  );
+  const ports: Ports = { client, tls, control, backend, spare, otherSpare, closed };
   const { folder, conf } = await writeFiles(ports);
   const processes = kind === 'pushpin' ? await startPushpin(folder, conf) : startForegate(conf);
   const stop = async (): Promise<void> => {
@@ -49,6 +52,7 @@ export async function startGateway(kind: Kind, backend: number): Promise<Gateway
     controlHost: '127.0.0.1',
     controlPort: control,
     sparePort: spare,
+    otherSparePort: otherSpare,
     folder,
     tlsPort: tls,
     output: () => processes.map((started) => started.output()).join(''),
@@ -66,6 +70,7 @@ export function runningGateway(kind: Kind, clientUrl: string, controlUrl: string
     controlHost: control.hostname,
     controlPort: Number(control.port || 80),
     sparePort: backend + 1,
+    otherSparePort: backend + 2,
     output: () => '',
     stop: () => Promise.resolve(),
   };
