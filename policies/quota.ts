@@ -44,7 +44,7 @@ const QuotaOptions = Type.Object(
   {
     additionalProperties: false,
     description:
-      'What is left is told in the answers to handshakes and plain requests. Handshakes cost nothing. The count is kept over a reload, as long as the policy stays at its place in the list of its route, and is lost with the process: after a restart everybody has the whole quota again. Each route has a count of its own.',
+      'What is left is told in the answers to handshakes and plain requests. Handshakes cost nothing. The count is kept over a reload, as long as the policy stays at its place in the list of its route, and in memory is lost with the program: after a restart everybody has the whole quota again, unless `store.use` is `redis`. Each route has a count of its own.',
   },
 );
 
