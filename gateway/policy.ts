@@ -1,4 +1,4 @@
-/** The package entry `foregate/policy`: what the author of a policy needs, and nothing more. See docs/write-a-policy.md. */
+/** The package entry `foregate/policy`: what the author of a policy needs, and nothing more. See docs/writing-a-policy.md. */
 export type { Clock, Timer } from './core/clock.ts';
 export { Duration, toMs } from './core/duration.ts';
 export { ForegateError, type ErrorCode } from './core/errors.ts';

@@ -1,4 +1,4 @@
-/** The package entry `foregate/testing`: for tests of one's own policies and stores. See docs/write-a-policy.md. */
+/** The package entry `foregate/testing`: for tests of one's own policies and stores. See docs/writing-a-policy.md. */
 export { ManualClock } from './manual-clock.ts';
 export { policyContract, type PolicySamples } from './policy-contract.ts';
 export {

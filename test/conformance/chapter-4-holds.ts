@@ -1080,6 +1080,20 @@ const links: Case[] = [
     },
   },
   {
+    id: '4.6-slow-client',
+    rule: 'a client that does not read delays no other, and no publisher',
+    run: async (stage) => {
+      const slow = await joinedStream(stage);
+      const quick = await joinedStream(stage);
+      slow.raw.socket.pause();
+      for (let i = 0; i < 200; i += 1) {
+        const content = String(i % 10).repeat(50_000);
+        await stage.publish({ channel: stage.channel, formats: { 'http-stream': { content } } });
+        await quick.text(content);
+      }
+    },
+  },
+  {
     id: '4.6-prev-id-without-link',
     rule: 'a prev-id without a next link ends the stream after the first body',
     run: async (stage) => {

@@ -6,7 +6,7 @@ import type { BackendRequest, Reply } from './backend.ts';
 import type { Case, Chapter } from './case.ts';
 import type { RequestTerms } from './connection.ts';
 import { signature, upstreamKey } from './files.ts';
-import { accepting, events, held } from './replies.ts';
+import { accepting, events, held, stream } from './replies.ts';
 import type { Stage } from './stage.ts';
 
 /** Sends a request; what the backend got and what the client gets. */
@@ -467,4 +467,38 @@ const crossOrigin: Case[] = [
   },
 ];
 
-export const forwarding: Chapter = { number: 8, title: 'Forwarding', cases: [plain, fields, chained, crossOrigin].flat() };
+const statistics: Case[] = [
+  {
+    id: '8.8-prometheus',
+    rule: 'items and deliveries are counted for Prometheus, on a port of its own, with the prefix before each name',
+    files: true,
+    alone: true,
+    run: async (stage) => {
+      stage.answer(stream(stage.channel));
+      const client = await stage.send();
+      await client.head();
+      await client.text('[open]');
+      await stage.joined(client);
+      const before = await counted(stage);
+      for (const content of ['one', 'two', 'three'])
+        await stage.publish({ channel: stage.channel, formats: { 'http-stream': { content } } });
+      await client.text('onetwothree');
+      const after = await counted(stage);
+      for (const name of ['pre_message_received', 'pre_message_sent'])
+        assert.equal((after.get(name) ?? NaN) - (before.get(name) ?? NaN), 3, name);
+      assert.ok((after.get('pre_connection_connected') ?? 0) >= 1, 'the stream is no connection');
+    },
+  },
+];
+
+async function counted(stage: Stage): Promise<ReadonlyMap<string, number>> {
+  await stage.quiet(); // Pushpin's processes tell each other now and then.
+  const text = await (await fetch(`http://127.0.0.1:${stage.gateway.metricsPort}/`)).text();
+  return new Map([...text.matchAll(/^(\w+) (\d+)$/gm)].map(([, name = '', value]) => [name, Number(value)]));
+}
+
+export const forwarding: Chapter = {
+  number: 8,
+  title: 'Forwarding',
+  cases: [plain, fields, chained, crossOrigin, statistics].flat(),
+};

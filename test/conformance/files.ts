@@ -8,6 +8,8 @@ export interface Ports {
   readonly client: number;
   readonly tls: number;
   readonly control: number;
+  /** Prometheus. */
+  readonly metrics: number;
   readonly backend: number;
   /** Where a case may start a backend of its own, and another at the same time. */
   readonly spare: number;
@@ -88,7 +90,7 @@ export async function writeFiles(ports: Ports): Promise<Files> {
   return { folder, conf };
 }
 
-function confText(folder: string, { client, tls, control }: Ports): string {
+function confText(folder: string, { client, tls, control, metrics }: Ports): string {
   return `[global]
 include=${folder}/internal.conf
 rundir=${folder}/run
@@ -135,6 +137,8 @@ message_hwm=25000
 message_wait=5000
 id_cache_ttl=60
 connection_subscription_max=20
+prometheus_port=127.0.0.1:${metrics}
+prometheus_prefix=pre_
 subscription_linger=60
 `;
 }

@@ -27,7 +27,7 @@ export function judge(cases: readonly Case[], gateway: Gateway, backend: Backend
     const run = (): Promise<Result> => judgeOne(one, gateway, backend);
     results.set(one.id, one.slow ? warm.then(run) : warm.then(() => places.take(run)));
   }
-  let before: Promise<unknown> = Promise.all(results.values());
+  let before: Promise<unknown> = Promise.all([warm, ...results.values()]);
   for (const one of cases.filter(({ alone }) => alone)) {
     const result = before.then(() => judgeOne(one, gateway, backend));
     results.set(one.id, result);

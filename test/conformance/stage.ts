@@ -183,7 +183,11 @@ export class Stage {
   async control(bytes: string | Buffer, ms = waitMs): Promise<ControlAnswer> {
     const raw = await this.connectControl();
     raw.send(bytes);
-    return new HttpClient(raw).answer(ms);
+    try {
+      return await new HttpClient(raw).answer(ms);
+    } finally {
+      raw.destroy();
+    }
   }
 
   /** A call of the control API with a body and its length. */

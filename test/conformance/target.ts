@@ -21,6 +21,7 @@ export interface Gateway {
   readonly folder?: string;
   /** Takes TLS; undefined for one that runs already. */
   readonly tlsPort?: number;
+  readonly metricsPort?: number;
   /** What it has written, for whoever looks for a fault. */
   output(): string;
   stop(): Promise<void>;
@@ -29,10 +30,10 @@ export interface Gateway {
 /** Starts Foregate or Pushpin in front of the backend's port. @throws Error with what is missing */
 export async function startGateway(kind: Kind, backend: number): Promise<Gateway> {
   if (kind === 'pushpin') needPushpin();
-  const [client = 0, tls = 0, control = 0, closed = 0, spare = 0, otherSpare = 0] = await Promise.all(
-    Array.from({ length: 6 }, freePort),
+  const [client = 0, tls = 0, control = 0, metrics = 0, closed = 0, spare = 0, otherSpare = 0] = await Promise.all(
+    Array.from({ length: 7 }, freePort),
   );
-  const ports: Ports = { client, tls, control, backend, spare, otherSpare, closed };
+  const ports: Ports = { client, tls, control, metrics, backend, spare, otherSpare, closed };
   const { folder, conf } = await writeFiles(ports);
   const processes = kind === 'pushpin' ? await startPushpin(folder, conf) : startForegate(conf);
   const stop = async (): Promise<void> => {
@@ -55,6 +56,7 @@ export async function startGateway(kind: Kind, backend: number): Promise<Gateway
     otherSparePort: otherSpare,
     folder,
     tlsPort: tls,
+    metricsPort: metrics,
     output: () => processes.map((started) => started.output()).join(''),
     stop,
   };

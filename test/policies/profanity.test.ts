@@ -1,4 +1,4 @@
-/** The example of docs/write-a-policy.md, tested as that page tells its readers to do it. */
+/** The example of docs/writing-a-policy.md, tested as that page tells its readers to do it. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,4 +1,4 @@
-/** The code, the settings and the messages in docs/write-a-policy.md are what the page says. */
+/** The code, the settings and the messages in docs/writing-a-policy.md are what the page says. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { ConfigError, createForegate, loadConfig } from 'foregate';
 import * as policyEntry from 'foregate/policy';
 import * as kit from 'foregate/testing';
 
-const page = await readFile(new URL('../../docs/write-a-policy.md', import.meta.url), 'utf8');
+const page = await readFile(new URL('../../docs/writing-a-policy.md', import.meta.url), 'utf8');
 const blocks = (language: string): string[] =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(([, text]) => text ?? '');
 const [policyCode = '', ...testCodes] = blocks('js');
@@ -22,7 +22,7 @@ function run(code: string, names: Readonly<Record<string, unknown>>): unknown {
 const officeHours = run(policyCode, policyEntry) as policyEntry.PolicyDefinition;
 for (const code of testCodes) run(code, { assert, officeHours, ...kit });
 
-describe('docs/write-a-policy.md', () => {
+describe('docs/writing-a-policy.md', () => {
   let folder: string;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'foregate-office-'));
