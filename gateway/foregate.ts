@@ -44,7 +44,7 @@ import { Lingering } from './channel/lingering.ts';
 import { createSequencer, type Sequencer } from './channel/sequencer.ts';
 import type { ChannelName } from './core/ids.ts';
 import { SessionRegistry, type Registered } from './session/registry.ts';
-import { RevocationList } from './session/revocation-list.ts';
+import { RevocationList } from './engines/revocation-list.ts';
 import { repeatingSend } from './session/repeat.ts';
 import { Statistics } from './session/statistics.ts';
 import type { AddressInfo } from 'node:net';

@@ -13,7 +13,7 @@ export interface ConfOption {
 
 const statistics = 'There are no statistics over ZeroMQ; see GET /stats and GET /metrics of the control API.';
 const zeroMq = 'if the package zeromq is installed; without it a warning says so, and publishing goes over HTTP.';
-const processes = 'Foregate is one process.';
+const processes = 'Foregate is one program.';
 const none = 'Foregate has no equivalent yet';
 
 /** Values of a switch that is off. */

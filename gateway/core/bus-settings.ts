@@ -1,7 +1,7 @@
 /** The part of the configuration that says how publications come to other machines. */
 import { Type } from 'typebox';
 import { Duration } from './duration.ts';
-import { Secret } from './secret.ts';
+import { redisPrefix, redisUrl } from './setting-types.ts';
 
 export const BusSchema = Type.Object(
   {
@@ -10,19 +10,10 @@ export const BusSchema = Type.Object(
       description:
         '`local`: what is published stays in this process. `redis`: all that use the same Redis and `prefix` get it; it needs the package `ioredis`: `npm install ioredis@6`.',
     }),
-    url: Type.Optional(
-      Secret({
-        description:
-          'Where Redis is: `redis://` or, with TLS, `rediss://`; user, password, host, port and number of the database.',
-      }),
+    url: redisUrl(),
+    prefix: redisPrefix(
+      'Put before all channels in Redis, those of all databases: one for each group of gateways that share publications.',
     ),
-    prefix: Type.String({
-      pattern: '^[\\x21-\\x7e]{0,128}$',
-      examples: ['chat-gateways:'],
-      default: 'foregate:',
-      description:
-        'Put before all channels in Redis, those of all databases: one for each group of gateways that share publications.',
-    }),
     timeout: Duration({
       default: '2s',
       description:

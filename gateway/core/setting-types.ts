@@ -1,5 +1,6 @@
 /** Pieces of the schemas of the settings, and marks that the reference and the file's own schema read. */
 import { Type } from 'typebox';
+import { Secret } from './secret.ts';
 
 /** What fills in a required field that the file may leave out; shown in the reference as its default. */
 export const derivedMark = 'x-foregate-derived';
@@ -11,6 +12,17 @@ export const count = (number: number, description: string, minimum = 1) =>
   Type.Integer({ minimum, default: number, description });
 
 export const flag = (on: boolean, description: string) => Type.Boolean({ default: on, description });
+
+export const redisUrl = () =>
+  Type.Optional(
+    Secret({
+      description: 'Where Redis is: `redis://` or, with TLS, `rediss://`; user, password, host, port and number of the database.',
+    }),
+  );
+
+/** Visible ASCII: it goes into names of Redis as it is. */
+export const redisPrefix = (description: string) =>
+  Type.String({ pattern: '^[\\x21-\\x7e]{0,128}$', examples: ['chat-gateways:'], default: 'foregate:', description });
 
 /** What `dryRun` beside any `use` means. */
 export const dryRunText =

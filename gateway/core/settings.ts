@@ -10,7 +10,7 @@ import { limits } from './limits.ts';
 import { ControlSchema, ListenSchema, MetricsSchema } from './listen-settings.ts';
 import { RouteSchema } from './route-settings.ts';
 import { Secret } from './secret.ts';
-import { count, flag } from './setting-types.ts';
+import { count, flag, redisPrefix, redisUrl } from './setting-types.ts';
 
 /** Fields that gateways and proxies use to vouch for a caller; a client that sends one is lying. */
 const identityHeaders = [
@@ -38,18 +38,8 @@ const StoreSchema = Type.Object(
       description:
         '`memory`: this program counts for itself, its workers together. `redis`: all that use the same Redis and `prefix` count together; it needs the package `ioredis`: `npm install ioredis@6`.',
     }),
-    url: Type.Optional(
-      Secret({
-        description:
-          'Where Redis is: `redis://` or, with TLS, `rediss://`; user, password, host, port and number of the database.',
-      }),
-    ),
-    prefix: Type.String({
-      pattern: '^[\\x21-\\x7e]{0,128}$',
-      examples: ['chat-gateways:'],
-      default: 'foregate:',
-      description: 'Put before all keys in Redis: one for each group of gateways that count together.',
-    }),
+    url: redisUrl(),
+    prefix: redisPrefix('Put before all keys in Redis: one for each group of gateways that count together.'),
     whenAway: Type.Enum(['local', 'allow', 'deny'], {
       default: 'local',
       description:

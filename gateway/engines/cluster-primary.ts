@@ -16,6 +16,7 @@ import { memoryStore } from './memory-store.ts';
 import { OpenQuestions } from './open-questions.ts';
 import { Outbox, type SendFrame } from './outbox.ts';
 import { bytesOf } from './publication-bytes.ts';
+import { RevocationList } from './revocation-list.ts';
 
 export interface PrimaryParts {
   readonly clock: Clock;
@@ -44,7 +45,6 @@ export interface Connected {
 }
 
 export class ClusterPrimary {
-  readonly #clock: Clock;
   readonly #log: Log;
   readonly #store: Store = memoryStore();
   readonly #ports = new Set<Port>();
@@ -52,11 +52,11 @@ export class ClusterPrimary {
   readonly #wanting = new Map<ChannelName, Set<Port>>();
   readonly #questions: OpenQuestions<Port>;
   /** For workers that come later. */
-  readonly #revocations = new Map<string, Revocation>();
+  readonly #revocations: RevocationList;
   #complete = false;
 
   constructor({ clock, log }: PrimaryParts) {
-    this.#clock = clock;
+    this.#revocations = new RevocationList(clock);
     this.#log = log;
     this.#questions = new OpenQuestions(clock);
   }
@@ -147,9 +147,8 @@ export class ClusterPrimary {
   #join(port: Port, collector: boolean): void {
     port.joined = true;
     port.collector = collector;
-    const now = this.#clock.now();
-    for (const revocation of this.#revocations.values())
-      if (revocation.until > now) port.outbox.push({ kind: 'notice', notice: { kind: 'revoke', revocation } });
+    for (const revocation of this.#revocations.all())
+      port.outbox.push({ kind: 'notice', notice: { kind: 'revoke', revocation } });
     if (collector) for (const channel of this.#wanting.keys()) port.outbox.push({ kind: 'wanted', channel, wanted: true });
     if (this.#complete) port.outbox.push({ kind: 'complete' });
   }
@@ -229,19 +228,13 @@ export class ClusterPrimary {
     for (const { outbox } of others) outbox.push({ kind: 'question', question, asked });
   }
 
-  /** Bounded by the workers, each of which refuses one too many before it tells anybody. */
+  /** Workers refuse one too many before they tell anybody, so there is room for what they tell. */
   #remember(revocation: Revocation): void {
-    const key = `${revocation.of}:${revocation.value}`;
-    if (!this.#revocations.has(key) && this.#revocations.size >= limits.revocations) this.#dropEnded();
-    const known = this.#revocations.get(key);
-    const { issuedBefore, until } = revocation;
-    const later = known && { issuedBefore: Math.max(known.issuedBefore, issuedBefore), until: Math.max(known.until, until) };
-    this.#revocations.set(key, { ...revocation, ...later });
-  }
-
-  #dropEnded(): void {
-    const now = this.#clock.now();
-    for (const [key, { until }] of this.#revocations) if (until <= now) this.#revocations.delete(key);
+    try {
+      this.#revocations.add(revocation);
+    } catch (error) {
+      this.#log.error('revocation.not-kept', { error });
+    }
   }
 }
 

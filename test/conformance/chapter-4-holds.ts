@@ -26,14 +26,6 @@ async function begun(stage: Stage, rest = '', terms: RequestTerms = {}): Promise
   return client;
 }
 
-/** One that gets what is published to the case's channel. */
-async function joinedStream(stage: Stage, headers: Readonly<Record<string, string>> = {}): Promise<HttpClient> {
-  stage.answer(stream(stage.channel, headers));
-  const client = await begun(stage);
-  await stage.joined(client);
-  return client;
-}
-
 /** Hints until the next link was fetched, and takes its body. */
 async function untilLink(stage: Stage, client: HttpClient, body: string): Promise<void> {
   const got = client.text(body);
@@ -787,7 +779,7 @@ const streams: Case[] = [
     id: '4.6-item',
     rule: 'published content is appended as it is',
     run: async (stage) => {
-      const client = await joinedStream(stage);
+      const client = await stage.watching();
       await stage.publish({ channel: stage.channel, ...streamed('data: 1\n\n') });
       await stage.publish({ channel: stage.channel, formats: { 'http-stream': { 'content-bin': 'AP8=' } } });
       await client.text('data: 1\n\n\x00\xff');
@@ -797,7 +789,7 @@ const streams: Case[] = [
     id: '4.6-close',
     rule: 'close ends the response cleanly, its content is ignored, and the connection may be used again',
     run: async (stage) => {
-      const client = await joinedStream(stage);
+      const client = await stage.watching();
       await stage.publish({ channel: stage.channel, formats: { 'http-stream': { action: 'close', content: 'ignored' } } });
       assert.equal(await client.rest(), '');
       client.send(stage.path);
@@ -808,7 +800,7 @@ const streams: Case[] = [
     id: '4.6-hint-without-link',
     rule: 'a hint for a stream without a next link does nothing',
     run: async (stage) => {
-      const client = await joinedStream(stage);
+      const client = await stage.watching();
       const before = stage.requests.length;
       await stage.publish({ channel: stage.channel, formats: { 'http-stream': { action: 'hint' } } });
       await stage.publish({ channel: stage.channel, ...streamed('after') });
@@ -821,7 +813,7 @@ const streams: Case[] = [
     rule: 'an idle keep-alive starts again with every item',
     slow: true,
     run: async (stage) => {
-      const client = await joinedStream(stage, { 'Grip-Keep-Alive': 'beat; timeout=4' });
+      const client = await stage.watching({ 'Grip-Keep-Alive': 'beat; timeout=4' });
       for (let i = 0; i < 8; i += 1) {
         await stage.publish({ channel: stage.channel, ...streamed('item') });
         await client.text('item');
@@ -835,7 +827,7 @@ const streams: Case[] = [
     rule: 'an interval keep-alive comes whatever else is sent',
     slow: true,
     run: async (stage) => {
-      const client = await joinedStream(stage, { 'Grip-Keep-Alive': 'beat; timeout=3; mode=interval' });
+      const client = await stage.watching({ 'Grip-Keep-Alive': 'beat; timeout=3; mode=interval' });
       let got = '';
       for (let i = 0; i < 8 && !got.includes('beat'); i += 1) {
         await stage.publish({ channel: stage.channel, ...streamed('item') });
@@ -850,7 +842,7 @@ const streams: Case[] = [
     rule: 'without a keep-alive nothing is sent in silence',
     slow: true,
     run: async (stage) => {
-      const client = await joinedStream(stage);
+      const client = await stage.watching();
       await stage.quiet(3000);
       assert.equal(client.raw.received.toString(), '');
       await stage.publish({ channel: stage.channel, ...streamed('still here') });
@@ -1083,8 +1075,8 @@ const links: Case[] = [
     id: '4.6-slow-client',
     rule: 'a client that does not read delays no other, and no publisher',
     run: async (stage) => {
-      const slow = await joinedStream(stage);
-      const quick = await joinedStream(stage);
+      const slow = await stage.watching();
+      const quick = await stage.watching();
       slow.raw.socket.pause();
       for (let i = 0; i < 200; i += 1) {
         const content = String(i % 10).repeat(50_000);

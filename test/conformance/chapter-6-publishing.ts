@@ -2,22 +2,12 @@
 import assert from 'node:assert/strict';
 import { Publisher, Push, Request } from 'zeromq';
 import type { Case, Chapter } from './case.ts';
-import { waitMs, type HttpClient, type SocketClient } from './connection.ts';
+import { waitMs, type SocketClient } from './connection.ts';
 import { accepting, controlled, grip, held, stream } from './replies.ts';
 import { allFormats, type Stage } from './stage.ts';
 
 const streamed = (content: string): object => ({ formats: { 'http-stream': { content } } });
 const sent = (format: object): object => ({ formats: { 'ws-message': format } });
-
-/** A stream on the case's channel. */
-async function watching(stage: Stage): Promise<HttpClient> {
-  stage.answer(stream(stage.channel));
-  const client = await stage.send();
-  await client.head();
-  await client.text('[open]');
-  await stage.joined(client);
-  return client;
-}
 
 /** A WebSocket on the case's channel. */
 async function listening(stage: Stage): Promise<SocketClient> {
@@ -238,7 +228,7 @@ const bodies: Case[] = [
     id: '6.2-all-or-nothing',
     rule: 'one bad item refuses the whole request; nothing is published',
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       const items = [{ channel: stage.channel, ...streamed('first') }, { channel: stage.channel }];
       assert.equal((await stage.call('/publish/', JSON.stringify({ items }))).status, 400);
       await stage.publish({ channel: stage.channel, ...streamed('later') });
@@ -249,7 +239,7 @@ const bodies: Case[] = [
     id: '6.2-formats-in-item',
     rule: 'without formats the three may be members of the item itself',
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       await stage.publish({ channel: stage.channel, 'http-stream': { content: 'inside' } });
       await client.text('inside');
     },
@@ -258,7 +248,7 @@ const bodies: Case[] = [
     id: '6.2-unknown-format',
     rule: 'other formats are accepted and ignored',
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       await stage.publish({ channel: stage.channel, formats: { carrier: 1, 'http-stream': { content: 'x' } } });
       await client.text('x');
     },
@@ -267,7 +257,7 @@ const bodies: Case[] = [
     id: '6.2-exact-channel',
     rule: 'receivers are those subscribed to exactly this name',
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       for (const channel of [`${stage.channel}x`, stage.channel.toUpperCase().replace('EXACT', 'exact')])
         await stage.publish({ channel, ...streamed('no') });
       await stage.publish({ channel: stage.channel, ...streamed('yes') });
@@ -325,7 +315,7 @@ const formats: Case[] = [
     id: '6.3-stream-bin',
     rule: 'http-stream: content-bin is base64 and wins over content',
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       await stage.publish({ channel: stage.channel, formats: { 'http-stream': { 'content-bin': 'AP8=', content: 'x' } } });
       await client.text('\x00\xff');
     },
@@ -416,7 +406,7 @@ const order: Case[] = [
     id: '6.4-duplicate',
     rule: 'an item whose channel and id were seen is dropped; the answer is still 200',
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       for (const content of ['first;', 'again;']) await stage.publish({ channel: stage.channel, id: '1', ...streamed(content) });
       await stage.publish({ channel: stage.channel, ...streamed('without id') });
       await client.text('first;without id');
@@ -426,7 +416,7 @@ const order: Case[] = [
     id: '6.4-duplicate-no-seq',
     rule: 'also with no-seq',
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       for (const content of ['first;', 'again;'])
         await stage.publish({ channel: stage.channel, id: '1', 'no-seq': true, ...streamed(content) });
       await stage.publish({ channel: stage.channel, ...streamed('end') });
@@ -438,7 +428,7 @@ const order: Case[] = [
     rule: 'also when nobody was subscribed the first time',
     run: async (stage) => {
       await stage.publish({ channel: stage.channel, id: '1', ...streamed('unheard') });
-      const client = await watching(stage);
+      const client = await stage.watching();
       await stage.publish({ channel: stage.channel, id: '1', ...streamed('again') });
       await stage.publish({ channel: stage.channel, ...streamed('end') });
       await client.text('end');
@@ -448,7 +438,7 @@ const order: Case[] = [
     id: '6.4-other-channel',
     rule: 'the same id on another channel is another item',
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       await stage.publish(
         { channel: `${stage.channel}-2`, id: '1', ...streamed('x') },
         { channel: stage.channel, id: '1', ...streamed('mine') },
@@ -538,7 +528,7 @@ const order: Case[] = [
     rule: 'an item for a channel without subscribers is gone',
     run: async (stage) => {
       await stage.publish({ channel: stage.channel, ...streamed('nobody') });
-      const client = await watching(stage);
+      const client = await stage.watching();
       await stage.publish({ channel: stage.channel, ...streamed('somebody') });
       await client.text('somebody');
     },
@@ -585,7 +575,7 @@ const zeroMq: Case[] = [
     rule: `the PULL socket takes an item as ${form}`,
     files: true,
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       const pushed = { channel: stage.channel, ...streamed('pushed') };
       const socket = new Push({ linger: 0, sendTimeout: 5000 });
       socket.connect(door(stage, 'push-in'));
@@ -604,7 +594,7 @@ const zeroMq: Case[] = [
     rule: 'the SUB socket takes the channel and the item; the channel of the first frame counts',
     files: true,
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       const socket = new Publisher({ linger: 0 });
       socket.connect(door(stage, 'push-sub'));
       const heard = client.text('by sub');
@@ -645,7 +635,7 @@ const zeroMq: Case[] = [
     rule: 'the command publish publishes',
     files: true,
     run: async (stage) => {
-      const client = await watching(stage);
+      const client = await stage.watching();
       await command(stage, 'publish', { items: [{ channel: stage.channel, ...streamed('commanded') }] });
       await client.text('commanded');
     },

@@ -132,11 +132,7 @@ const selection: Case[] = [
     files: true,
     alone: true,
     run: async (stage) => {
-      stage.answer(stream(stage.channel));
-      const client = await stage.send();
-      await client.head();
-      await client.text('[open]');
-      await stage.joined(client);
+      const client = await stage.watching();
       const file = stage.file('routes');
       const [first = ''] = (await readFile(file, 'utf8')).split('\n');
       await appendFile(file, `reloaded.example,header=X-Route:reloaded ${first.replace('* ', '')}\n`);

@@ -6,7 +6,7 @@ import type { BackendRequest, Reply } from './backend.ts';
 import type { Case, Chapter } from './case.ts';
 import type { RequestTerms } from './connection.ts';
 import { signature, upstreamKey } from './files.ts';
-import { accepting, events, held, stream } from './replies.ts';
+import { accepting, events, held } from './replies.ts';
 import type { Stage } from './stage.ts';
 
 /** Sends a request; what the backend got and what the client gets. */
@@ -474,11 +474,7 @@ const statistics: Case[] = [
     files: true,
     alone: true,
     run: async (stage) => {
-      stage.answer(stream(stage.channel));
-      const client = await stage.send();
-      await client.head();
-      await client.text('[open]');
-      await stage.joined(client);
+      const client = await stage.watching();
       const before = await counted(stage);
       for (const content of ['one', 'two', 'three'])
         await stage.publish({ channel: stage.channel, formats: { 'http-stream': { content } } });

@@ -8,6 +8,7 @@ import { serverCertificate } from '../downstream/certificates.ts';
 import { handshakeRequest, RawSocket } from '../support/raw-socket.ts';
 import type { Answer, Backend, BackendRequest, Reply, Share } from './backend.ts';
 import { HttpClient, plainHost, SocketClient, waitMs, type Answer as Answered, type RequestTerms } from './connection.ts';
+import { stream } from './replies.ts';
 import type { Gateway, Kind } from './target.ts';
 
 export interface SocketTerms {
@@ -235,6 +236,16 @@ export class Stage {
       assert.notEqual(more, 'DROPPED');
       text += more;
     }
+  }
+
+  /** A stream that gets what is published to the case's channel. */
+  async watching(headers: Readonly<Record<string, string>> = {}): Promise<HttpClient> {
+    this.answer(stream(this.channel, headers));
+    const client = await this.send();
+    await client.head();
+    await client.text('[open]');
+    await this.joined(client);
+    return client;
   }
 
   close(): void {

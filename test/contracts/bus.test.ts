@@ -10,26 +10,17 @@ import { noMetrics } from '../../gateway/core/metrics.ts';
 import { createLocalBus } from '../../gateway/engines/local-bus.ts';
 import { redisBus } from '../../gateway/engines/redis-bus.ts';
 import { busContract } from '../../gateway/testing/bus-contract.ts';
-import { EchoChannel, TestCluster } from '../engines/cluster.ts';
+import { useCluster } from '../engines/cluster.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 
 busContract('local', { open: createLocalBus, processes: 'one' });
 
 describe('with a channel between processes', () => {
-  let channel: EchoChannel;
-  let cluster: TestCluster;
-  before(() => {
-    channel = new EchoChannel();
-  });
-  beforeEach(() => {
-    cluster = new TestCluster(channel);
-  });
-  afterEach(() => cluster.primary.close());
-  after(() => channel.close());
+  const cluster = useCluster();
 
   busContract('cluster', {
     processes: 'many',
-    open: async (receiver) => createClusterBus((await cluster.worker()).member, receiver),
+    open: async (receiver) => createClusterBus((await cluster().worker()).member, receiver),
   });
 });
 

@@ -14,7 +14,7 @@ import type { ToWorker } from '../../gateway/engines/cluster-messages.ts';
 import { ClusterPrimary } from '../../gateway/engines/cluster-primary.ts';
 import { clusterStore } from '../../gateway/engines/cluster-store.ts';
 import { ManualClock } from '../../gateway/testing/manual-clock.ts';
-import { EchoChannel, TestCluster } from './cluster.ts';
+import { useCluster } from './cluster.ts';
 
 const news = channelName('news');
 const atMostOne = { max: 1, over: 'refuse' } as const;
@@ -26,21 +26,12 @@ function item(content: string, id?: string): Publication {
 }
 
 describe('cluster', () => {
-  let channel: EchoChannel;
-  let cluster: TestCluster;
-  before(() => {
-    channel = new EchoChannel();
-  });
-  beforeEach(() => {
-    cluster = new TestCluster(channel);
-  });
-  afterEach(() => cluster.primary.close());
-  after(() => channel.close());
+  const cluster = useCluster();
 
   const holder = (id: string, lost: () => void = () => ok(false, `${id} lost its lease`)) => ({ id, lost });
 
   it('gives the leases of a worker that is gone to others', async () => {
-    const [one, two] = [await cluster.worker(), await cluster.worker()];
+    const [one, two] = [await cluster().worker(), await cluster().worker()];
     const store = clusterStore(two.member);
     equal(await clusterStore(one.member).lease('key', holder('a'), atMostOne), true);
     equal(await store.lease('key', holder('b'), atMostOne), false);
@@ -49,7 +40,7 @@ describe('cluster', () => {
   });
 
   it('leaves a lease that was lost to another worker to that one, when the worker that lost it is gone', async () => {
-    const [one, two] = [await cluster.worker(), await cluster.worker()];
+    const [one, two] = [await cluster().worker(), await cluster().worker()];
     const store = clusterStore(two.member);
     const lost: string[] = [];
     await clusterStore(one.member).lease(
@@ -66,7 +57,7 @@ describe('cluster', () => {
   });
 
   it('says that a lease was given before it says that it is lost', async () => {
-    const { member } = await cluster.worker();
+    const { member } = await cluster().worker();
     const store = clusterStore(member);
     const told: string[] = [];
     const ask = async (id: string): Promise<void> => {
@@ -84,7 +75,7 @@ describe('cluster', () => {
   });
 
   it('counts what all workers take', async () => {
-    const stores = [clusterStore((await cluster.worker()).member), clusterStore((await cluster.worker()).member)];
+    const stores = [clusterStore((await cluster().worker()).member), clusterStore((await cluster().worker()).member)];
     const taken = await Promise.all(
       Array.from({ length: 10 }, async (_, i) => stores[i % 2]?.take('key', { limit: 5, windowMs: 60_000 }, 1)),
     );
@@ -92,7 +83,7 @@ describe('cluster', () => {
   });
 
   it('tells a worker that does not want a channel that an item passed, and of its content nothing', async () => {
-    const [one, two] = [await cluster.worker(), await cluster.worker()];
+    const [one, two] = [await cluster().worker(), await cluster().worker()];
     const told: Notice[] = [];
     const receiver = { deliver: () => ok(false, 'it was delivered'), notice: (notice: Notice) => void told.push(notice) };
     createClusterBus(two.member, receiver);
@@ -108,7 +99,7 @@ describe('cluster', () => {
   });
 
   it('has the items of a channel in one order in all workers, whoever sends them', async () => {
-    const members = [await cluster.worker(), await cluster.worker(), await cluster.worker()];
+    const members = [await cluster().worker(), await cluster().worker(), await cluster().worker()];
     const got: string[][] = members.map(() => []);
     const buses = members.map(({ member }, i) =>
       createClusterBus(member, {
@@ -127,13 +118,13 @@ describe('cluster', () => {
 
   it('tells a worker that comes later what was revoked, and for how long', async () => {
     const revocation: Revocation = { of: 'subject', value: 'ann', issuedBefore: 5, until: Date.now() + 60_000 };
-    const [one, two] = [await cluster.worker({ answer: () => 0 }), await cluster.worker({ answer: () => 0 })];
+    const [one, two] = [await cluster().worker({ answer: () => 0 }), await cluster().worker({ answer: () => 0 })];
     createClusterBus(one.member, { deliver: () => {}, notice: () => {} }).tell({ kind: 'revoke', revocation });
     await two.member.ask({ kind: 'revoke', revocation: { ...revocation, of: 'jti', issuedBefore: 1 } });
     await one.member.ask({ kind: 'revoke', revocation: { ...revocation, issuedBefore: 3 } });
     await one.member.ask({ kind: 'revoke', revocation: { ...revocation, value: 'over', until: 1 } });
     const told: Notice[] = [];
-    await cluster.worker({
+    await cluster().worker({
       before: (member) => createClusterBus(member, { deliver: () => {}, notice: (notice) => void told.push(notice) }),
     });
     deepEqual(told, [
@@ -143,28 +134,28 @@ describe('cluster', () => {
   });
 
   it('tells a collector which channels any worker wants, also those from before it came', async () => {
-    const [one, two] = [await cluster.worker(), await cluster.worker()];
+    const [one, two] = [await cluster().worker(), await cluster().worker()];
     await one.member.call('want', { channel: channelName('early'), wanted: true });
     const heard: string[] = [];
     const wanted = (name: string, wants: boolean): void => void heard.push(`${wants ? '+' : '-'}${name}`);
-    await cluster.worker({ collector: true, wanted });
+    await cluster().worker({ collector: true, wanted });
     await one.member.call('want', { channel: news, wanted: true });
     await two.member.call('want', { channel: news, wanted: true });
     await one.member.call('want', { channel: news, wanted: false });
     two.gone();
     one.gone();
-    await (await cluster.worker()).member.ask({ kind: 'statistics' });
+    await (await cluster().worker()).member.ask({ kind: 'statistics' });
     deepEqual(heard, ['+early', '+news', '-news', '-early']);
   });
 
   it('asks all other workers, and says how many could not answer', async () => {
     const asked: Question[] = [];
     const question = { kind: 'refresh', id: sessionId('a') } as const;
-    const own = await cluster.worker({ answer: () => ok(false, 'it was asked itself') });
+    const own = await cluster().worker({ answer: () => ok(false, 'it was asked itself') });
     deepEqual(await own.member.ask(question), { answers: [], failed: 0, silent: 0 });
-    await cluster.worker({ answer: (each) => asked.push(each) > 0 });
-    await cluster.worker({ answer: async () => false });
-    await cluster.worker({ answer: () => Promise.reject(new Error('broken')) });
+    await cluster().worker({ answer: (each) => asked.push(each) > 0 });
+    await cluster().worker({ answer: async () => false });
+    await cluster().worker({ answer: () => Promise.reject(new Error('broken')) });
     const { answers, failed, silent } = await own.member.ask(question);
     deepEqual([new Set(answers), failed, silent], [new Set([false, true]), 1, 0]);
     deepEqual(asked, [question]);

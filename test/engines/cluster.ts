@@ -85,3 +85,18 @@ export class TestCluster {
     return { member, connected };
   }
 }
+
+/** For a suite: a channel for all of its tests, and for each a cluster, which is closed after it. */
+export function useCluster(): () => TestCluster {
+  let channel: EchoChannel;
+  let cluster: TestCluster;
+  before(() => {
+    channel = new EchoChannel();
+  });
+  beforeEach(() => {
+    cluster = new TestCluster(channel);
+  });
+  afterEach(() => cluster.primary.close());
+  after(() => channel.close());
+  return () => cluster;
+}

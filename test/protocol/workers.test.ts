@@ -7,29 +7,18 @@ import { Publisher } from 'zeromq';
 import { limits } from '../../gateway/core/limits.ts';
 import { silentLog, type Log } from '../../gateway/core/log.ts';
 import { createWorker } from '../../gateway/foregate.ts';
-import { EchoChannel, TestCluster } from '../engines/cluster.ts';
+import { useCluster } from '../engines/cluster.ts';
 import { byPath, held, setHoldStage, takeAnswer, type HoldStage } from './holds.ts';
 import { acceptedWithGrip, clearStage, eventually, onClear, pause, type StageTerms } from './stage.ts';
 import { text } from '../support/backend.ts';
 import { refusedClient } from '../support/client.ts';
 
 describe('two workers', () => {
-  let channel: EchoChannel;
-  let cluster: TestCluster;
-  before(() => {
-    channel = new EchoChannel();
-  });
-  beforeEach(() => {
-    cluster = new TestCluster(channel);
-  });
-  afterEach(async () => {
-    await clearStage();
-    await cluster.primary.close();
-  });
-  after(() => channel.close());
+  afterEach(clearStage);
+  const cluster = useCluster();
 
   async function worker(terms: StageTerms): Promise<HoldStage> {
-    const { member } = cluster.connect();
+    const { member } = cluster().connect();
     return setHoldStage({
       ...terms,
       create: (loaded, options) => createWorker(loaded, { log: options?.log ?? silentLog, member }),
@@ -76,7 +65,7 @@ describe('two workers', () => {
     const stage = await worker({});
     const readiness = async (): Promise<number> => (await fetch(`${stage.controlUrl}/health/ready`)).status;
     assert.equal(await readiness(), 503);
-    cluster.primary.complete();
+    cluster().primary.complete();
     await eventually(async () => (await readiness()) === 200);
     const later = await worker({});
     assert.equal((await fetch(`${later.controlUrl}/health/ready`)).status, 200);
@@ -125,7 +114,7 @@ describe('two workers', () => {
     const failures: unknown[] = [];
     const log: Log = { ...silentLog, error: (event, fields) => void failures.push([event, fields?.['kind']]) };
     const stage = await worker({ log });
-    const { member } = await cluster.worker();
+    const { member } = await cluster().worker();
     const until = Date.now() + 3_600_000;
     for (let i = 0; i <= limits.revocations; i += 1) {
       const revocation = { of: 'jti', value: String(i), issuedBefore: 0, until } as const;

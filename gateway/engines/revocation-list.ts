@@ -1,4 +1,4 @@
-/** The revocations of this process: bounded, and never forgotten before their time to make room for others. */
+/** The revocations that a process knows: bounded, and never forgotten before their time to make room for others. */
 import type { Clock } from '../core/clock.ts';
 import { ForegateError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
@@ -30,6 +30,12 @@ export class RevocationList implements Revocations {
   has({ of, value, issuedBefore, until }: Revocation): boolean {
     const known = this.#list.get(keyOf(of, value));
     return known !== undefined && known.issuedBefore >= issuedBefore && known.until >= until;
+  }
+
+  /** Those that hold. */
+  *all(): Iterable<Revocation> {
+    const now = this.#clock.now();
+    for (const revocation of this.#list.values()) if (revocation.until > now) yield revocation;
   }
 
   covers(identity: Identity): boolean {

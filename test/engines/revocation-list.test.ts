@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Revocation } from '../../gateway/core/revocation.ts';
 import type { Identity } from '../../gateway/core/session.ts';
-import { RevocationList } from '../../gateway/session/revocation-list.ts';
+import { RevocationList } from '../../gateway/engines/revocation-list.ts';
 import { ManualClock } from '../../gateway/testing/index.ts';
 
 describe('the list of revocations', () => {
