@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { checkCommand } from './check.ts';
 import { exitWith } from './exit.ts';
+import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { keyCommand } from './key.ts';
 import { publishCommand } from './publish.ts';
@@ -17,7 +18,15 @@ const program = new Command('foregate')
   .helpCommand(false)
   .showHelpAfterError('(--help says more)');
 
-for (const command of [runCommand(), checkCommand(), importCommand(), publishCommand(), tokenCommand(), keyCommand()])
+for (const command of [
+  runCommand(),
+  checkCommand(),
+  importCommand(),
+  exportCommand(),
+  publishCommand(),
+  tokenCommand(),
+  keyCommand(),
+])
   program.addCommand(command);
 for (const command of [program, ...program.commands]) command.version(version(), '-V, --version', 'print the version');
 for (const command of program.commands) command.copyInheritedSettings(program);

@@ -1,6 +1,5 @@
 /** `foregate import`: makes a `foregate.yaml` from the configuration of another system. */
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { Command } from 'commander';
 import { readConfFile } from '../adapters/pushpin/conf-file.ts';
@@ -8,6 +7,9 @@ import type { Finding } from '../adapters/pushpin/finding.ts';
 import { writeForegateFile } from '../adapters/pushpin/foregate-file.ts';
 import { readRoutesFile } from '../adapters/pushpin/routes-file.ts';
 import { importPushpin } from '../adapters/pushpin/settings.ts';
+import { importFromGateway } from './import-gateway.ts';
+import { importers } from '../adapters/importers.ts';
+import { writeNew } from './new-file.ts';
 
 interface PushpinOptions {
   /** From the working directory; else what the configuration names. */
@@ -28,6 +30,7 @@ export function importCommand(): Command {
       .option('-o, --output <file>', 'where to write; "-" prints it. A file that exists is not overwritten', 'foregate.yaml')
       .action(importFromPushpin),
   );
+  for (const importer of importers) command.addCommand(importFromGateway(importer));
   return command;
 }
 
@@ -84,16 +87,6 @@ function textIfAny(file: string): string | undefined {
     return readFileSync(file, 'utf8');
   } catch {
     return undefined;
-  }
-}
-
-/** Readable by its owner only, as it may hold keys. */
-async function writeNew(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text, { flag: 'wx', mode: 0o600 });
-  } catch (cause) {
-    const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
-    throw new Error(exists ? `${file} exists already; name another with --output.` : `${file} cannot be written.`, { cause });
   }
 }
 

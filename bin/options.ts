@@ -6,6 +6,11 @@ export function configOption(): Option {
   return new Option('-c, --config <file>', 'the configuration file, YAML or JSON').default('foregate.yaml');
 }
 
+/** For an option that may stand several times. */
+export function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
 /** For an option that may stand several times: `name=value` pairs. */
 export function collectPairs(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf('=');

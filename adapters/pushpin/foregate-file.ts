@@ -1,5 +1,6 @@
 /** Writes imported settings as a `foregate.yaml` for people: what was not taken over stands beside it as comments. */
 import { Document, isMap, isScalar, type Pair } from 'yaml';
+import { comment } from '../comment.ts';
 import type { Finding } from './finding.ts';
 import type { Imported } from './settings.ts';
 
@@ -85,15 +86,4 @@ function explain(document: Document, path: readonly string[], text: string): voi
   if (!isMap(parent)) return;
   const pair = parent.items.find(({ key }: Pair) => isScalar(key) && key.value === path.at(-1));
   if (pair && isScalar(pair.key)) pair.key.commentBefore = comment(text);
-}
-
-/** A line that ends a comment early would become settings. */
-function comment(text: string): string {
-  return (
-    text
-      .split('\n')
-      // oxlint-disable-next-line no-control-regex -- exactly those are meant
-      .map((line) => (line === '' ? '' : ` ${line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]/g, '?')}`))
-      .join('\n')
-  );
 }

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { Duration } from './duration.ts';
 import { errors, type ErrorCode } from './errors.ts';
+import { GatewaySchema } from './gateway-settings.ts';
 import { limits } from './limits.ts';
 import type { FaultKind } from './profile.ts';
 import { Pem, Secret } from './secret.ts';
@@ -209,6 +210,7 @@ const routeOptions = {
             'With `replace`: the header field with the name of the caller, as a policy has verified it. Clients without a name are refused.',
         }),
       ),
+      gateway: Type.Optional(GatewaySchema),
     },
     {
       default: { use: 'generic' },
