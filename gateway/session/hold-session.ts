@@ -521,7 +521,8 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     this.#keepAlive.set(undefined);
     this.#parts.hub.drop(this);
     this.#backlog?.end();
-    void this.#leave();
+    if (this.#requests.gone === undefined && isTaken(this.#response)) this.#parts.registry.remove(this);
+    else void this.#leave();
   }
 
   /** The session is over when the client has its answer and the backend has been told. */
@@ -541,6 +542,11 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
       });
     });
   }
+}
+
+/** The system has all of the answer: what becomes of the connection changes nothing about it. */
+function isTaken({ socket, writableEnded }: ServerResponse): boolean {
+  return writableEnded && socket?.writableLength === 0;
 }
 
 /** The filter `build-id` goes over the bodies of holds and links too (GRIP 5). @throws ForegateError `bad-reply` */
