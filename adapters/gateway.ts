@@ -6,6 +6,7 @@
 import type { ErrorCode } from '../gateway/core/errors.ts';
 import type { Reply } from '../gateway/core/exchange.ts';
 import type { Adapter } from '../gateway/core/adapter.ts';
+import type { GatewayFacts } from '../gateway/core/gateway-facts.ts';
 import type { Fault, FaultKind, Profile } from '../gateway/core/profile.ts';
 import { credentialHandling } from './credentials.ts';
 import { genericFault } from './generic/fault.ts';
@@ -27,13 +28,14 @@ export interface GatewayTable {
   /** The field in which it looks for credentials; left out: there is no usual one. */
   readonly credentialHeader?: string;
   readonly renamed?: Profile['renamed'];
+  readonly facts: GatewayFacts;
   /** The first that fits counts. */
   readonly signs: readonly Sign[];
 }
 
-export function gatewayAdapter({ name, identityHeaders, credentialHeader, renamed, signs }: GatewayTable): Adapter {
+export function gatewayAdapter({ name, identityHeaders, credentialHeader, renamed, facts, signs }: GatewayTable): Adapter {
   const replies = { fault: (reply: Reply) => faultOf(reply, name, signs), ...(renamed && { renamed }) };
-  return adapterOf({ name, identityHeaders, credentialHeader }, replies);
+  return adapterOf({ name, identityHeaders, credentialHeader, facts }, replies);
 }
 
 /** For any gateway: `replies` is what is known of its answers. */

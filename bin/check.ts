@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { effectiveSettings } from '../gateway/config/effective.ts';
 import { explain } from '../gateway/config/explain.ts';
+import { limitWarnings, warningLines } from '../gateway/config/gateway-limits.ts';
 import { loadConfig } from '../gateway/config/load.ts';
 import { configOption } from './options.ts';
 import { parts } from '../gateway/parts.ts';
@@ -33,6 +34,7 @@ async function check({ config, explain: path, transport, host, tls: secure = fal
   // Makes the policies as a start would, and opens no port.
   const foregate = await createForegate(loaded);
   await foregate.stop();
+  for (const line of warningLines(limitWarnings(loaded))) console.error(line);
   process.stdout.write(path === undefined ? effectiveSettings(loaded) : explain(loaded, { path, transport, host, secure }));
 }
 

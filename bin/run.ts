@@ -1,6 +1,7 @@
 /** `foregate run`: the program itself, in one process or in several, and what it makes of signals. */
 import cluster from 'node:cluster';
 import { Command } from 'commander';
+import { changeLine, limitWarnings } from '../gateway/config/gateway-limits.ts';
 import { listenerSettings } from '../gateway/config/listeners.ts';
 import type { LoadedConfig } from '../gateway/config/load.ts';
 import { ConfigError } from '../gateway/config/report.ts';
@@ -48,6 +49,7 @@ async function run(options: RunOptions): Promise<void> {
   const log = createLog(loaded.settings.log);
   tellFindings(findings, log);
   tellTrust(loaded, log);
+  tellLimits(loaded, log);
   const running = loaded.settings.workers === 1 ? await runAlone(loaded, log) : await runWorkers(loaded, configuration, log);
   // Who reads the addresses may send a signal at once.
   stopOnSignals(running, log);
@@ -135,6 +137,12 @@ function tellTrust({ settings: { forwarded, trustedProxies } }: LoadedConfig, lo
     log.warn('proxies.everybody', {
       detail: 'Every client may say by X-Forwarded-For who it is; name your proxies in trustedProxies.',
     });
+}
+
+/** What the gateways of the routes would cut off, unless they are set up otherwise. */
+function tellLimits(loaded: LoadedConfig, log: Log): void {
+  for (const { route, about, detail, changes } of limitWarnings(loaded))
+    log.warn('gateway.limit', { route, about, detail, changes: changes.map(changeLine) });
 }
 
 function reloadOnSignal(options: RunOptions, log: Log, reload: () => Promise<Reloaded>): void {

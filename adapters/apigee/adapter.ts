@@ -4,6 +4,7 @@
  */
 import { gatewayAdapter, type Sign } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
+import { apigeeFacts } from './facts.ts';
 
 const cloud: readonly Sign[] = [
   ['unauthenticated', 401, coded(/^(?:(?:steps\.)?oauth\.v2\.|keymanagement\.service\.)/)],
@@ -26,6 +27,7 @@ const microgateway: readonly Sign[] = [
 
 export const apigee = gatewayAdapter({
   name: 'apigee',
+  facts: apigeeFacts,
   identityHeaders: ['x-authorization-claims', 'x-apigee-*'],
   credentialHeader: 'x-api-key',
   signs: [...cloud, ...microgateway],

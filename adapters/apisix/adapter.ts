@@ -4,11 +4,13 @@
  */
 import { gatewayAdapter } from '../gateway.ts';
 import { hasOnly, type Refusal } from '../refusal.ts';
+import { apisixFacts } from './facts.ts';
 
 const noCredentials = /^(?:(?:Missing|Invalid) API key(?: found)? in request|Missing JWT token in request|JWT token invalid)$/;
 
 export const apisix = gatewayAdapter({
   name: 'apisix',
+  facts: apisixFacts,
   identityHeaders: ['x-consumer-username', 'x-credential-identifier', 'x-consumer-custom-id'],
   credentialHeader: 'apikey',
   signs: [

@@ -4,6 +4,7 @@
  */
 import { gatewayAdapter, type Sign } from '../gateway.ts';
 import { hasOnly, type Refusal } from '../refusal.ts';
+import { awsFacts } from './facts.ts';
 
 const signs: readonly Sign[] = [
   ['no-route', 403, says(/^Missing Authentication Token$/)],
@@ -20,6 +21,7 @@ const signs: readonly Sign[] = [
 /** What it tells its integrations about the caller is the business of their mappings. */
 export const aws = gatewayAdapter({
   name: 'aws',
+  facts: awsFacts,
   identityHeaders: [],
   credentialHeader: 'x-api-key',
   renamed: new Map([['x-amzn-remapped-www-authenticate', 'WWW-Authenticate']]),

@@ -1,9 +1,11 @@
 /** Azure API Management: `{ "statusCode": 429, "message": "…" }`, the status once more inside. */
 import { gatewayAdapter } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
+import { azureFacts } from './facts.ts';
 
 export const azure = gatewayAdapter({
   name: 'azure',
+  facts: azureFacts,
   identityHeaders: ['x-ms-client-principal*'],
   credentialHeader: 'Ocp-Apim-Subscription-Key',
   signs: [

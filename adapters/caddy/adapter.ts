@@ -1,9 +1,11 @@
 /** Caddy as a gateway: its own errors have no body at all, so that its name and the emptiness are all there is to see. An empty 200 is what it answers for a host without a site. */
 import { gatewayAdapter } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
+import { caddyFacts } from './facts.ts';
 
 export const caddy = gatewayAdapter({
   name: 'caddy',
+  facts: caddyFacts,
   identityHeaders: [],
   signs: [
     ['unauthenticated', 401, isBare],

@@ -1,9 +1,11 @@
 /** HAProxy as a gateway: its own pages, and the sentences that `http-request return` says. */
 import { gatewayAdapter } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
+import { haproxyFacts } from './facts.ts';
 
 export const haproxy = gatewayAdapter({
   name: 'haproxy',
+  facts: haproxyFacts,
   identityHeaders: [],
   signs: [
     [

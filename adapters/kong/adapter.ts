@@ -5,6 +5,7 @@
  */
 import { gatewayAdapter, type Sign } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
+import { kongFacts } from './facts.ts';
 
 const noCredentials =
   /^(?:No API key found in request|Invalid authentication credentials|Unauthorized|Bad token; invalid .*|Invalid (?:signature|algorithm)|No credentials found for given .*)$/;
@@ -26,6 +27,7 @@ const limited = /^API rate limit exceeded$/;
 
 export const kong = gatewayAdapter({
   name: 'kong',
+  facts: kongFacts,
   identityHeaders: [
     'x-consumer-id',
     'x-consumer-custom-id',

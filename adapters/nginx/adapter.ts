@@ -1,9 +1,11 @@
 /** nginx as a gateway: its own pages, and the sentences of the configuration in our documentation. */
 import { gatewayAdapter } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
+import { nginxFacts } from './facts.ts';
 
 export const nginx = gatewayAdapter({
   name: 'nginx',
+  facts: nginxFacts,
   identityHeaders: ['x-consumer-username'],
   signs: [
     ['unauthenticated', 401, (refusal) => isPage(refusal) || /^No API key found in request$/.test(refusal.message)],

@@ -4,6 +4,7 @@
  */
 import { gatewayAdapter, type Sign } from '../gateway.ts';
 import { hasOnly, type Refusal } from '../refusal.ts';
+import { tykFacts } from './facts.ts';
 
 const signs: readonly Sign[] = [
   ['unauthenticated', 401, says(/^(?:Authorization field missing|Key has expired, please renew)$/)],
@@ -21,7 +22,13 @@ const signs: readonly Sign[] = [
   ['no-route', 404, isUnknownApi],
 ];
 
-export const tyk = gatewayAdapter({ name: 'tyk', identityHeaders: ['x-tyk-*'], credentialHeader: 'Authorization', signs });
+export const tyk = gatewayAdapter({
+  name: 'tyk',
+  identityHeaders: ['x-tyk-*'],
+  credentialHeader: 'Authorization',
+  facts: tykFacts,
+  signs,
+});
 
 function says(sentence: RegExp): (refusal: Refusal) => boolean {
   return (refusal) => hasOnly(refusal, 'error') && sentence.test(refusal.message);

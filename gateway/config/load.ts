@@ -30,6 +30,8 @@ export interface LoadedConfig {
   readonly controlPolicies: readonly LoadedPolicy[];
   /** Where texts of `settings` were read from: full paths by the place in the file, `listen[0].tls.cert`. */
   readonly files: ReadonlyMap<string, string>;
+  /** The file as it was written, for messages about it. */
+  readonly source: Source;
 }
 
 export interface LoadedRoute {
@@ -77,7 +79,8 @@ async function loadSource(source: Source, parts: Parts, environment: Environment
     ...checkListeners(written, directory),
   ]);
   if (findings.length > 0) throw new ConfigError(inOrder(findings, source));
-  return frozen({ ...complete(source.file, directory, written, { policies, adapters: parts.adapters }), files: filled.files });
+  const config = complete(source.file, directory, written, { policies, adapters: parts.adapters });
+  return frozen({ ...config, files: filled.files, source });
 }
 
 /** One finding per path, the first: what comes after it is a consequence, or a guess about a variable that is not there. */
@@ -156,7 +159,7 @@ function complete(
   directory: string,
   written: Mapping,
   { policies, adapters }: { readonly policies: AllPolicies; readonly adapters: readonly Adapter[] },
-): Omit<LoadedConfig, 'files'> {
+): Omit<LoadedConfig, 'files' | 'source'> {
   const settings = settingsOf(written, policies);
   const routes = settings.routes.map((route, index): LoadedRoute => {
     const adapter = adapters.find(({ name }) => name === route.adapter.use);

@@ -1,4 +1,5 @@
 /** What is known of one gateway, and how a route makes a profile of it. */
+import type { GatewayFacts } from './gateway-facts.ts';
 import type { Profile } from './profile.ts';
 import type { RouteSettings } from './settings.ts';
 
@@ -12,5 +13,7 @@ export interface Adapter {
   readonly identityHeaders: readonly string[];
   /** The field in which it looks for credentials unless it is told otherwise; undefined: there is no usual one. */
   readonly credentialHeader: string | undefined;
+  /** Left out: nothing is known but that. */
+  readonly facts?: GatewayFacts;
   profile(settings: AdapterSettings): Profile;
 }
