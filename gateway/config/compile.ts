@@ -174,6 +174,8 @@ class Compiler {
       notifyAfterFailure: settings.notifyAfterFailure,
       slowClients: settings.slowClients,
       onFault: settings.onFault,
+      faultText: settings.faultText,
+      faultDelay: faultDelay(settings.faultDelay),
       cors: settings.cors,
       jsonp: jsonpTerms(settings.jsonp),
       eventStream: eventStreamTerms(settings.eventStream),
@@ -275,6 +277,10 @@ function sockJsTerms(settings: RouteSettings['sockjs']): Route['sockjs'] {
   if (settings === undefined) return undefined;
   const { path, asPath = path, clientUrl, cookie } = settings;
   return { path, asPath, clientUrl, cookie };
+}
+
+function faultDelay({ longest, usual, tries }: RouteSettings['faultDelay']): Route['faultDelay'] {
+  return { longestMs: toMs(longest), usualMs: toMs(usual), tries };
 }
 
 function jsonpTerms(settings: RouteSettings['jsonp']): Route['jsonp'] {

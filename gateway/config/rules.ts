@@ -48,6 +48,7 @@ export function checkRules(file: Mapping): Finding[] {
       ...checkRoute(mapping(route), ['routes', index]),
       ...checkPath(mapping(defaults['path']), mapping(mapping(route)['path']), ['routes', index, 'path']),
       ...checkSockJs(defaults, mapping(route), ['routes', index, 'sockjs']),
+      ...checkDelays(defaults, mapping(route), ['routes', index]),
     ]),
   ];
 }
@@ -76,11 +77,16 @@ function checkOptions(options: Mapping, path: Path): Finding[] {
   return [
     ...checkHeaders(mapping(options['headers']), [...path, 'headers']),
     ...checkPositive(options, 'idle', path),
+    ...['longest', 'usual'].flatMap((key) => checkFaultDelay(mapping(options['faultDelay']), key, [...path, 'faultDelay'])),
     ...checkPositive(mapping(options['eventStream']), 'heartbeat', [...path, 'eventStream']),
     ...checkTimer(mapping(options['eventStream']), 'heartbeat', [...path, 'eventStream']),
     ...list(options['closeCodes']).flatMap((rule, index) => checkCloseCode(mapping(rule), [...path, 'closeCodes', index])),
     ...(badPrefix ? [finding([...path, 'channelPrefix'], 'must be short and without control characters')] : []),
   ];
+}
+
+function checkFaultDelay(delay: Mapping, key: string, path: Path): Finding[] {
+  return [...checkPositive(delay, key, path), ...checkTimer(delay, key, path)];
 }
 
 function checkCloseCode({ code }: Mapping, path: Path): Finding[] {
@@ -185,6 +191,15 @@ function checkSockJs(defaults: Mapping, route: Mapping, path: Path): Finding[] {
   if (!base.startsWith(matched)) return [finding([...path, 'path'], inMatch)];
   const isCut = 'replace' in merged('path') && typeof asPath === 'string' && !asPath.startsWith(matched);
   return isCut ? [finding([...path, 'asPath'], `${inMatch}, in whose place path.replace stands`)] : [];
+}
+
+/** What failed behind the gateway may have arrived: without a key the backend would take the request for a new one. */
+function checkDelays(defaults: Mapping, route: Mapping, path: Path): Finding[] {
+  const { upstream } = { ...mapping(defaults['onFault']), ...mapping(route['onFault']) } as { readonly upstream?: unknown };
+  const targets = 'target' in route ? [route['target']] : list(route['targets']);
+  if (upstream !== 'delay' || targets.every((target) => mapping(target)['retry'] === 'idempotent')) return [];
+  const at = 'onFault' in route ? [...path, 'onFault', 'upstream'] : path;
+  return [finding(at, 'is "delay" for "upstream", so each target needs "retry: idempotent": the request may have arrived')];
 }
 
 function checkHeaders(headers: Mapping, path: Path): Finding[] {

@@ -33,6 +33,8 @@ export interface Batch {
   readonly replayedBytes: number;
   /** More events wait than fitted in. */
   readonly more: boolean;
+  /** The gateway refused it before: it is the same request once more. */
+  readonly repeated?: boolean;
 }
 
 export interface Decoded {

@@ -16,6 +16,9 @@ export const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
+/** What a fault means in an open session; `delay`: the request is made again after a wait. */
+export type FaultAction = 'close' | 'drop' | 'answer' | 'delay';
+
 export interface Fault {
   readonly kind: FaultKind;
   readonly code: ErrorCode;

@@ -132,6 +132,10 @@ const place = (description: string) => Type.Optional(Type.String({ minLength: 1,
 
 const faultAction = (description: string) => Type.Enum(['close', 'drop', 'answer'], { default: 'close', description });
 
+/** For kinds that a wait may help. */
+const waitingFaultAction = (description: string) =>
+  Type.Enum(['close', 'drop', 'answer', 'delay'], { default: 'close', description });
+
 const faultTexts: Readonly<Record<FaultKind, string>> = {
   unauthenticated: 'The gateway does not accept the credentials any more.',
   forbidden: 'The gateway does not allow this message.',
@@ -140,7 +144,8 @@ const faultTexts: Readonly<Record<FaultKind, string>> = {
   'too-large': 'The message is larger than the gateway allows.',
   'no-route':
     'The gateway has no route for this, where the adapter can tell that from an answer of the backend; else that is `upstream`.',
-  upstream: 'The gateway could not reach the backend.',
+  upstream:
+    'The gateway could not reach the backend. `delay` only with `retry: idempotent` on the targets, since the request may have arrived.',
   'not-ours': 'A page or anything else with a status of success. Without an adapter of its own that is `upstream`.',
 };
 
@@ -350,17 +355,40 @@ const routeOptions = {
     {
       unauthenticated: faultAction(faultTexts.unauthenticated),
       forbidden: faultAction(faultTexts.forbidden),
-      throttled: faultAction(faultTexts.throttled),
-      quota: faultAction(faultTexts.quota),
+      throttled: waitingFaultAction(faultTexts.throttled),
+      quota: waitingFaultAction(faultTexts.quota),
       'too-large': faultAction(faultTexts['too-large']),
       'no-route': faultAction(faultTexts['no-route']),
-      upstream: faultAction(faultTexts.upstream),
+      upstream: waitingFaultAction(faultTexts.upstream),
       'not-ours': faultAction(faultTexts['not-ours']),
     },
     {
       default: {},
       description:
-        'What a refusal by the gateway means in an open session: `close` it, `drop` the message, or `answer` with a frame.',
+        'What a refusal by the gateway means in an open session: `close` it, `drop` the message, `answer` with a frame, or `delay`: the same request is made again after a wait, while what the client sends meanwhile is kept in its order up to `limits.queueBytes`. Only what the gateway itself refused is delayed (`by` in the log), never what the backend may have answered; that is closed.',
+    },
+  ),
+  faultText: Type.Optional(
+    Type.String({
+      minLength: 1,
+      examples: ['{"error":"{kind}","retryAfter":{wait}}'],
+      description:
+        'The text of the frame for `answer` of `onFault`, in which `{kind}` becomes the word of `onFault`, `{code}` the [error](errors.md), `{detail}` a sentence and `{wait}` the seconds to wait (0: not known). Left out: `{"type":"error","code":...,"detail":...,"retryAfterMs":...}`.',
+    }),
+  ),
+  faultDelay: Type.Object(
+    {
+      longest: Duration({ default: '1m', description: 'Where the gateway says to wait longer, the session is closed at once.' }),
+      usual: Duration({
+        default: '1s',
+        description: 'The wait where the gateway says nothing; twice as long before each further try, up to `longest`.',
+      }),
+      tries: count(3, 'So often one request is made again; then the session is closed.'),
+    },
+    {
+      default: {},
+      description:
+        'The waits for `delay` of `onFault`, each up to a second longer at random. A client that closes or leaves, or the end of the program, ends a wait at once.',
     },
   ),
   cors: flag(

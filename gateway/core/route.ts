@@ -6,7 +6,7 @@ import type { HeaderList } from './headers.ts';
 import type { ChannelName, RouteId } from './ids.ts';
 import type { RouteLimits } from './limits.ts';
 import type { RouteHooks } from './policy.ts';
-import type { FaultKind, Profile } from './profile.ts';
+import type { FaultAction, FaultKind, Profile } from './profile.ts';
 import type { RouteStatistics } from './route-statistics.ts';
 import type { ClientRequest } from './session.ts';
 import type { TargetGuard } from './target-guard.ts';
@@ -108,7 +108,10 @@ export interface Route {
   readonly notifyAfterFailure: boolean;
   /** What happens to what is published for a client that has not taken as much as it may leave. */
   readonly slowClients: 'close' | 'drop-newest' | 'drop-oldest' | 'latest';
-  readonly onFault: Readonly<Record<FaultKind, 'close' | 'drop' | 'answer'>>;
+  readonly onFault: Readonly<Record<FaultKind, FaultAction>>;
+  /** What clients are told by `answer`, with `{kind}` and its like in it; undefined: the usual frame. */
+  readonly faultText: string | undefined;
+  readonly faultDelay: FaultDelay;
   /** Pages of all origins may use the answers. */
   readonly cors: boolean;
   /** Calls of script elements; undefined: none. */
@@ -125,6 +128,16 @@ export interface Route {
   readonly log: RouteLog | undefined;
   /** Goes on counting through reloads, as long as there is a route of this id. */
   readonly statistics: RouteStatistics;
+}
+
+/** How long requests wait that the gateway refused, where a route says `delay`. */
+export interface FaultDelay {
+  /** Where it says for how long: who would have to wait longer is closed. */
+  readonly longestMs: number;
+  /** Where it does not; twice as long before each further try. */
+  readonly usualMs: number;
+  /** So often one request is made again. */
+  readonly tries: number;
 }
 
 export interface RouteLog {

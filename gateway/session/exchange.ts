@@ -10,14 +10,15 @@ import type { Fault } from '../core/profile.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
 import type { Denial, SessionView } from '../core/session.ts';
+import { faultText } from './fault-frame.ts';
 
 /** What an exchange needs of its session. */
 export interface Caller extends SessionView {
   readonly route: Route;
   readonly target: Target;
   readonly head: RequestHead;
-  /** Numbers the requests of the session, from 1. */
-  nextRequest(): number;
+  /** Numbers the requests of the session, from 1; one that is made again keeps its number. */
+  nextRequest(repeated?: boolean): number;
 }
 
 export type Outcome =
@@ -36,7 +37,7 @@ export const sendOnce: Send = ({ target, route }, draft) =>
 export async function exchange(caller: Caller, dialect: Dialect, batch: Batch, send: Send): Promise<Outcome> {
   const { route, target } = caller;
   const draft = dress(dialect.encode(batch, caller), caller);
-  const number = caller.nextRequest();
+  const number = caller.nextRequest(batch.repeated);
   if (target.retry === 'idempotent') draft.headers.push('Idempotency-Key', `${caller.id}-${number}`);
   const before = await permitted(route.hooks.request, caller, draft);
   if (before !== undefined) return before;
@@ -47,11 +48,20 @@ export async function exchange(caller: Caller, dialect: Dialect, batch: Batch, s
   return after ?? { kind: 'decoded', steps, remaining };
 }
 
-/** What a fault means for the client, in the words of a denial: the route says what happens. */
-export function denialOf(outcome: Exclude<Outcome, { kind: 'decoded' }>, route: Route): Denial {
+/** What a fault means for the client, in the words of a denial: the route says what happens. One that cannot wait is closed. */
+export function denialOf(outcome: Exclude<Outcome, { kind: 'decoded' }>, { onFault, faultText: template }: Route): Denial {
   if (outcome.kind === 'deny') return outcome;
   const { kind, code, detail, retryAfterMs } = outcome.fault;
-  return { kind: 'deny', code, detail, action: route.onFault[kind], ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  const action = onFault[kind] === 'delay' ? 'close' : onFault[kind];
+  const text = action === 'answer' && template !== undefined ? faultText(template, outcome.fault) : undefined;
+  return {
+    kind: 'deny',
+    code,
+    detail,
+    action,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(text !== undefined && { text }),
+  };
 }
 
 /** The session's head goes before the dialect's own fields; the signature is as fresh as the second. */

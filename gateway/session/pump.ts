@@ -3,12 +3,14 @@
  * time. The pump decides when a request is made; what it carries and what its reply means is the business of its parts.
  */
 import { ForegateError, toForegateError } from '../core/errors.ts';
+import type { Timer } from '../core/clock.ts';
 import { contentBytes, type ClientEvent } from '../core/event.ts';
 import type { Batch } from '../core/exchange.ts';
 import type { Step } from '../core/instruction.ts';
 import { limits } from '../core/limits.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import type { Outcome } from './exchange.ts';
+import type { FaultOutcome } from './fault-delay.ts';
 import type { Upstream } from './upstream.ts';
 
 /** What a pump needs of its session. */
@@ -21,6 +23,9 @@ export interface PumpHost {
   readonly notifiesAfterFailure: boolean;
   exchange(batch: Batch): Promise<Outcome>;
   apply(steps: readonly Step[]): MaybePromise<void>;
+  /** Milliseconds after which the same request is made again; undefined: it is not. `sent`: so often it was. */
+  repeatsAfter(outcome: FaultOutcome, sent: number): number | undefined;
+  after(ms: number, run: () => void): Timer;
   /** A fault or a denial: true to go on with the next events. */
   refused(outcome: Exclude<Outcome, { kind: 'decoded' }>, batch: Batch): boolean;
   failed(error: ForegateError): void;
@@ -51,6 +56,8 @@ export class Pump implements Upstream {
   #paused = false;
   #end: End = 'no';
   #closeTaken = false;
+  /** Ends the wait before a refused request is made again. */
+  #wake: (() => void) | undefined;
 
   constructor(host: PumpHost) {
     this.#host = host;
@@ -79,6 +86,7 @@ export class Pump implements Upstream {
     if (this.#end !== 'no') return;
     this.#queue.push(event);
     this.#bytes += contentBytes(event);
+    if (event.kind === 'close') this.#wake?.();
     if (this.#full && !this.#paused) {
       this.#paused = true;
       this.#host.pause();
@@ -96,6 +104,7 @@ export class Pump implements Upstream {
     if (this.#end === 'lost' || this.#end === 'detached' || this.#end === 'stopped') return;
     this.#replaceQueue([{ kind: 'disconnect' }]);
     this.#end = 'lost';
+    this.#wake?.();
     this.#schedule();
   }
 
@@ -103,6 +112,7 @@ export class Pump implements Upstream {
     if (this.#end !== 'no') return;
     this.#replaceQueue([{ kind: 'close', reason: '' }]);
     this.#end = 'detached';
+    this.#wake?.();
     this.#schedule();
   }
 
@@ -114,6 +124,7 @@ export class Pump implements Upstream {
     if (this.#end === 'stopped') return;
     this.#replaceQueue([]);
     this.#end = 'stopped';
+    this.#wake?.();
     if (!this.#busy) this.#host.upstreamFinished();
   }
 
@@ -141,12 +152,48 @@ export class Pump implements Upstream {
         if (room !== undefined) await room;
         const batch = this.#take();
         const farewell = this.#end !== 'no';
-        const outcome = await this.#host.exchange(batch);
+        const first = await this.#host.exchange(batch);
+        const outcome = first.kind === 'fault' && !farewell ? await this.#repeated(first, batch) : first;
         if (this.#end === 'stopped') break;
+        if (outcome === undefined) continue;
         const reading = farewell ? undefined : this.#read(outcome, batch); // What is said to a farewell does not matter.
         if (isPromise(reading)) await reading;
         this.#settle(batch);
       }
+    });
+  }
+
+  /** A refused request may be made again; undefined: the session ended before, and what it carried is dropped. */
+  async #repeated(first: FaultOutcome, batch: Batch): Promise<Outcome | undefined> {
+    let outcome: Outcome = first;
+    for (let sent = 1; outcome.kind === 'fault' && !this.#ends() && !this.#closes(batch); sent += 1) {
+      const ms = this.#host.repeatsAfter(outcome, sent);
+      if (ms === undefined) break;
+      await this.#pause(ms);
+      if (this.#ends()) return undefined;
+      outcome = await this.#host.exchange({ ...batch, repeated: true });
+    }
+    return outcome;
+  }
+
+  /** A client that closes waits for nothing: what it sent before is tried once more, with its close behind it. */
+  #closes({ events }: Batch): boolean {
+    return [...events.slice(-1), ...this.#queue.slice(-1)].some(({ kind }) => kind === 'close');
+  }
+
+  #ends(): boolean {
+    return this.#end !== 'no';
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = this.#host.after(ms, done);
+      this.#wake = done;
     });
   }
 

@@ -3,6 +3,7 @@
  * answers is applied, what is published is written. How it ends is the business of `closing.ts`.
  */
 import type { ClientSocket } from '../core/client-socket.ts';
+import type { Timer } from '../core/clock.ts';
 import type { SessionInfo } from '../core/control-host.ts';
 import { closeCodeOf } from '../core/close-code.ts';
 import { errors, toForegateError, type ErrorCode, type ForegateError } from '../core/errors.ts';
@@ -31,6 +32,7 @@ import type { SocketListener } from './client-websocket.ts';
 import { Closing, type ClosingHost } from './closing.ts';
 import { logConnection } from './connection-log.ts';
 import { denialOf, exchange, type Caller, type Outcome } from './exchange.ts';
+import { faultDelayMs, type FaultOutcome } from './fault-delay.ts';
 import { faultFrame } from './fault-frame.ts';
 import { Instructed } from './instructed.ts';
 import { Intake, type IntakeHost } from './intake.ts';
@@ -113,8 +115,8 @@ export class WebSocketSession
     return this.#consumed;
   }
 
-  nextRequest(): number {
-    this.#requests += 1;
+  nextRequest(repeated = false): number {
+    if (!repeated) this.#requests += 1;
     return this.#requests;
   }
 
@@ -295,6 +297,19 @@ export class WebSocketSession
   apply(steps: readonly Step[]): MaybePromise<void> {
     this.#countReceived(steps);
     return applySteps(this, steps);
+  }
+
+  repeatsAfter({ fault }: FaultOutcome, sent: number): number | undefined {
+    const ms = faultDelayMs(fault, this, sent);
+    if (ms === undefined) return undefined;
+    this.#parts.metrics.count('exchange_retries');
+    const { code, by } = fault;
+    this.#parts.log.info('exchange.delayed', { session: this.id, route: this.route.id, code, by, ms: Math.round(ms), sent });
+    return ms;
+  }
+
+  after(ms: number, run: () => void): Timer {
+    return this.#parts.clock.after(ms, run);
   }
 
   refused(outcome: Exclude<Outcome, { kind: 'decoded' }>, batch: Batch): boolean {

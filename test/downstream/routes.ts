@@ -66,6 +66,8 @@ export function testRoute(changes: Partial<Route> = {}): Route {
       upstream: 'close',
       'not-ours': 'close',
     },
+    faultText: undefined,
+    faultDelay: { longestMs: 60_000, usualMs: 1000, tries: 3 },
     cors: false,
     jsonp: undefined,
     eventStream: undefined,

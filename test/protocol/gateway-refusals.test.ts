@@ -7,9 +7,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { adapters } from '../../adapters/index.ts';
 import { expectedFaults, faultFolder, replyOf } from '../adapters/fault-fixtures.ts';
-import { refusedClient } from '../support/client.ts';
+import { refusedClient, type Client } from '../support/client.ts';
 import { eventsReply, httpReply, startBareBackend, startRawBackend, type RawBackend } from './raw-backend.ts';
-import { clearStage, setStage, type Stage } from './stage.ts';
+import { clearStage, eventually, setStage, type Stage } from './stage.ts';
 
 /** What an open WebSocket is closed with. */
 const closeCodes: Readonly<Record<string, number>> = {
@@ -82,6 +82,87 @@ describe('a refusal of the gateway behind', () => {
     assert.equal(await client.nextText(), 'hello');
     client.send('azure/rate');
     assert.equal((await client.closed()).code, 4429);
+  });
+
+  it('can be told in the words of the route, with kind, code, sentence and wait', async () => {
+    const faultText = '{"op":"error","why":"{kind}","code":"{code}","text":"{detail}","after":{wait}}';
+    const stage = await stageBefore('azure', await refusesMessages(), { onFault: { throttled: 'answer' }, faultText });
+    const client = await stage.open();
+    client.send('azure/rate');
+    assert.deepEqual(JSON.parse(await client.nextText()), {
+      op: 'error',
+      why: 'throttled',
+      code: 'rate-limited',
+      text: 'The gateway has seen too many requests.',
+      after: 26,
+    });
+  });
+
+  it('can wait: the request is made again, once, and what came meanwhile keeps its order', async () => {
+    const { backend, client } = await delayed('kong/rate-limit-hidden-fields');
+    client.send('one');
+    await eventually(() => backend.requests.length === 2);
+    client.send('two');
+    assert.deepEqual([await client.nextText(), await client.nextText()], ['one', 'two']);
+    assert.deepEqual(
+      backend.requests.map(({ body }) => body.toString()),
+      ['OPEN\r\n', 'TEXT 3\r\none\r\n', 'TEXT 3\r\none\r\n', 'TEXT 3\r\ntwo\r\n'],
+    );
+  });
+
+  it('waits no longer than for the close of the client: what waits is tried once more, with the close behind it', async () => {
+    const { backend, client } = await delayed('kong/rate-limit');
+    client.send('one');
+    await eventually(() => backend.requests.length === 2);
+    client.socket.close(4000, 'bye');
+    await eventually(() => backend.requests.length === 4);
+    assert.deepEqual(
+      backend.requests.slice(2).map(({ body }) => body.toString().split('\r\n', 1)[0]),
+      ['TEXT 3', 'CLOSE 5'],
+    );
+  });
+
+  it('does not wait for a client that is gone: the backend hears of it at once', async () => {
+    const { backend, client } = await delayed('kong/rate-limit');
+    client.send('one');
+    await eventually(() => backend.requests.length === 2);
+    client.socket.terminate();
+    await eventually(() => backend.requests.length === 3);
+    assert.equal(backend.requests[2]?.body.toString(), 'DISCONNECT\r\n');
+  });
+
+  it('waits as often as the route has it, and then closes', async () => {
+    const backend = await startRawBackend(({ socket }) => socket.write(bytesOf('kong/rate-limit-hidden-fields')));
+    const client = await (await stageBefore('kong', backend, { ...waits, faultDelay: { usual: '1ms', tries: 2 } })).open();
+    client.send('one');
+    assert.equal((await client.closed(8000)).code, 4429);
+    assert.equal(backend.requests.length, 4);
+  }).timeout(10_000);
+
+  it('of what may have arrived is made again only for a backend that knows it by its key', async () => {
+    let times = 0;
+    const backend = await startRawBackend(({ socket, body }) =>
+      socket.write((times += 1) === 1 ? bytesOf('kong/upstream-slow') : eventsReply(body)),
+    );
+    const targets = [{ url: backend.origin, retry: 'idempotent' }];
+    const route = { adapter: 'kong', onFault: { upstream: 'delay' }, faultDelay: { usual: '1ms' } };
+    const client = await (await setStage({ targets, route })).open();
+    client.send('one');
+    assert.equal(await client.nextText(), 'one');
+    const keys = backend.requests.map(({ head }) => /^idempotency-key: (.+)$/im.exec(head)?.[1]);
+    assert.deepEqual(keys[1], keys[2]);
+    assert.notEqual(keys[0], keys[1]);
+  });
+
+  it('does not wait where it may be the backend that answered, or the gateway says to wait for too long', async () => {
+    const ofTheBackend = httpReply(429, '{"message":"Slow down"}', 'Retry-After: 1', 'X-Kong-Upstream-Latency: 2');
+    for (const reply of [ofTheBackend, bytesOf('kong/rate-limit-of-a-day')]) {
+      const backend = await startRawBackend(({ socket }) => socket.write(reply));
+      const client = await (await stageBefore('kong', backend, waits)).open();
+      client.send('one');
+      assert.equal((await client.closed()).code, 4429);
+      assert.equal(backend.requests.length, 2);
+    }
   });
 
   it('comes at the second message as well as at the first', async () => {
@@ -178,6 +259,18 @@ async function refusesMessages(): Promise<RawBackend> {
     const text = /^TEXT [0-9a-f]+\r\n(.*)\r\n$/s.exec(body.toString())?.[1] ?? '';
     socket.write(text.includes('/') ? bytesOf(text) : eventsReply(body));
   });
+}
+
+const waits = { onFault: { throttled: 'delay', quota: 'delay' } };
+
+/** A gateway that refuses the first message, and a client whose route waits. */
+async function delayed(name: string): Promise<{ readonly backend: RawBackend; readonly client: Client }> {
+  let times = 0;
+  const backend = await startRawBackend(({ socket, body }) =>
+    socket.write((times += 1) === 1 ? bytesOf(name) : eventsReply(body)),
+  );
+  const stage = await stageBefore('kong', backend, { ...waits, faultDelay: { usual: '1ms' } });
+  return { backend, client: await stage.open() };
 }
 
 async function stageBefore(adapter: string, { origin }: RawBackend, route: object = {}): Promise<Stage> {

@@ -1,6 +1,7 @@
 /** GRIP 2.5 and 2.8: one request in flight, and what goes into the next; no network, replies are given by hand. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
+import type { Timer } from '../../gateway/core/clock.ts';
 import { ForegateError } from '../../gateway/core/errors.ts';
 import { contentBytes, type ClientEvent } from '../../gateway/core/event.ts';
 import type { Batch } from '../../gateway/core/exchange.ts';
@@ -9,6 +10,7 @@ import { limits } from '../../gateway/core/limits.ts';
 import type { MaybePromise } from '../../gateway/core/promise.ts';
 import type { Outcome } from '../../gateway/session/exchange.ts';
 import { Pump, type PumpHost } from '../../gateway/session/pump.ts';
+import { ManualClock } from '../../gateway/testing/index.ts';
 
 const text = (data: string): ClientEvent => ({ kind: 'text', data: Buffer.from(data) });
 const close: ClientEvent = { kind: 'close', code: 1000, reason: '' };
@@ -25,6 +27,9 @@ class TestHost implements PumpHost {
   notifiesAfterFailure = false;
   offersCloseAgain = false;
   goesOn = false;
+  /** So often a refused request is made again, a second later. */
+  repeats = 0;
+  readonly clock = new ManualClock();
   busyClient: Promise<void> | undefined;
   readonly sent: Batch[] = [];
   readonly failures: string[] = [];
@@ -41,6 +46,12 @@ class TestHost implements PumpHost {
   apply(steps: readonly Step[]): MaybePromise<void> {
     if (steps.length > 0) this.calls.push(`apply ${steps.length}`);
     return this.applying;
+  }
+  repeatsAfter(_outcome: unknown, sent: number): number | undefined {
+    return sent > this.repeats ? undefined : 1000;
+  }
+  after(ms: number, run: () => void): Timer {
+    return this.clock.after(ms, run);
   }
   refused(): boolean {
     this.calls.push('refused');
@@ -295,6 +306,92 @@ describe('the pump (GRIP 2.5)', () => {
     await host.answer();
     assert.deepEqual(host.bodies, ['a']);
     assert.deepEqual(host.calls, ['finished']);
+  });
+});
+
+describe('a request that the gateway refused for now', () => {
+  const fault: Outcome = {
+    kind: 'fault',
+    fault: { kind: 'throttled', code: 'rate-limited', detail: '' },
+    reply: { status: 429, reason: '', headers: [], body: Buffer.alloc(0) },
+  };
+
+  /** Refused once; it waits, and `b` waits behind it. */
+  async function waiting(changes: Partial<TestHost> = {}): Promise<{ host: TestHost; pump: Pump }> {
+    const { host, pump } = await begun({ repeats: 1, ...changes });
+    pump.push(text('a'));
+    await host.answer(fault);
+    pump.push(text('b'));
+    await turn();
+    assert.deepEqual(host.bodies, ['a']);
+    return { host, pump };
+  }
+
+  it('is made again after the wait and not before, with what came meanwhile behind it', async () => {
+    const { host } = await waiting();
+    host.clock.advance(999);
+    await turn();
+    assert.deepEqual(host.bodies, ['a']);
+    host.clock.advance(1);
+    await host.answer();
+    await host.answer();
+    assert.deepEqual(host.bodies, ['a', 'a', 'b']);
+    assert.deepEqual(
+      host.sent.map(({ repeated }) => repeated),
+      [undefined, true, undefined],
+    );
+    assert.deepEqual(host.calls, ['rested']);
+  });
+
+  it('is a refusal in the end, when it may not be made again', async () => {
+    const { host, pump } = await waiting();
+    host.clock.advance(1000);
+    await host.answer(fault);
+    assert.deepEqual(host.calls, ['refused', 'finished']);
+    assert.equal(pump.finished, true);
+  });
+
+  it('lets reading pause at its bound', async () => {
+    const { host, pump } = await waiting();
+    pump.push(text('x'.repeat(1000)));
+    assert.equal(host.paused, true);
+    host.clock.advance(1000);
+    await host.answer();
+    assert.equal(host.paused, false);
+  });
+
+  it('is tried at once when the client closes, once, with the close behind it', async () => {
+    const { host, pump } = await waiting({ repeats: 9 });
+    pump.push(close);
+    await host.answer();
+    assert.deepEqual(host.bodies, ['a', 'a', 'b,close']);
+    assert.equal(host.clock.pending, 0);
+    const refused = await waiting({ repeats: 9 });
+    refused.pump.push(close);
+    await refused.host.answer(fault);
+    assert.deepEqual(refused.host.bodies, ['a', 'a']);
+    assert.deepEqual(refused.host.calls, ['refused', 'finished']);
+  });
+
+  for (const [farewell, last] of [
+    ['lost', 'disconnect'],
+    ['detach', 'close'],
+  ] as const) {
+    it(`is not made again after ${farewell}, which ends the wait`, async () => {
+      const { host, pump } = await waiting();
+      pump[farewell]();
+      await host.answer();
+      assert.deepEqual(host.bodies, ['a', last]);
+      assert.equal(host.clock.pending, 0);
+      assert.equal(pump.finished, true);
+    });
+  }
+
+  it('is not made again once nothing more is to be sent', async () => {
+    const { host, pump } = await waiting();
+    pump.stop();
+    await turn();
+    assert.deepEqual([host.bodies, host.clock.pending, pump.finished], [['a'], 0, true]);
   });
 });
 
