@@ -81,6 +81,9 @@ function settings(backend: string) {
     bus: { use: 'redis', url: `redis://ann:${plant()}@127.0.0.1:1/0` },
     routes: [
       route('replaced', { adapter: { use: 'kong', credentials: 'replace', secret: plant() } }),
+      route('gateway', {
+        adapter: { use: 'kong', gateway: { backend: 'http://127.0.0.1:1', callers: [{ name: 'ann', key: plant() }] } },
+      }),
       route('plain', { headers: { 'X-Backend-Key': plant() }, signature: { key: plant() } }),
       {
         id: 'down',
