@@ -13,6 +13,8 @@ export interface GatewayKind {
   readonly limitsBodies: boolean;
   /** What a client is closed with whose key was revoked: as the gateway answers 401 or 403. */
   readonly revokedCode: 4401 | 4403;
+  /** It answers 404 for a moment after its start, so that nobody may speak before it is up. */
+  readonly opensBeforeReady?: boolean;
   /** What it cannot do, and what the suite leaves out for that, in words that stand in the suite's name. */
   readonly lacks: readonly string[];
   start(backendOrigin: string): Promise<ChainGateway>;
