@@ -1,5 +1,6 @@
 /** The gateways of the chain tests alone, with plain requests: that they refuse what the chain tests rely on. */
 import assert from 'node:assert/strict';
+import { readFault } from '../adapters/fault-fixtures.ts';
 import { startBackend, type Backend } from '../support/backend.ts';
 import { caddy } from './caddy.ts';
 import { allowance, type ChainGateway } from './chain-gateway.ts';
@@ -27,15 +28,29 @@ for (const kind of [nginx, haproxy, caddy, expressGateway, microgateway]) {
       await backend.stop();
     });
 
+    async function ask(key?: string): Promise<{ status: number; headers: Headers; body: string }> {
+      const sent: Record<string, string> = key === undefined ? {} : { [kind.keyHeader]: key };
+      const response = await fetch(`${gateway.origin}/room`, { method: 'POST', headers: sent, body: 'question' });
+      return { status: response.status, headers: response.headers, body: await response.text() };
+    }
+
     async function post(key?: string): Promise<{ status: number; body: string }> {
-      const headers: Record<string, string> = key === undefined ? {} : { [kind.keyHeader]: key };
-      const response = await fetch(`${gateway.origin}/room`, { method: 'POST', headers, body: 'question' });
-      return { status: response.status, body: await response.text() };
+      const { status, body } = await ask(key);
+      return { status, body };
     }
 
     it('refuses a request without a key', async () => {
       const { status, body } = kind.noKey;
       assert.deepEqual(await post(), { status, body });
+    });
+
+    it('is known to its adapter by the refusal of a request without a key', async () => {
+      const { status, headers, body } = await ask();
+      const lines = [...headers].map(([name, value]) => `${name}: ${value}`);
+      const bytes = Buffer.from([`HTTP/1.1 ${status} `, ...lines, '', body].join('\r\n'));
+      const { kind: fault, by } = readFault(`${kind.adapter}/`, bytes);
+      // The generic adapter knows no gateway by name.
+      assert.deepEqual([fault, by], ['unauthenticated', kind.adapter === 'generic' ? undefined : kind.adapter]);
     });
 
     it('refuses a key it does not know', async () => {
