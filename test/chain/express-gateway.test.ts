@@ -1,5 +1,5 @@
-/** WebSockets through express-gateway. */
+/** WebSockets and streams through express-gateway. */
 import { chainSuite } from './chain-suite.ts';
-import { startExpressGateway } from './express-gateway.ts';
+import { expressGateway } from './express-gateway.ts';
 
-chainSuite('express-gateway', startExpressGateway);
+chainSuite(expressGateway);

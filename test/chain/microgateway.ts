@@ -3,24 +3,44 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, startProcess, waitForPort } from '../support/processes.ts';
-import { allowance, type ChainGateway } from './chain-gateway.ts';
+import { freePort, startProcess } from '../support/processes.ts';
+import { allowance, type ChainGateway, type GatewayKind } from './chain-gateway.ts';
+import { startRestartable } from './restartable.ts';
 
-export async function startMicrogateway(backendOrigin: string): Promise<ChainGateway> {
-  const port = await freePort();
+export const microgateway: GatewayKind = {
+  name: 'microgateway',
+  adapter: 'apigee',
+  keyHeader: 'x-api-key',
+  noKey: { status: 401, body: '{"error":"missing_authorization","error_description":"Missing API Key header"}' },
+  exhausted: {
+    status: 403,
+    body: '{"message":"exceeded quota","status":403}',
+    headers: { 'x-ratelimit-limit': new RegExp(`^${allowance}$`), 'x-ratelimit-reset': /^\d+$/ },
+  },
+  limitsBodies: false,
+  revokedCode: 4403,
+  lacks: ['no limit of bodies', 'no WWW-Authenticate', 'no Retry-After'],
+  start: startMicrogateway,
+};
+
+/** `spikesPerSecond`: it lets requests through that are so far apart, whoever sends them. */
+export async function startMicrogateway(backendOrigin: string, spikesPerSecond?: number): Promise<ChainGateway> {
+  const [port, verifierPort] = [await freePort(), await freePort()];
   const folder = await mkdtemp(join(tmpdir(), 'foregate-microgateway-'));
   const program = join(import.meta.dirname, 'microgateway-process.ts');
-  const running = startProcess(process.execPath, ['--no-deprecation', program, String(port), backendOrigin, String(allowance)], {
-    cwd: folder,
-  });
-  await waitForPort(port, running, 30_000);
+  const terms = JSON.stringify({ port, verifierPort, backendOrigin, quota: allowance, spikesPerSecond });
+  const running = await startRestartable(
+    () => startProcess(process.execPath, ['--no-deprecation', program, terms], { cwd: folder }),
+    port,
+  );
   return {
-    name: 'microgateway',
+    ...running,
     origin: `http://127.0.0.1:${port}`,
-    keyHeader: 'x-api-key',
     newKey: async () => `key-${randomUUID()}`,
-    noKey: { status: 401, body: '{"error":"missing_authorization","error_description":"Missing API Key header"}' },
-    exhausted: { status: 403, body: '{"message":"exceeded quota","status":403}' },
+    freeKey: async () => `free-${randomUUID()}`,
+    revoke: async (key) => {
+      await fetch(`http://127.0.0.1:${verifierPort}/revoke`, { method: 'POST', body: JSON.stringify({ apiKey: key }) });
+    },
     stop: async () => {
       await running.stop();
       await rm(folder, { recursive: true, force: true });

@@ -1,26 +1,21 @@
-/** WebSockets through nginx, and what no tunnel can do: the gateway goes away and comes back under open WebSockets. */
+/** WebSockets and streams through nginx, and what becomes of requests that are under way when a gateway dies. */
 import assert from 'node:assert/strict';
-import { setTimeout as after } from 'node:timers/promises';
 import { echo } from '../support/backend.ts';
 import type { Client } from '../support/client.ts';
-import { chainSuite, echoed, seen } from './chain-suite.ts';
-import { startNginx } from './nginx.ts';
+import { chainSuite } from './chain-suite.ts';
+import { echoed, seen, type Chain } from './chain.ts';
+import { nginx } from './nginx.ts';
+import { openStream, publish } from './passage-cases.ts';
+import { openCrowd, stillOpen } from './restart-cases.ts';
 
-const sockets = 200;
-/** Events must flow again so soon after the gateway is back. */
-const recoveryMs = 2000;
 /** Long enough that the plain delays of GRIP (1 to 2, then 2 to 3, then 4 to 5 seconds) would miss the return by more than that. */
 const awayMs = 5000;
 
-chainSuite('nginx', startNginx, (chain) => {
+chainSuite(nginx, more, awayMs);
+
+function more(chain: () => Chain): void {
   describe('killed and started again under open WebSockets', () => {
     let clients: Client[];
-
-    async function openAll(path: string): Promise<void> {
-      clients = [];
-      for (let i = 0; i < sockets; i += 20)
-        clients.push(...(await Promise.all(Array.from({ length: 20 }, () => chain().open(path)))));
-    }
 
     beforeEach(() => {
       clients = [];
@@ -29,39 +24,6 @@ chainSuite('nginx', startNginx, (chain) => {
       chain().backend.answer = echo;
       for (const client of clients) client.socket.terminate();
       await chain().gateway.start();
-    });
-
-    function open(): Client[] {
-      return clients.filter((client) => client.closing === undefined);
-    }
-
-    it('disconnects nobody while no request is under way, and events flow again within two seconds', async function () {
-      this.timeout(30_000);
-      const { gateway, backend } = chain();
-      await openAll('/close/room');
-      await gateway.kill();
-      const [early, late] = [clients.slice(0, sockets / 2), clients.slice(sockets / 2)];
-      early.forEach((client, i) => client.send(`while it was away ${i}`));
-      await after(awayMs);
-      assert.equal(open().length, sockets);
-
-      await gateway.start();
-      const started = Date.now();
-      const answers = Promise.all(early.map((client) => client.nextText(10_000)));
-      const afterwards = Promise.all(late.map((client, i) => echoed(client, `after its return ${i}`)));
-      assert.deepEqual(
-        await answers,
-        early.map((_, i) => `while it was away ${i}`),
-      );
-      assert.deepEqual(
-        await afterwards,
-        late.map((_, i) => `after its return ${i}`),
-      );
-      const took = Date.now() - started;
-      assert.ok(took <= recoveryMs, `took ${took} ms`);
-      assert.equal(open().length, sockets);
-      const away = seen(backend).filter((message) => message.startsWith('while it was away'));
-      assert.equal(away.length, new Set(away).size, 'a message reached the backend twice');
     });
 
     /** The first ten ask and get no answer; then the gateway goes away. */
@@ -87,25 +49,25 @@ chainSuite('nginx', startNginx, (chain) => {
 
     it('ends exactly the clients whose request was under way, where the route says `retry: never`', async function () {
       this.timeout(30_000);
-      await openAll('/never/room');
+      clients = await openCrowd(chain(), '/never/room');
       const { asking, rest, asked } = await killWhileAsking();
       for (const client of asking) assert.equal((await client.closed()).code, 1011);
       await chain().gateway.start();
       await allEcho(rest);
-      assert.equal(open().length, rest.length);
+      assert.equal(stillOpen(clients), rest.length);
       assert.equal(asked(), asking.length, 'a message was sent twice');
     });
 
     it('repeats what was under way on a reused connection, once, and disconnects nobody', async function () {
       this.timeout(30_000);
-      await openAll('/close/room');
+      clients = await openCrowd(chain(), '/close/room');
       await allEcho(clients); // All at once, so that there are connections enough to reuse.
       const { asking, rest, asked } = await killWhileAsking();
       chain().backend.answer = echo;
       await chain().gateway.start();
       for (const client of asking) assert.equal(await client.nextText(), 'wait');
       await allEcho(rest);
-      assert.equal(open().length, sockets);
+      assert.equal(stillOpen(clients), clients.length);
       assert.equal(asked(), asking.length * 2);
     });
   });
@@ -125,7 +87,27 @@ chainSuite('nginx', startNginx, (chain) => {
     backend.answer = echo;
     other.socket.terminate();
   });
-});
+
+  it('brings what is published at once even where nginx keeps what a backend streams until its end', async () => {
+    const { backend, foregate } = chain();
+    const held = { 'Content-Type': 'text/event-stream', 'Grip-Hold': 'stream', 'Grip-Channel': 'news' };
+    backend.answer = ({ path, response }) => {
+      if (path === '/bare/held') return { headers: held, body: 'event: open\ndata:\n\n' };
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: first\n\n');
+      return undefined;
+    };
+    const stream = await openStream(chain(), '/bare/held');
+    assert.equal(await stream.next(), 'event: open\ndata:\n\n');
+    const written = openStream(chain(), '/bare/written');
+    await backend.until(() => backend.requests.some(({ path }) => path === '/bare/written'));
+    await publish(foregate.controlUrl, 'data: at once\n\n');
+    assert.equal(await stream.next(), 'data: at once\n\n');
+    backend.requests.findLast(({ path }) => path === '/bare/written')?.response.end('data: last\n\n');
+    assert.equal(await (await written).next(), 'data: first\n\ndata: last\n\n');
+    await stream.cancel();
+    backend.answer = echo;
+  });
+}
 
 function textsIn(events: readonly { readonly kind: string; readonly data?: Buffer }[]): string[] {
   return events.flatMap((event) => (event.kind === 'text' && event.data ? [event.data.toString()] : []));

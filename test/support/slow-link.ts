@@ -8,6 +8,8 @@ export interface SlowLink {
   delayMs: number;
   /** Pieces that came from the clients' side. */
   readonly pieces: number;
+  /** Accepted so far. */
+  readonly connections: number;
   /** Swallows from now on what goes through the connections there are, in both directions, and leaves them open. */
   mute(): void;
   stop(): Promise<void>;
@@ -16,7 +18,7 @@ export interface SlowLink {
 export async function startSlowLink(targetPort: number, delayMs = 0): Promise<SlowLink> {
   const sockets = new Set<Socket>();
   let muted = new WeakSet<Socket>();
-  const link = { delayMs, pieces: 0 };
+  const link = { delayMs, pieces: 0, connections: 0 };
   const carry = (from: Socket, to: Socket): void => {
     sockets.add(from);
     from.on('data', (piece) => {
@@ -31,6 +33,7 @@ export async function startSlowLink(targetPort: number, delayMs = 0): Promise<Sl
     });
   };
   const server = createServer((client) => {
+    link.connections += 1;
     const target = connect(targetPort, '127.0.0.1');
     client.on('data', () => (link.pieces += 1));
     carry(client, target);

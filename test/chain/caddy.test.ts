@@ -1,0 +1,5 @@
+/** WebSockets and streams through Caddy. */
+import { caddy } from './caddy.ts';
+import { chainSuite } from './chain-suite.ts';
+
+chainSuite(caddy);
