@@ -34,7 +34,11 @@ function says(sentence: RegExp): (refusal: Refusal) => boolean {
   return (refusal) => hasOnly(refusal, 'error') && sentence.test(refusal.message);
 }
 
-/** The one refusal without JSON. What a backend answers has fields of its limit. */
+/** The one refusal without JSON; the longer text comes also while it starts. What a backend answers has fields of its limit. */
 function isUnknownApi({ field, message }: Refusal): boolean {
-  return message === 'Not Found' && /^text\/plain\b/i.test(field('content-type')) && field('x-ratelimit-limit') === '';
+  return (
+    /^(?:Not Found|404 page not found)$/.test(message) &&
+    /^text\/plain\b/i.test(field('content-type')) &&
+    field('x-ratelimit-limit') === ''
+  );
 }
