@@ -103,7 +103,28 @@ const frameworks: readonly { readonly name: string; readonly make: (serveGrip: S
       return (request, response) => void handle(request, response);
     },
   },
+  {
+    name: 'the server of Node, as routes of Next.js use them',
+    make: (serveGrip) => (request, response) => void serveAlone(serveGrip, request as GripRequest, response as GripResponse),
+  },
 ];
+
+/** The middleware is run by hand, and its rejection answered. */
+async function serveAlone(serveGrip: ServeGrip, request: GripRequest, response: GripResponse): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      void serveGrip(request, response, (error?: unknown) => {
+        if (error instanceof Error) reject(error);
+        else resolve();
+      });
+    });
+    const isText = request.url === '/api/publish';
+    const parts: Buffer[] = isText ? await request.toArray() : [];
+    response.end((await serve(serveGrip, request, response, Buffer.concat(parts).toString())) ?? undefined);
+  } catch {
+    if (!response.headersSent) response.writeHead(500).end();
+  }
+}
 
 for (const { name, make } of frameworks)
   describe(`a backend of the GRIP packages on ${name}`, () => {
