@@ -162,6 +162,7 @@ class Compiler {
       hooks: await this.#routeHooks(loaded, profile),
       limits: settings.limits,
       grip: settings.grip ? { signer: this.#signerOf(settings) } : undefined,
+      cachedHolds: settings.cachedHolds,
       filterRequests: settings.filterRequests,
       channelPrefix: settings.channelPrefix,
       headers: Object.entries(settings.headers).flat(),

@@ -224,6 +224,11 @@ const routeOptions = {
   ),
   policies: policyList('Rules for the clients of this route, in order; see [policies](policies.md).'),
   grip: flag(true, 'Whether the backend may use GRIP: subscribe its clients to channels and hold requests.'),
+  cachedHolds: Type.Enum(['warn', 'refuse'], {
+    default: 'warn',
+    description:
+      'A reply with a hold that shows signs of a cache (`Age` above 0, `X-Cache: HIT`, `X-Cache-Status`, `Apisix-Cache-Status`, `X-Tyk-Cached-Response: 1`) subscribes one client to the channels of another: `warn` in the log, once a minute at most, or `refuse` it as a reply that is wrong.',
+  }),
   filterRequests: count(
     0,
     'Requests per second and URL that `http-check` and `http-modify` may make; more wait. 0: subscriptions that name one of these filters get no items.',

@@ -88,6 +88,8 @@ export interface Route {
   readonly limits: RouteLimits;
   /** GRIP for this route; undefined: replies are not read for instructions. */
   readonly grip: { readonly signer: Signer | undefined } | undefined;
+  /** What becomes of a hold whose reply is from a cache. */
+  readonly cachedHolds: 'warn' | 'refuse';
   /** Requests per second and URL that filters may make of the backend; 0: they may not. */
   readonly filterRequests: number;
   /** Put before the channel names that backends and holds give. */

@@ -147,6 +147,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
       this.route.statistics.counts.serverContentBytesReceived += body.length;
       if (this.#first.requestBody === undefined)
         throw new ForegateError('bad-request', 'Request too large to accept GRIP instruct.');
+      this.#parts.cachedHolds.check(this.route, instruct.hold, this.#first.head.headers);
       await this.#take(instruct, body, rest);
     } catch (thrown) {
       this.#fail(toForegateError(thrown));
@@ -404,6 +405,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     const instruct = hasDocument(reply.headers)
       ? readInstructDocument(reply, channelPrefix)
       : { ...readInstruct(reply, channelPrefix), body: reply.body };
+    this.#parts.cachedHolds.check(this.route, instruct.hold, reply.headers);
     await this.#take(instruct, instruct.body ?? reply.body, undefined);
   }
 
@@ -419,6 +421,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     try {
       const { hold } = readInstruct(reply, this.route.channelPrefix);
       if (hold.mode === 'response') throw new ForegateError('bad-reply', 'A link must not be answered with a response hold.');
+      this.#parts.cachedHolds.check(this.route, hold, reply.headers);
       const content = firstContent(hold, reply.body);
       this.#send(content);
       this.#events?.sent(content);

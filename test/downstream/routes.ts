@@ -45,6 +45,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     hooks: noHooks,
     limits: { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions },
     grip: undefined,
+    cachedHolds: 'warn',
     filterRequests: 0,
     channelPrefix: '',
     headers: [],
