@@ -96,6 +96,8 @@ export interface Route {
   readonly channelPrefix: string;
   /** Fields set in every request; one without value is taken out. */
   readonly headers: HeaderList;
+  /** Fields of replies that clients do not get, by names in lower case with `_` as `-`; undefined: they get all of them. */
+  readonly hides: ((normalName: string) => boolean) | undefined;
   /** Undefined: the client's own path. */
   readonly path: PathChange | undefined;
   readonly sockjs: SockJsTerms | undefined;

@@ -15,7 +15,7 @@ import type { Route, Target } from '../core/route.ts';
 import { noMetadata, type Denial, type Identity, type Metadata, type SessionView } from '../core/session.ts';
 import { countSent, type EndedBy, type Tally } from '../core/tally.ts';
 import type { GripReply } from '../downstream/passage.ts';
-import { cleanReplyHeaders } from '../downstream/request-head.ts';
+import { cleanReplyHeaders, withOwnNames } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
 import { readInstructDocument } from '../wire/grip-instruct.ts';
 import { responseOf, responseShape } from '../wire/response-shape.ts';
@@ -271,7 +271,10 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     if (this.#over) return;
     this.#instruct = {
       ...instruct,
-      head: { ...instruct.head, headers: [...cleanReplyHeaders(instruct.head.headers), ...this.#answerHeaders] },
+      head: {
+        ...instruct.head,
+        headers: [...cleanReplyHeaders(instruct.head.headers, this.route.hides), ...this.#answerHeaders],
+      },
     };
     this.#schedule.cancel();
     const { mode, next, gone } = instruct.hold;
@@ -396,9 +399,10 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     }
   }
 
-  async #takeReply(reply: Reply): Promise<void> {
+  async #takeReply(asSent: Reply): Promise<void> {
+    const reply = { ...asSent, headers: withOwnNames(asSent.headers, this.#target.profile) };
     if (!isInstruct(reply.headers)) {
-      this.#answer({ ...reply, headers: [...reply.headers, ...this.#answerHeaders] });
+      this.#answer({ ...reply, headers: [...cleanReplyHeaders(reply.headers, this.route.hides), ...this.#answerHeaders] });
       return;
     }
     const { channelPrefix } = this.route;

@@ -49,6 +49,7 @@ export function testRoute(changes: Partial<Route> = {}): Route {
     filterRequests: 0,
     channelPrefix: '',
     headers: [],
+    hides: undefined,
     path: undefined,
     closeCodes: [],
     sockjs: undefined,
