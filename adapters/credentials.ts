@@ -4,13 +4,13 @@
  */
 import type { AdapterSettings } from '../gateway/core/adapter.ts';
 import { findCredential, type FoundCredential } from '../gateway/core/credential.ts';
-import type { RequestHead } from '../gateway/core/exchange.ts';
-import { isHeaderValue, normalName, withoutHeaders } from '../gateway/core/headers.ts';
+import type { RequestDraft, RequestHead } from '../gateway/core/exchange.ts';
+import { header, isHeaderValue, normalName, withoutHeaders } from '../gateway/core/headers.ts';
 import { deny } from '../gateway/core/policy.ts';
 import type { Profile } from '../gateway/core/profile.ts';
 import type { ConsumedCredential, Denial, SessionView } from '../gateway/core/session.ts';
 
-export interface CredentialHandling extends Pick<Profile, 'take' | 'prepare'> {
+export interface CredentialHandling extends Pick<Profile, 'take' | 'prepare' | 'restate'> {
   /** Fields that are not the client's to set, in lower case. */
   readonly ownHeaders: readonly string[];
 }
@@ -61,6 +61,7 @@ function withheld({ from = {}, prefix, secret, consumer }: AdapterSettings, to: 
       if (secret !== undefined) put(head, to, prefix + secret);
       if (consumer !== undefined && identity !== undefined) put(head, { header: consumer }, identity.subject);
     },
+    ...(consumer !== undefined && { restate: (draft, session) => restated(draft, session, consumer) }),
   };
 }
 
@@ -74,6 +75,18 @@ function takeAway(session: SessionView, places: Places): Denial | undefined {
 /** Fields that are set are taken from clients by their name; parameters have to be looked for. */
 function parameterOf({ query }: Destination): Places {
   return query === undefined ? {} : { query };
+}
+
+/** Policies may learn in the midst of a session that the caller has another name. */
+function restated(draft: RequestDraft, session: SessionView, consumer: string): Denial | undefined {
+  const refusal = unnamed(session);
+  if (
+    refusal === undefined &&
+    session.identity !== undefined &&
+    header(draft.headers, consumer.toLowerCase()) !== session.identity.subject
+  )
+    put(draft, { header: consumer }, session.identity.subject);
+  return refusal;
 }
 
 /** Without a name the service would vouch for nobody knows whom. */

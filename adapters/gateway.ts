@@ -9,6 +9,7 @@ import type { Adapter } from '../gateway/core/adapter.ts';
 import type { GatewayFacts } from '../gateway/core/gateway-facts.ts';
 import type { Fault, FaultKind, Profile } from '../gateway/core/profile.ts';
 import { credentialHandling } from './credentials.ts';
+import { identityReading } from './identity.ts';
 import { genericFault } from './generic/fault.ts';
 import { readRefusal, type Refusal } from './refusal.ts';
 import { waitMs } from './wait.ts';
@@ -45,7 +46,9 @@ export function adapterOf(known: Omit<Adapter, 'profile'>, replies: Pick<Profile
     ...known,
     profile(settings) {
       const { ownHeaders, ...handling } = credentialHandling(settings, credentialHeader);
-      return { name, identityHeaders: [...identityHeaders, ...ownHeaders], ...replies, ...handling };
+      const reading = identityReading(settings);
+      const ours = [...identityHeaders, ...ownHeaders, ...reading.hidden];
+      return { name, identityHeaders: ours, ...replies, ...handling, ...reading };
     },
   };
 }

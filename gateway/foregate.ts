@@ -35,6 +35,7 @@ import { redisBus } from './engines/redis-bus.ts';
 import { redisStore } from './engines/redis-store.ts';
 import { Front } from './front/front.ts';
 import { Listener } from './front/listener.ts';
+import { CachedHolds } from './session/cached-holds.ts';
 import { FilterRequests } from './session/filter-requests.ts';
 import { Links } from './session/links.ts';
 import type { HoldParts } from './session/parts.ts';
@@ -334,6 +335,7 @@ class Program implements Foregate {
       missedSince: this.#loaded.settings.holds.recheck
         ? (channel, sinceMs, previousId) => this.#lastItems.isMissed(channel, sinceMs, previousId)
         : () => false,
+      cachedHolds: new CachedHolds(realClock, this.#log),
       answer: answerRequest,
       denialReply,
       errorReply: holdErrorReply,

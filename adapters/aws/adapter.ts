@@ -24,7 +24,10 @@ export const aws = gatewayAdapter({
   facts: awsFacts,
   identityHeaders: [],
   credentialHeader: 'x-api-key',
-  renamed: new Map([['x-amzn-remapped-www-authenticate', 'WWW-Authenticate']]),
+  renamed: new Map([
+    ['x-amzn-remapped-www-authenticate', 'WWW-Authenticate'],
+    ['x-amzn-remapped-authorization', 'Authorization'],
+  ]),
   signs,
 });
 

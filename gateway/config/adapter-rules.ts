@@ -22,7 +22,8 @@ function checkAdapter(written: Mapping, path: Path, adapters: readonly Adapter[]
   const { use } = written as { readonly use?: unknown };
   if (typeof use !== 'string' || use === '') return [];
   const known = adapters.find(({ name }) => name === use);
-  if (known !== undefined) return [...checkTogether(written, path), ...checkPlaces(written, path, known)];
+  if (known !== undefined)
+    return [...checkTogether(written, path), ...checkPlaces(written, path, known), ...checkIdentity(written, path)];
   const names = adapters.map(({ name }) => name);
   return [
     finding(
@@ -55,6 +56,19 @@ function checkPlaces(written: Mapping, path: Path, { name, identityHeaders, cred
     ...(vouches ? [] : checkField(consumer, [...path, 'consumer'])),
     ...checkValue(prefix, [...path, 'prefix']),
     ...checkValue(secret, [...path, 'secret']),
+  ];
+}
+
+function checkIdentity(written: Mapping, path: Path): Finding[] {
+  if (!('identity' in written)) return [];
+  const at = [...path, 'identity'];
+  const { subject, groups, claims } = mapping(written['identity']) as Readonly<Record<'subject' | 'groups' | 'claims', unknown>>;
+  const named = Object.entries(mapping(claims));
+  if (subject === undefined && groups === undefined && named.length === 0) return [finding(at, 'names no header field')];
+  return [
+    ...checkField(subject, [...at, 'subject']),
+    ...checkField(groups, [...at, 'groups']),
+    ...named.flatMap(([claim, name]) => checkField(name, [...at, 'claims', claim])),
   ];
 }
 

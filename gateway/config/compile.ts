@@ -4,12 +4,13 @@ import type { Clock } from '../core/clock.ts';
 import type { Dialect } from '../core/dialect.ts';
 import { dryRun } from '../core/dry-run.ts';
 import { toMs } from '../core/duration.ts';
-import { ForegateError } from '../core/errors.ts';
+import { errors, ForegateError } from '../core/errors.ts';
 import { channelName, routeId, type RouteId } from '../core/ids.ts';
 import { limits } from '../core/limits.ts';
+import { namesOf } from '../core/headers.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { compileHooks, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
+import { compileHooks, deny, type Policy, type PolicyContext, type PolicyDefinition, type RouteHooks } from '../core/policy.ts';
 import type { Profile } from '../core/profile.ts';
 import type { Revocations } from '../core/revocation.ts';
 import type { RouteStatistics } from '../core/route-statistics.ts';
@@ -17,7 +18,7 @@ import type { ForwardedRules, Match, MessageLogTerms, PathChange, Route, Signer,
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
 import { openTestBackend, type TestBackend } from '../backend/test-backend.ts';
-import { testBackendUrl } from '../core/route-settings.ts';
+import { gatewayFields, testBackendUrl } from '../core/route-settings.ts';
 import type { BreakerTerms } from '../downstream/breaker.ts';
 import { guarded, type GuardTerms } from '../downstream/breaker-and-cap.ts';
 import { HttpDownstream, type ClientSettings } from '../downstream/client.ts';
@@ -79,13 +80,16 @@ export async function compile(loaded: LoadedConfig, context: CompileContext): Pr
   }
 }
 
+type NamedPolicies = readonly (readonly [name: string, policy: Policy])[];
+
 interface HookTerms {
   /** True for a policy that would do nothing here. */
   readonly isIdle: (policy: Policy) => boolean;
   /** What is said of one. */
   readonly message: string;
-  /** What comes behind the policies. */
-  readonly last?: readonly (readonly [name: string, policy: Policy])[];
+  /** What comes before the policies, and behind them. */
+  readonly first?: NamedPolicies;
+  readonly last?: NamedPolicies;
 }
 
 class Compiler {
@@ -108,7 +112,11 @@ class Compiler {
   }
 
   /** @throws ConfigError where a policy would do nothing: with one that seems to protect and does not, nobody looks further */
-  async #hooks(scope: string, policies: readonly LoadedPolicy[], { isIdle, message, last = [] }: HookTerms): Promise<RouteHooks> {
+  async #hooks(
+    scope: string,
+    policies: readonly LoadedPolicy[],
+    { isIdle, message, first = [], last = [] }: HookTerms,
+  ): Promise<RouteHooks> {
     const { store, clock, log, metrics, revocations, programKey } = this.#context;
     const { trusts } = this.#forwarded;
     const made: (readonly [string, Policy])[] = [];
@@ -121,7 +129,7 @@ class Compiler {
       if (isIdle(policy)) throw new ConfigError([{ ...place, message }]);
       made.push([use, isDryRun ? rehearsed(use, policy) : policy]);
     }
-    return compileHooks([...made, ...last], { log, metrics });
+    return compileHooks([...first, ...made, ...last], { log, metrics });
   }
 
   /** A policy that has nothing to say about publishing would seem to protect the control API, and would not. */
@@ -142,11 +150,13 @@ class Compiler {
     };
   }
 
-  /** The adapter takes credentials behind the policies, which may have used them up. */
-  #routeHooks({ settings: { id }, policies }: LoadedRoute, { name, take }: Profile): Promise<RouteHooks> {
+  /** The adapter takes credentials behind the policies, which may have used them up; what it tells of the caller is told before them. */
+  #routeHooks({ settings: { id }, policies }: LoadedRoute, profile: Profile): Promise<RouteHooks> {
+    const { name, take } = profile;
     const message = 'has rules for publishers only, so it would protect nothing here; its place is control.policies';
     const last = take === undefined ? [] : [[`adapter ${name}`, { connect: take }] as const];
-    return this.#hooks(id, policies, { isIdle: isForPublishers, message, last });
+    const first = [[`adapter ${name}`, aboutCaller(profile, this.#context.revocations)]] as const;
+    return this.#hooks(id, policies, { isIdle: isForPublishers, message, first, last });
   }
 
   async route(loaded: LoadedRoute): Promise<Route> {
@@ -162,9 +172,11 @@ class Compiler {
       hooks: await this.#routeHooks(loaded, profile),
       limits: settings.limits,
       grip: settings.grip ? { signer: this.#signerOf(settings) } : undefined,
+      cachedHolds: settings.cachedHolds,
       filterRequests: settings.filterRequests,
       channelPrefix: settings.channelPrefix,
       headers: Object.entries(settings.headers).flat(),
+      hides: hiddenFields(settings, profile),
       path: pathChange(settings.path),
       sockjs: sockJsTerms(settings.sockjs),
       forwarded: this.#forwarded,
@@ -241,6 +253,24 @@ class Compiler {
     this.#downstreams.set(key, downstream);
     return downstream;
   }
+}
+
+function hiddenFields({ hideGateway }: RouteSettings, { hidden = [] }: Profile): Route['hides'] {
+  const names = [...(hideGateway ? gatewayFields : []), ...hidden];
+  return names.length === 0 ? undefined : namesOf(names);
+}
+
+/** What is known of the caller goes out with requests and comes back with replies; who was revoked is not let on. */
+function aboutCaller({ restate, identify }: Profile, revocations: Revocations): Policy {
+  return {
+    ...(restate && { request: (session, draft) => restate(draft, session) }),
+    ...(identify && {
+      response(session, reply) {
+        const identity = identify(session, reply) ? session.identity : undefined;
+        return identity !== undefined && revocations.covers(identity) ? deny('revoked', errors.revoked.text) : undefined;
+      },
+    }),
+  };
 }
 
 function isForPublishers({ connect, held, message, subscribe, request, response, renew, publish }: Policy): boolean {

@@ -57,6 +57,20 @@ export function normalName(name: string): string {
   return lower.includes('_') ? lower.replaceAll('_', '-') : lower;
 }
 
+/** Whether a normal name is one of these; a `*` at the end of one stands for any rest. */
+export function namesOf(names: readonly string[]): (normalName: string) => boolean {
+  const wanted = names.map(normalName);
+  const whole = new Set(wanted);
+  const beginning = beginsWith(wanted.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1)));
+  return (name) => whole.has(name) || beginning.test(name);
+}
+
+/** For normal names with one of these beginnings; without any it fits nothing. */
+export function beginsWith(prefixes: readonly string[]): RegExp {
+  if (prefixes.length === 0) return /(?!)/;
+  return new RegExp(`^(?:${prefixes.map((prefix) => prefix.replaceAll(/[^a-z0-9-]/g, '\\$&')).join('|')})`);
+}
+
 /** A copy without the fields for which `drop` says true; names are given in lower case. */
 export function withoutHeaders(headers: HeaderList, drop: (lowerName: string, value: string) => boolean): HeaderDraft {
   const kept: HeaderDraft = [];

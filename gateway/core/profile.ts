@@ -1,6 +1,6 @@
 /** What the API gateway in between needs, and how its own refusals look. */
 import type { ErrorCode } from './errors.ts';
-import type { Reply, RequestHead } from './exchange.ts';
+import type { Reply, RequestDraft, RequestHead } from './exchange.ts';
 import type { MaybePromise } from './promise.ts';
 import type { Denial, SessionView } from './session.ts';
 
@@ -40,6 +40,18 @@ export interface Profile {
   take?(session: SessionView): Denial | undefined;
   /** The credential, put where this gateway looks for it, and who the caller is. Once per session and target. */
   prepare(head: RequestHead, session: SessionView): MaybePromise<void>;
+  /**
+   * Writes who the caller is into a request once more, if that has changed since `prepare`; refuses a caller that has no name. With every
+   * request, before the policies. Left out: nothing of it is in requests.
+   */
+  restate?(draft: RequestDraft, session: SessionView): Denial | undefined;
+  /**
+   * Takes from a good reply who the caller is: true if `session.identity` is another now. With every reply, before the policies. Left
+   * out: replies do not tell.
+   */
+  identify?(session: SessionView, reply: Reply): boolean;
+  /** Fields of replies, in lower case, that are not for clients. Left out: none. */
+  readonly hidden?: readonly string[];
   /** Fields that this gateway renames on their way to the client: their own names, by the new ones in lower case. */
   readonly renamed?: ReadonlyMap<string, string>;
   /** Reads a reply that is not a reply of the backend in its dialect. */

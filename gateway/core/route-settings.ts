@@ -130,6 +130,8 @@ const sockJsPath = '^(/[\\x21-\\x22\\x24-\\x2e\\x30-\\x3e\\x40-\\x7e]+)+$';
 
 const place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
 
+const fieldName = (description: string, example: string) => Type.String({ minLength: 1, examples: [example], description });
+
 const faultAction = (description: string) => Type.Enum(['close', 'drop', 'answer'], { default: 'close', description });
 
 /** For kinds that a wait may help. */
@@ -163,6 +165,18 @@ const secretMembers = [
 ].map((name) => `**.${name}`);
 
 const errorCodes = Object.keys(errors) as ErrorCode[]; // Object.keys forgets which keys they are.
+
+/** Fields of replies in which gateways show themselves; a `*` at the end of one stands for any rest. */
+export const gatewayFields = [
+  'X-Kong-*',
+  'Via',
+  'Server',
+  'X-Generator',
+  'X-APISIX-Upstream-Status',
+  'X-Tyk-*',
+  'X-Varnish',
+  'target_*',
+];
 
 /** What a route may set apart from its id, match and targets. */
 const routeOptions = {
@@ -215,6 +229,22 @@ const routeOptions = {
             'With `replace`: the header field with the name of the caller, as a policy has verified it. Clients without a name are refused.',
         }),
       ),
+      identity: Type.Optional(
+        Type.Object(
+          {
+            subject: Type.Optional(fieldName('Who the caller is.', 'X-Consumer-Username')),
+            groups: Type.Optional(fieldName('Names with commas between them, for the claim `groups`.', 'X-Consumer-Groups')),
+            claims: Type.Record(Type.String({ minLength: 1 }), fieldName('The field with its value.', 'X-Consumer-Custom-ID'), {
+              default: {},
+              description: 'Further claims, by their names.',
+            }),
+          },
+          {
+            description:
+              'Header fields of good replies to `OPEN` and later events, and of holds, in which the gateway or the backend says who the caller is: limits, logs, `GET /connections` and `POST /revoke` know the session by it from then on. The subject for whom a policy has vouched stays, and so do its claims. Clients neither set these fields nor see them. What comes from a cache says nothing.',
+          },
+        ),
+      ),
       gateway: Type.Optional(GatewaySchema),
     },
     {
@@ -224,6 +254,11 @@ const routeOptions = {
   ),
   policies: policyList('Rules for the clients of this route, in order; see [policies](policies.md).'),
   grip: flag(true, 'Whether the backend may use GRIP: subscribe its clients to channels and hold requests.'),
+  cachedHolds: Type.Enum(['warn', 'refuse'], {
+    default: 'warn',
+    description:
+      'A reply with a hold that shows signs of a cache (`Age` above 0, `X-Cache: HIT`, `X-Cache-Status`, `Apisix-Cache-Status`, `X-Tyk-Cached-Response: 1`) subscribes one client to the channels of another: `warn` in the log, once a minute at most, or `refuse` it as a reply that is wrong.',
+  }),
   filterRequests: count(
     0,
     'Requests per second and URL that `http-check` and `http-modify` may make; more wait. 0: subscriptions that name one of these filters get no items.',
@@ -270,6 +305,10 @@ const routeOptions = {
       },
       { description: '`Grip-Sig` of this route, where it is not that of `grip`.' },
     ),
+  ),
+  hideGateway: flag(
+    false,
+    `Leave out of what clients get the header fields in which gateways show themselves: ${gatewayFields.map((name) => `\`${name}\``).join(', ')}.`,
   ),
   sockjs: Type.Optional(
     Type.Object(

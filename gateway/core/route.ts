@@ -88,12 +88,16 @@ export interface Route {
   readonly limits: RouteLimits;
   /** GRIP for this route; undefined: replies are not read for instructions. */
   readonly grip: { readonly signer: Signer | undefined } | undefined;
+  /** What becomes of a hold whose reply is from a cache. */
+  readonly cachedHolds: 'warn' | 'refuse';
   /** Requests per second and URL that filters may make of the backend; 0: they may not. */
   readonly filterRequests: number;
   /** Put before the channel names that backends and holds give. */
   readonly channelPrefix: string;
   /** Fields set in every request; one without value is taken out. */
   readonly headers: HeaderList;
+  /** Fields of replies that clients do not get, by names in lower case with `_` as `-`; undefined: they get all of them. */
+  readonly hides: ((normalName: string) => boolean) | undefined;
   /** Undefined: the client's own path. */
   readonly path: PathChange | undefined;
   readonly sockjs: SockJsTerms | undefined;

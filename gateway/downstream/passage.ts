@@ -19,7 +19,7 @@ import type { Pass, TargetGuard } from '../core/target-guard.ts';
 import { askGuard, isFailure, verdictOn } from './breaker-and-cap.ts';
 import { framingOf, hasBody, isPath, relay, relayHint, removeFraming, writeHead, type Framing } from './plain-message.ts';
 import { isInstruct } from '../wire/grip-headers.ts';
-import { buildPlainHead, cleanReplyHeaders, gatewayReplyHeaders, hostOf } from './request-head.ts';
+import { buildPlainHead, cleanReplyHeaders, gatewayReplyHeaders, hostOf, withOwnNames } from './request-head.ts';
 import type { Gate } from './target-agent.ts';
 
 /** One plain request, after the front has made its session and run `hooks.connect`. */
@@ -288,10 +288,10 @@ export class Passage {
     }
     this.#isRelayed = true;
     const clean = session.request.gripInFront === true ? gatewayReplyHeaders : cleanReplyHeaders;
-    const headers = clean(reply.rawHeaders);
-    for (const part of answerHeaders) headers.push(part);
     const { route, tally } = this.#plain;
-    relay(reply, response, { status, reason: reasonOf(reply), headers }, route.statistics.counts);
+    const headers = clean(withOwnNames(reply.rawHeaders, this.#target.profile), route.hides);
+    for (const part of answerHeaders) headers.push(part);
+    relay(reply, response, { status, reason: reasonOf(reply), headers }, route);
     if (tally !== undefined) reply.on('data', (part: Buffer) => (tally.bytesOut += part.length));
   }
 
@@ -310,7 +310,11 @@ export class Passage {
     // The client may stay for hours; its place is for those who wait for a reply.
     reply.once('close', () => this.#leave());
     this.#plain.takeOver({
-      head: { status: reply.statusCode ?? 0, reason: reply.statusMessage ?? '', headers: reply.rawHeaders },
+      head: {
+        status: reply.statusCode ?? 0,
+        reason: reply.statusMessage ?? '',
+        headers: withOwnNames(reply.rawHeaders, this.#target.profile),
+      },
       reply,
       target: this.#target,
       draft: this.#draft ?? { method: 'GET', path: '/', headers: [], body: undefined },

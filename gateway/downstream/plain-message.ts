@@ -6,7 +6,7 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Reply, RequestDraft } from '../core/exchange.ts';
 import { fields, headerValues, isHopByHop, withoutHeaders } from '../core/headers.ts';
 import type { ReplyHead } from '../core/hold.ts';
-import type { RouteCounts } from '../core/route-statistics.ts';
+import type { Route } from '../core/route.ts';
 import { writeWhole } from '../wire/whole-answer.ts';
 import { cleanReplyHeaders } from './request-head.ts';
 
@@ -57,7 +57,8 @@ function isLength(name: string): boolean {
  * Answers with the reply and streams its body on. A short body that came with its head goes out in one write with it; the head of any
  * other goes ahead, in the same turn. What has a length ends with its last byte, in one write with it.
  */
-export function relay(reply: IncomingMessage, response: ServerResponse, head: ReplyHead, counts: RouteCounts): void {
+export function relay(reply: IncomingMessage, response: ServerResponse, head: ReplyHead, { statistics, hides }: Route): void {
+  const { counts } = statistics;
   let left = Number(reply.headers['content-length'] ?? NaN);
   const resume = (): void => void reply.resume();
   const begin = (): void => {
@@ -78,7 +79,7 @@ export function relay(reply: IncomingMessage, response: ServerResponse, head: Re
   reply.once('end', () => {
     if (response.writableEnded) return;
     begin();
-    const trailers = reply.rawTrailers.length === 0 ? [] : cleanReplyHeaders(reply.rawTrailers);
+    const trailers = reply.rawTrailers.length === 0 ? [] : cleanReplyHeaders(reply.rawTrailers, hides);
     if (trailers.length > 0) response.addTrailers([...fields(trailers)].map(([name, value]): [string, string] => [name, value]));
     response.end();
   });

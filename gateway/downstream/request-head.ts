@@ -7,6 +7,7 @@
  */
 import type { RequestHead } from '../core/exchange.ts';
 import {
+  beginsWith,
   header,
   headerValues,
   isHeaderValue,
@@ -16,6 +17,7 @@ import {
   type HeaderDraft,
   type HeaderList,
 } from '../core/headers.ts';
+import type { Profile } from '../core/profile.ts';
 import type { PathChange, Route, Target } from '../core/route.ts';
 import type { ClientRequest, ConsumedCredential } from '../core/session.ts';
 import { offersGrip } from '../wire/grip-socket.ts';
@@ -55,13 +57,19 @@ export function buildPlainHead(
 }
 
 /** What of a reply goes to a client: no fields of this hop, nothing meant for Foregate, no value that would break the head. */
-export function cleanReplyHeaders(headers: HeaderList): HeaderDraft {
-  return passedHeaders(headers, isForGateway);
+export function cleanReplyHeaders(headers: HeaderList, hides?: Route['hides']): HeaderDraft {
+  return passedHeaders(headers, hides === undefined ? isForGateway : (name) => isForGateway(name) || hides(name));
 }
 
 /** The same for a gateway in front, which is who the backend speaks to (GRIP 8.5). */
-export function gatewayReplyHeaders(headers: HeaderList): HeaderDraft {
-  return passedHeaders(headers, () => false);
+export function gatewayReplyHeaders(headers: HeaderList, hides?: Route['hides']): HeaderDraft {
+  return passedHeaders(headers, hides ?? (() => false));
+}
+
+/** With the own names of fields that the gateway behind has renamed: clients, and GRIP, look for those. */
+export function withOwnNames(headers: HeaderList, { renamed }: Profile): HeaderList {
+  if (renamed === undefined) return headers;
+  return headers.map((text, i) => (i % 2 === 0 ? (renamed.get(text.toLowerCase()) ?? text) : text));
 }
 
 function passedHeaders(headers: HeaderList, drop: (lowerName: string) => boolean): HeaderDraft {
@@ -208,11 +216,6 @@ function compile(route: Route, target: Target, given: Dropped, added: HeaderList
     unforwarded: unforwarded.length === 0 ? undefined : new Set(unforwarded),
     added,
   };
-}
-
-function beginsWith(prefixes: readonly string[]): RegExp {
-  if (prefixes.length === 0) return /(?!)/;
-  return new RegExp(`^(?:${prefixes.map((prefix) => prefix.replaceAll(/[^a-z0-9-]/g, '\\$&')).join('|')})`);
 }
 
 function namesOf(headers: HeaderList): string[] {

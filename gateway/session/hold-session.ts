@@ -15,7 +15,7 @@ import type { Route, Target } from '../core/route.ts';
 import { noMetadata, type Denial, type Identity, type Metadata, type SessionView } from '../core/session.ts';
 import { countSent, type EndedBy, type Tally } from '../core/tally.ts';
 import type { GripReply } from '../downstream/passage.ts';
-import { cleanReplyHeaders } from '../downstream/request-head.ts';
+import { cleanReplyHeaders, withOwnNames } from '../downstream/request-head.ts';
 import { hasDocument, isInstruct, readInstruct } from '../wire/grip-headers.ts';
 import { readInstructDocument } from '../wire/grip-instruct.ts';
 import { responseOf, responseShape } from '../wire/response-shape.ts';
@@ -147,6 +147,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
       this.route.statistics.counts.serverContentBytesReceived += body.length;
       if (this.#first.requestBody === undefined)
         throw new ForegateError('bad-request', 'Request too large to accept GRIP instruct.');
+      this.#parts.cachedHolds.check(this.route, instruct.hold, this.#first.head.headers);
       await this.#take(instruct, body, rest);
     } catch (thrown) {
       this.#fail(toForegateError(thrown));
@@ -270,7 +271,10 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     if (this.#over) return;
     this.#instruct = {
       ...instruct,
-      head: { ...instruct.head, headers: [...cleanReplyHeaders(instruct.head.headers), ...this.#answerHeaders] },
+      head: {
+        ...instruct.head,
+        headers: [...cleanReplyHeaders(instruct.head.headers, this.route.hides), ...this.#answerHeaders],
+      },
     };
     this.#schedule.cancel();
     const { mode, next, gone } = instruct.hold;
@@ -395,15 +399,17 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     }
   }
 
-  async #takeReply(reply: Reply): Promise<void> {
+  async #takeReply(asSent: Reply): Promise<void> {
+    const reply = { ...asSent, headers: withOwnNames(asSent.headers, this.#target.profile) };
     if (!isInstruct(reply.headers)) {
-      this.#answer({ ...reply, headers: [...reply.headers, ...this.#answerHeaders] });
+      this.#answer({ ...reply, headers: [...cleanReplyHeaders(reply.headers, this.route.hides), ...this.#answerHeaders] });
       return;
     }
     const { channelPrefix } = this.route;
     const instruct = hasDocument(reply.headers)
       ? readInstructDocument(reply, channelPrefix)
       : { ...readInstruct(reply, channelPrefix), body: reply.body };
+    this.#parts.cachedHolds.check(this.route, instruct.hold, reply.headers);
     await this.#take(instruct, instruct.body ?? reply.body, undefined);
   }
 
@@ -419,6 +425,7 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
     try {
       const { hold } = readInstruct(reply, this.route.channelPrefix);
       if (hold.mode === 'response') throw new ForegateError('bad-reply', 'A link must not be answered with a response hold.');
+      this.#parts.cachedHolds.check(this.route, hold, reply.headers);
       const content = firstContent(hold, reply.body);
       this.#send(content);
       this.#events?.sent(content);

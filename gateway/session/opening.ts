@@ -4,12 +4,12 @@
  */
 import { errors, ForegateError, toForegateError } from '../core/errors.ts';
 import type { Reply } from '../core/exchange.ts';
+import { normalName, withoutHeaders, type HeaderList } from '../core/headers.ts';
 import type { Accept, Step } from '../core/instruction.ts';
 import { deny } from '../core/policy.ts';
-import type { Profile } from '../core/profile.ts';
 import type { Route, Target } from '../core/route.ts';
 import type { Denial } from '../core/session.ts';
-import { buildHead, hostOf } from '../downstream/request-head.ts';
+import { buildHead, hostOf, withOwnNames } from '../downstream/request-head.ts';
 import type { BackendSocket } from '../downstream/websocket-client.ts';
 import { clientLastIds } from './client-last-ids.ts';
 import { exchange, sendOnce, type Outcome } from './exchange.ts';
@@ -78,10 +78,10 @@ function takeLastIds(session: WebSocketSession): LastIds | 'invalid' | undefined
 
 async function openAt(session: WebSocketSession, target: Target, client: Waiting): Promise<Opening> {
   const { dialect } = target;
-  if (dialect === undefined) return openRelay(session);
+  if (dialect === undefined) return forClient(await openRelay(session), session);
   for (;;) {
-    const opening = readOutcome(await exchange(session, dialect, openBatch, sendOnce), target.profile);
-    if (opening.kind !== 'wait') return opening;
+    const opening = readOutcome(await exchange(session, dialect, openBatch, sendOnce));
+    if (opening.kind !== 'wait') return forClient(opening, session);
     for (const step of opening.steps) if (step.kind === 'set-state') session.instruct(step);
     await client.remains(opening.intervalMs);
     if (client.left) throw new ForegateError('downstream-lost', 'The client left before it was accepted.');
@@ -90,17 +90,22 @@ async function openAt(session: WebSocketSession, target: Target, client: Waiting
 
 type Answer = Opening | { readonly kind: 'wait'; readonly intervalMs: number; readonly steps: readonly Step[] };
 
-function readOutcome(outcome: Outcome, profile: Profile): Answer {
+function readOutcome(outcome: Outcome): Answer {
   if (outcome.kind === 'deny') return outcome;
-  if (outcome.kind === 'fault') return { kind: 'refused', reply: withOwnNames(outcome.reply, profile) };
+  if (outcome.kind === 'fault') return { kind: 'refused', reply: outcome.reply };
   const accept = outcome.steps.find((step) => step.kind === 'accept');
   if (accept !== undefined) return { kind: 'accepted', accept, steps: outcome.steps.filter((step) => step !== accept) };
   const wait = outcome.steps.find((step) => step.kind === 'ask-every');
   return { kind: 'wait', intervalMs: wait?.intervalMs ?? 0, steps: outcome.steps };
 }
 
-/** Clients look for fields under their own names. */
-function withOwnNames(reply: Reply, { renamed }: Profile): Reply {
-  if (renamed === undefined) return reply;
-  return { ...reply, headers: reply.headers.map((text, i) => (i % 2 === 0 ? (renamed.get(text.toLowerCase()) ?? text) : text)) };
+/** Clients find fields under their own names, and none that the route hides. */
+function forClient(opening: Opening, { route: { hides }, target: { profile } }: WebSocketSession): Opening {
+  if (opening.kind === 'deny' || (hides === undefined && profile.renamed === undefined)) return opening;
+  const shown = (headers: HeaderList): HeaderList => {
+    const named = withOwnNames(headers, profile);
+    return hides === undefined ? named : withoutHeaders(named, (name) => hides(normalName(name)));
+  };
+  if (opening.kind === 'refused') return { ...opening, reply: { ...opening.reply, headers: shown(opening.reply.headers) } };
+  return { ...opening, accept: { ...opening.accept, headers: shown(opening.accept.headers) } };
 }

@@ -8,6 +8,7 @@ import type { ChannelName } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Denial } from '../core/session.ts';
+import type { CachedHolds } from './cached-holds.ts';
 import type { Send } from './exchange.ts';
 import type { FilterRequests } from './filter-requests.ts';
 import type { Links } from './links.ts';
@@ -31,6 +32,7 @@ export interface SessionParts {
 export interface HoldParts extends SessionParts {
   /** True if an item of the channel came at that time or later, and it is not the one with this id. */
   readonly missedSince: (channel: ChannelName, sinceMs: number, previousId: string | undefined) => boolean;
+  readonly cachedHolds: CachedHolds;
   /** Writes a whole answer to the client. */
   readonly answer: (response: ServerResponse, reply: Reply) => void;
   readonly denialReply: (denial: Denial) => Reply;
