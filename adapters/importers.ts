@@ -1,4 +1,5 @@
 /** The gateways whose configuration Foregate reads. */
+import { awsImporter } from './aws/import.ts';
 import type { Importer } from './gateway-route.ts';
 
-export const importers: readonly Importer[] = [];
+export const importers: readonly Importer[] = [awsImporter];
