@@ -1,4 +1,7 @@
 /** The gateways whose configuration Foregate writes. */
+import { caddyExport } from './caddy/export.ts';
 import type { Exporter } from './gateway-route.ts';
+import { haproxyExport } from './haproxy/export.ts';
+import { nginxExport } from './nginx/export.ts';
 
-export const exporters: readonly Exporter[] = [];
+export const exporters: readonly Exporter[] = [nginxExport, haproxyExport, caddyExport];

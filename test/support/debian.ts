@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export type Program = 'nginx' | 'redis-server' | 'chromium' | 'curl';
+export type Program = 'nginx' | 'haproxy' | 'caddy' | 'redis-server' | 'chromium' | 'curl';
 
 // Servers live in `sbin`, which is not in every user's PATH.
 const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin'];
