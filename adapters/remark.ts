@@ -1,0 +1,14 @@
+/** Remarks in short. */
+import type { Remark } from './gateway-route.ts';
+
+export function refused(about: string, text: string): Remark {
+  return { about, verdict: 'refused', text };
+}
+
+export function tightened(about: string, text: string): Remark {
+  return { about, verdict: 'tightened', text };
+}
+
+export function told(about: string, text: string): Remark {
+  return { about, verdict: 'told', text };
+}
