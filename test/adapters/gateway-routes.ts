@@ -1,5 +1,5 @@
 /** Routes of the neutral model for tests: one to change, and random ones. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type {
   CredentialPlace,
   GatewayCaller,

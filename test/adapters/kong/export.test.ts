@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parse } from 'yaml';
 import type { GatewayLimit, GatewayModel, GatewayRoute } from '../../../adapters/gateway-route.ts';
 import { kongExporter } from '../../../adapters/kong/export.ts';
