@@ -1,4 +1,5 @@
 /** The gateways whose configuration Foregate reads. */
 import type { Importer } from './gateway-route.ts';
+import { kongImporter } from './kong/import.ts';
 
-export const importers: readonly Importer[] = [];
+export const importers: readonly Importer[] = [kongImporter];

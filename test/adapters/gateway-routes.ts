@@ -84,7 +84,7 @@ export const anyCallers: fc.Arbitrary<readonly GatewayCaller[]> = fc
     maxLength: 4,
     selector: ({ name }) => name,
   })
-  .map((callers) => callers.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
+  .map((callers) => callers.map(({ name, key }) => ({ name, key })).toSorted((a, b) => (a.name < b.name ? -1 : 1)));
 
 /** The same routes under names of their own. */
 export function numbered(routes: readonly GatewayRoute[]): GatewayRoute[] {
