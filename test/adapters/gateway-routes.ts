@@ -53,13 +53,13 @@ const hosts = fc.oneof(
   label.map((name) => [`${name}.example.com`]),
   label.map((name) => [`*.${name}.example.com`]),
 );
-const places: fc.Arbitrary<CredentialPlace> = fc.record({
-  in: fc.constantFrom('header', 'query'),
-  name: fc.constantFrom('apikey', 'X-API-Key', 'key_1'),
-});
+const places: fc.Arbitrary<CredentialPlace> = fc.record(
+  { in: fc.constantFrom('header', 'query'), name: fc.constantFrom('apikey', 'X-API-Key', 'key_1') },
+  { noNullPrototype: true },
+);
 const keyOrNone = fc.oneof(
   fc.constant({ kind: 'none' } as const),
-  fc.record({ kind: fc.constant('key' as const), place: places, hidden: fc.boolean() }),
+  fc.record({ kind: fc.constant('key' as const), place: places, hidden: fc.boolean() }, { noNullPrototype: true }),
   fc.boolean().map((hidden) => ({ kind: 'jwt' as const, hidden, issuer: undefined, audience: undefined, jwks: undefined })),
 );
 
