@@ -1,5 +1,6 @@
 /** The gateways whose configuration Foregate writes. */
+import { apisixExporter } from './apisix/export.ts';
 import type { Exporter } from './gateway-route.ts';
 import { kongExporter } from './kong/export.ts';
 
-export const exporters: readonly Exporter[] = [kongExporter];
+export const exporters: readonly Exporter[] = [apisixExporter, kongExporter];

@@ -1,5 +1,6 @@
 /** The gateways whose configuration Foregate reads. */
+import { apisixImporter } from './apisix/import.ts';
 import type { Importer } from './gateway-route.ts';
 import { kongImporter } from './kong/import.ts';
 
-export const importers: readonly Importer[] = [kongImporter];
+export const importers: readonly Importer[] = [apisixImporter, kongImporter];

@@ -2,6 +2,7 @@
 import { foundCaller } from '../found-caller.ts';
 import type { GatewayCaller, Importer, InputFile, Remark } from '../gateway-route.ts';
 import { readMapping, type PlacedMap } from '../placed.ts';
+import { remarksOnce } from '../remark.ts';
 import { readEntities, type Entities } from './entities.ts';
 import { PluginReader } from './imported-plugins.ts';
 import { readRoute, type KongRoute } from './imported-route.ts';
@@ -19,7 +20,7 @@ export const kongImporter: Importer = {
     return {
       routes: routes.map(({ found }) => found),
       callers: read.flatMap(({ callers }) => callers),
-      remarks: once(remarks),
+      remarks: remarksOnce(remarks),
     };
   },
 };
@@ -84,9 +85,4 @@ function refersTo(credential: PlacedMap, consumer: PlacedMap): boolean {
   const of = credential.isMap('consumer') ? credential.map('consumer') : undefined;
   const wanted = of?.word('username') ?? of?.word('id') ?? (of === undefined ? credential.word('consumer') : undefined);
   return wanted !== undefined && [consumer.word('username'), consumer.word('id')].includes(wanted);
-}
-
-/** What is read for several routes is told once. */
-function once(remarks: readonly Remark[]): Remark[] {
-  return [...new Map(remarks.map((remark) => [`${remark.about}\n${remark.text}`, remark])).values()];
 }
