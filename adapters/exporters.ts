@@ -1,9 +1,22 @@
 /** The gateways whose configuration Foregate writes. */
+import { apisixExporter } from './apisix/export.ts';
 import { awsExporter } from './aws/export.ts';
 import { azureExporter } from './azure/export.ts';
-import { caddyExport } from './caddy/export.ts';
+import { caddyExporter } from './caddy/export.ts';
 import type { Exporter } from './gateway-route.ts';
-import { haproxyExport } from './haproxy/export.ts';
-import { nginxExport } from './nginx/export.ts';
+import { haproxyExporter } from './haproxy/export.ts';
+import { kongExporter } from './kong/export.ts';
+import { nginxExporter } from './nginx/export.ts';
+import { tykClassicExporter, tykExporter } from './tyk/export.ts';
 
-export const exporters: readonly Exporter[] = [awsExporter, azureExporter, nginxExport, haproxyExport, caddyExport];
+export const exporters: readonly Exporter[] = [
+  kongExporter,
+  tykExporter,
+  tykClassicExporter,
+  apisixExporter,
+  awsExporter,
+  azureExporter,
+  nginxExporter,
+  caddyExporter,
+  haproxyExporter,
+];

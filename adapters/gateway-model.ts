@@ -96,9 +96,14 @@ function auth(settings: GatewaySettings, to: RouteSettings['adapter']['to'], usu
   };
 }
 
-/** As Foregate's own router tries them: hosts before wildcards before any, then longer paths, then by name. */
+/** As Foregate's own router tries them: hosts before wildcards before any, then longer paths; then those for events, then by name. */
 function byPrecedence(a: GatewayRoute, b: GatewayRoute): number {
-  return hostRank(b) - hostRank(a) || b.path.length - a.path.length || (a.id < b.id ? -1 : 1);
+  return (
+    hostRank(b) - hostRank(a) ||
+    b.path.length - a.path.length ||
+    Number(b.eventsOnly) - Number(a.eventsOnly) ||
+    (a.id < b.id ? -1 : 1)
+  );
 }
 
 function hostRank({ hosts: [host] }: GatewayRoute): number {

@@ -1,6 +1,9 @@
 /** A route as every API gateway knows it: what is exported is written from this, and what is imported is read into it. */
 export interface GatewayRoute {
-  /** The id of the route in `foregate.yaml`; names of entities of the gateway are made from it. */
+  /**
+   * The id of the route in `foregate.yaml`; names of entities of the gateway are made from it. Where it was read of a gateway, any
+   * name: it is made fit and unique afterwards.
+   */
   readonly id: string;
   /** Where the gateway listens, as Foregate reaches it: scheme, host and port. */
   readonly gateway: URL;
@@ -16,6 +19,7 @@ export interface GatewayRoute {
   readonly stripPath: boolean;
   readonly auth: GatewayAuth;
   readonly limits: readonly GatewayLimit[];
+  /** Infinity where a gateway that was read has no limit; never when one is written. */
   readonly bodyBytes: number;
   /** Milliseconds until the backend is reached. */
   readonly connectMs: number;

@@ -18,7 +18,8 @@ export interface ImportOptions {
  */
 export function importedSettings({ routes, callers }: ImportedModel, options: ImportOptions): Raw {
   const ordered = routes.toSorted((a, b) => Number(b.webSockets) - Number(a.webSockets));
-  const made = ordered.flatMap(({ route }) => hostsOf(route).map((host, index) => ({ route, host, id: nthId(route.id, index) })));
+  const ids = new Set<string>();
+  const made = ordered.flatMap(({ route }) => hostsOf(route).map((host) => ({ route, host, id: freeId(fitId(route.id), ids) })));
   return { routes: made.map((one, index) => routeOf(one, index === 0 ? callers : [], options)) };
 }
 
@@ -27,8 +28,24 @@ function hostsOf({ hosts }: GatewayRoute): readonly (string | undefined)[] {
   return hosts.length === 0 ? [undefined] : hosts;
 }
 
-function nthId(id: string, index: number): string {
-  return index === 0 ? id : `${id}-${index + 1}`;
+/** Leaves room for a number at its end. */
+const idLengthMax = 56;
+
+/** As `id` of a route may be. */
+function fitId(name: string): string {
+  const fit = name
+    .replace(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 64);
+  return fit === '' ? 'route' : fit;
+}
+
+/** The same, or with the first number that makes it one of its own; it is put to those that are taken. */
+function freeId(wanted: string, taken: Set<string>): string {
+  let id = wanted;
+  for (let number = 2; taken.has(id); number += 1) id = `${wanted.slice(0, idLengthMax)}-${number}`;
+  taken.add(id);
+  return id;
 }
 
 interface Made {
@@ -60,7 +77,7 @@ function gatewaySettings(route: GatewayRoute, callers: readonly GatewayCaller[],
       limits.length === 0
         ? undefined
         : limits.map(({ count, windowSeconds, by }) => ({ count, window: `${windowSeconds}s`, by })),
-    bodyBytes,
+    bodyBytes: Number.isFinite(bodyBytes) ? bodyBytes : undefined,
     connectTimeout: duration(connectMs),
     timeout: duration(readMs),
     stripPath: stripPath || undefined,

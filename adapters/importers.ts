@@ -1,5 +1,7 @@
 /** The gateways whose configuration Foregate reads. */
+import { apisixImporter } from './apisix/import.ts';
 import { awsImporter } from './aws/import.ts';
 import type { Importer } from './gateway-route.ts';
+import { kongImporter } from './kong/import.ts';
 
-export const importers: readonly Importer[] = [awsImporter];
+export const importers: readonly Importer[] = [kongImporter, apisixImporter, awsImporter];

@@ -13,7 +13,7 @@ import {
   refused,
 } from '../proxy-routes.ts';
 
-export const caddyExport: Exporter = {
+export const caddyExporter: Exporter = {
   name: 'caddy',
   summary: 'Writes a Caddyfile, and keys.caddy for the keys of callers. Caddy has no limits without a plugin.',
   write(model) {

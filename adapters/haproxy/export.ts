@@ -20,7 +20,7 @@ interface Numbered {
   readonly number: number;
 }
 
-export const haproxyExport: Exporter = {
+export const haproxyExporter: Exporter = {
   name: 'haproxy',
   summary: 'Writes haproxy.cfg, and keys.map for the keys of callers.',
   write(model) {

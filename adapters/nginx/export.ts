@@ -16,7 +16,7 @@ import { authorities, serversOf, sharedLocations } from './export-server.ts';
 import { argsVariable, callerVariable, indent, uriVariable, zoneName, type Numbered } from './export-names.ts';
 import { bucketOf } from './bucket.ts';
 
-export const nginxExport: Exporter = {
+export const nginxExporter: Exporter = {
   name: 'nginx',
   summary: 'Writes nginx.conf, and keys.map for the keys of callers.',
   write(model) {
