@@ -105,7 +105,7 @@ const frameworks: readonly { readonly name: string; readonly make: (serveGrip: S
   },
   {
     name: 'the server of Node, as routes of Next.js use them',
-    make: (serveGrip) => (request, response) => void serveAlone(serveGrip, request as GripRequest, response as GripResponse),
+    make: (serveGrip) => (request, response) => void serveAlone(serveGrip, request, response),
   },
 ];
 
@@ -113,7 +113,7 @@ const frameworks: readonly { readonly name: string; readonly make: (serveGrip: S
 async function serveAlone(serveGrip: ServeGrip, request: GripRequest, response: GripResponse): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {
-      void serveGrip(request, response, (error?: unknown) => {
+      serveGrip(request, response, (error?: unknown) => {
         if (error instanceof Error) reject(error);
         else resolve();
       });
