@@ -1,4 +1,5 @@
 /** The gateways whose configuration Foregate writes. */
+import { apigeeExporter } from './apigee/export.ts';
 import { apisixExporter } from './apisix/export.ts';
 import { awsExporter } from './aws/export.ts';
 import { azureExporter } from './azure/export.ts';
@@ -14,6 +15,7 @@ export const exporters: readonly Exporter[] = [
   tykExporter,
   tykClassicExporter,
   apisixExporter,
+  apigeeExporter,
   awsExporter,
   azureExporter,
   nginxExporter,

@@ -1,6 +1,7 @@
 /**
- * Gateways that come as npm packages. They are old and not ours, so they live in a folder of their own (`.cache/gateways`), which
- * the first chain test fills from the registry; the product never sees them.
+ * Gateways that come as npm packages, and the program that checks what is made for Apigee. They are old or heavy, and not ours, so
+ * they live in a folder of their own (`.cache/gateways`), which the first of these tests fills from the registry; the product never
+ * sees them.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -10,6 +11,7 @@ import { runProcess } from '../support/processes.ts';
 const folder = join(import.meta.dirname, '..', '..', '.cache', 'gateways');
 
 const versions: Readonly<Record<string, string>> = {
+  apigeelint: '2.85.1',
   'express-gateway': '1.16.11',
   'microgateway-core': '3.3.7',
   'microgateway-plugins': '3.3.5',

@@ -36,7 +36,7 @@ const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'gateway/engines': ['rate-limiter-flexible', 'ioredis', '@nats-io/transport-node'],
   openapi: ['ajv', 'ajv-formats', 'openapi-types', 're2js'],
   policies: ['bcryptjs', 'jsonwebtoken', 'jwks-rsa', 'yaml'],
-  adapters: ['express', 'yaml'],
+  adapters: ['express', 'fflate', 'yaml'],
   'gateway/channel': [],
   'gateway/downstream': ['undici', 'http-proxy-middleware', 'ws'],
   'gateway/backend': ['express', 'jsonwebtoken'],
