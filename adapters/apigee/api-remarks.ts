@@ -4,11 +4,6 @@ import type { GatewayAuth, GatewayModel, GatewayRoute, Remark } from '../gateway
 import { isXmlText } from '../xml.ts';
 import { stricter } from './counter.ts';
 
-/** Names of proxies have no `.`. */
-export function proxyName({ id }: GatewayRoute): string {
-  return id;
-}
-
 export function apiRemarks(route: GatewayRoute): Remark[] {
   const { auth, limits, hosts, id } = route;
   return [

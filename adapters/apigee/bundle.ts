@@ -2,7 +2,6 @@
 import { backendBase, basePath } from '../cloud-route.ts';
 import type { GatewayRoute, OutputFile } from '../gateway-route.ts';
 import { element, writeXml, type Element } from '../xml.ts';
-import { proxyName } from './api-remarks.ts';
 import { policies, type Policy } from './policies.ts';
 
 const made = 'Made by "foregate export apigee"; made again, it is overwritten.';
@@ -14,7 +13,7 @@ const streaming = ['request.streaming.enabled', 'response.streaming.enabled'].ma
 export function bundle(route: GatewayRoute): OutputFile[] {
   const used = policies(route);
   const files: [string, Element][] = [
-    [`${proxyName(route)}.xml`, proxy(route, used)],
+    [`${route.id}.xml`, proxy(route, used)],
     ['proxies/default.xml', proxyEndpoint(route, used)],
     ['targets/default.xml', targetEndpoint(route, used)],
     ...used.map((policy): [string, Element] => [`policies/${nameOf(policy)}.xml`, policy.element]),
@@ -25,10 +24,10 @@ export function bundle(route: GatewayRoute): OutputFile[] {
 }
 
 function proxy(route: GatewayRoute, used: readonly Policy[]): Element {
-  return element('APIProxy', { name: proxyName(route), revision: '1' }, [
+  return element('APIProxy', { name: route.id, revision: '1' }, [
     element('BasePaths', {}, listensAt(route)),
     element('Description', {}, made),
-    element('DisplayName', {}, proxyName(route)),
+    element('DisplayName', {}, route.id),
     element(
       'Policies',
       {},

@@ -138,8 +138,12 @@ function keySourceRemarks(document: ReadDocument, root: Raw): Remark[] {
 function serverRemarks(document: ReadDocument, root: Raw): Remark[] {
   const [server] = listAt(root, 'servers') ?? [];
   const url = isRaw(server) ? textAt(server, 'url') : textAt(root, 'host');
-  if (url === undefined || url === '/') return [];
   const at = document.at([isRaw(server) ? 'servers' : 'host']);
+  if (isRaw(server) && Object.hasOwn(server, 'x-amazon-apigateway-endpoint-configuration'))
+    return [
+      remark(at, 'has settings of its endpoint: if only names of its own lead there, they are to be given as "match.host"'),
+    ];
+  if (url === undefined || url === '/') return [];
   return [remark(at, `${url} is said to be the address of the API; it is given with --gateway, and a stage is not part of it`)];
 }
 
@@ -150,7 +154,7 @@ function joinOperations(found: readonly Operation[]): {
 } {
   const byPath = new Map<string, Operation>();
   const remarks: Remark[] = [];
-  for (const one of found.toSorted((a, b) => a.route.path.length - b.route.path.length)) {
+  for (const one of found.toSorted(byLengthAndCheck)) {
     const shorter = one.route.path.replace(/\/$/, '') || '/';
     const first = byPath.get(one.route.path) ?? byPath.get(shorter);
     if (first !== undefined && isSame(first.route, one.route)) byPath.set(first.route.path, both(first, one));
@@ -160,6 +164,11 @@ function joinOperations(found: readonly Operation[]): {
   }
   const routes = distinct([...byPath.values()].map(({ route }) => route)).toSorted((a, b) => b.path.length - a.path.length);
   return { routes: routes.map((route) => ({ route, webSockets: false })), remarks };
+}
+
+/** Shorter paths first, and what is checked before what is open: where two differ, the first is taken. */
+function byLengthAndCheck({ route: a }: Operation, { route: b }: Operation): number {
+  return a.path.length - b.path.length || Number(a.auth.kind === 'none') - Number(b.auth.kind === 'none');
 }
 
 function both(first: Operation, { route }: Operation): Operation {
@@ -183,6 +192,8 @@ function distinct(routes: readonly GatewayRoute[]): GatewayRoute[] {
   });
 }
 
+/** Names in the file may hold anything, and terminals obey. */
 function remark(about: string, text: string): Remark {
-  return { about, verdict: 'told', text };
+  // oxlint-disable-next-line no-control-regex -- exactly those are meant
+  return { about, verdict: 'told', text: text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?') };
 }

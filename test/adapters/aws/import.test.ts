@@ -160,6 +160,33 @@ paths:
       assert.match(remarks.join('\n'), pattern);
     });
 
+  it('takes what is checked where another method of the path is open', () => {
+    const integration = 'x-amazon-apigateway-integration: { type: http_proxy, uri: "https://b.example/a" }';
+    const { routes, remarks } = read(`openapi: 3.0.1
+components: { securitySchemes: { key: { type: apiKey, name: x-api-key, in: header } } }
+paths:
+  /a:
+    get: { ${integration} }
+    post: { security: [{ key: [] }], ${integration} }
+`);
+    assert.deepEqual(
+      routes.map(({ auth }) => auth.kind),
+      ['key'],
+    );
+    assert.deepEqual(remarks, ['api.yaml:5: begins as a and differs from it; left out']);
+  });
+
+  it('tells that an API has names of its own', () => {
+    const { remarks } = read(written(awsExporter, cloudModel([cloudRoute({ hosts: ['a.example'] })]), 'aws-api.json'));
+    assert.equal(remarks.length, 1);
+    assert.match(remarks.join(), /^api\.yaml:\d+: has settings of its endpoint/);
+  });
+
+  it('prints no control characters of the file', () => {
+    const { remarks } = read('openapi: 3.0.1\npaths: { "/\\e[31m": {} }\n');
+    assert.deepEqual(remarks, ['api.yaml:2: /?[31m has no operation that is understood']);
+  });
+
   it('copies no password of an address, not even into what it tells', () => {
     const { routes, remarks } = readOne('/p', '{ type: http_proxy, uri: "https://u:hunter2@b.example/p?key=hunter3" }');
     assert.deepEqual([routes, remarks.length], [[], 1]);
