@@ -1,6 +1,7 @@
 /** What the API gateways of the clouds have in common: they know whole segments of a path, and reach what the Internet reaches. */
 import { isIP } from 'node:net';
 import type { GatewayRoute, Remark } from './gateway-route.ts';
+import { refused, tightened, told } from './remark.ts';
 
 /** The path of a route without a `/` at its end; empty for `/`. */
 export function basePath({ path }: GatewayRoute): string {
@@ -18,18 +19,6 @@ export function backendBase(route: GatewayRoute): string {
   return route.stripPath ? base : base + basePath(route);
 }
 
-export function refused({ id }: GatewayRoute, text: string): Remark {
-  return { about: id, verdict: 'refused', text };
-}
-
-export function tightened({ id }: GatewayRoute, text: string): Remark {
-  return { about: id, verdict: 'tightened', text };
-}
-
-export function told({ id }: GatewayRoute, text: string): Remark {
-  return { about: id, verdict: 'told', text };
-}
-
 /** What is to be said of routes for each of these gateways. */
 export function cloudRemarks(routes: readonly GatewayRoute[]): Remark[] {
   const firstWith = new Map<string, string>();
@@ -37,7 +26,7 @@ export function cloudRemarks(routes: readonly GatewayRoute[]): Remark[] {
     const base = basePath(route);
     const first = firstWith.get(base);
     if (first === undefined) firstWith.set(base, route.id);
-    const taken = first === undefined ? [] : [refused(route, `has the path of ${first}; export one of them with --route`)];
+    const taken = first === undefined ? [] : [refused(route.id, `has the path of ${first}; export one of them with --route`)];
     return [...taken, ...pathRemarks(route), ...limitRemarks(route), ...backendRemarks(route)];
   });
 }
@@ -49,10 +38,10 @@ function pathRemarks(route: GatewayRoute): Remark[] {
     .some((segment, at, all) => isOdd(segment) || (segment === '' && at > 0 && at < all.length - 1));
   if (hasOddSegment || !/^[A-Za-z0-9._/-]+$/.test(path))
     return [
-      refused(route, `has the path ${JSON.stringify(path)}: only segments of letters, digits, "-", "." and "_" can be said`),
+      refused(route.id, `has the path ${JSON.stringify(path)}: only segments of letters, digits, "-", "." and "_" can be said`),
     ];
   if (path.endsWith('/')) return [];
-  return [tightened(route, `knows whole segments: ${path} and what is below ${path}/, but not ${path}x`)];
+  return [tightened(route.id, `knows whole segments: ${path} and what is below ${path}/, but not ${path}x`)];
 }
 
 function isOdd(segment: string): boolean {
@@ -62,8 +51,8 @@ function isOdd(segment: string): boolean {
 function limitRemarks(route: GatewayRoute): Remark[] {
   return route.limits.flatMap(({ by }) => {
     if (by === 'address')
-      return [refused(route, 'limits by address, but the gateway takes that of Foregate for the address of all clients')];
-    if (by === 'caller' && route.auth.kind === 'none') return [refused(route, 'limits by caller, but has "auth: none"')];
+      return [refused(route.id, 'limits by address, but the gateway takes that of Foregate for the address of all clients')];
+    if (by === 'caller' && route.auth.kind === 'none') return [refused(route.id, 'limits by caller, but has "auth: none"')];
     return [];
   });
 }
@@ -71,7 +60,7 @@ function limitRemarks(route: GatewayRoute): Remark[] {
 function backendRemarks(route: GatewayRoute): Remark[] {
   const { hostname } = route.backend;
   if (!isLocal(hostname)) return [];
-  return [told(route, `leads to ${hostname}, which the gateway reaches only if it runs in the same network`)];
+  return [told(route.id, `leads to ${hostname}, which the gateway reaches only if it runs in the same network`)];
 }
 
 function isLocal(hostname: string): boolean {

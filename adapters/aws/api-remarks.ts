@@ -1,6 +1,6 @@
 /** What AWS API Gateway cannot do for a route, or does in another way. */
-import { refused, tightened, told } from '../cloud-route.ts';
 import type { GatewayAuth, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
+import { refused, tightened, told } from '../remark.ts';
 
 /** REST APIs know keys; HTTP APIs know tokens. */
 export type ApiKind = 'rest' | 'http';
@@ -44,9 +44,9 @@ function authRemarks(route: GatewayRoute, kind: ApiKind): Remark[] {
 function keyRemarks(route: GatewayRoute, { place, hidden }: Extract<GatewayAuth, { kind: 'key' }>): Remark[] {
   if (place.in !== 'header' || place.name.toLowerCase() !== 'x-api-key')
     return [
-      refused(route, `expects the key in ${place.name}, but AWS looks in the field x-api-key; let "adapter.to" put it there`),
+      refused(route.id, `expects the key in ${place.name}, but AWS looks in the field x-api-key; let "adapter.to" put it there`),
     ];
-  return hidden ? [told(route, 'gives the backend "hidden" as x-api-key: AWS replaces fields and does not remove them')] : [];
+  return hidden ? [told(route.id, 'gives the backend "hidden" as x-api-key: AWS replaces fields and does not remove them')] : [];
 }
 
 function tokenRemarks(route: GatewayRoute, auth: Extract<GatewayAuth, { kind: 'jwt' }>, kind: ApiKind): Remark[] {
@@ -54,19 +54,21 @@ function tokenRemarks(route: GatewayRoute, auth: Extract<GatewayAuth, { kind: 'j
   if (kind === 'rest')
     return [
       refused(
-        route,
+        route.id,
         'asks for tokens, another route for keys: on AWS those are APIs of two kinds; export them apart with --route',
       ),
     ];
   return [
     ...(issuer === undefined || audience === undefined
-      ? [refused(route, 'needs "jwt.issuer" and "jwt.audience": AWS checks no token without them')]
+      ? [refused(route.id, 'needs "jwt.issuer" and "jwt.audience": AWS checks no token without them')]
       : []),
     ...(hidden
-      ? [refused(route, 'wants the token removed, but AWS always passes Authorization on; set "hideCredential: false"')]
+      ? [refused(route.id, 'wants the token removed, but AWS always passes Authorization on; set "hideCredential: false"')]
       : []),
-    ...(jwks === undefined ? [] : [told(route, 'finds the keys of tokens through the issuer; "jwt.jwks" is not used')]),
-    ...route.limits.map(() => refused(route, 'has limits, but the APIs of AWS that check tokens (HTTP APIs) count no callers')),
+    ...(jwks === undefined ? [] : [told(route.id, 'finds the keys of tokens through the issuer; "jwt.jwks" is not used')]),
+    ...route.limits.map(() =>
+      refused(route.id, 'has limits, but the APIs of AWS that check tokens (HTTP APIs) count no callers'),
+    ),
   ];
 }
 
@@ -74,15 +76,17 @@ function boundRemarks(route: GatewayRoute): Remark[] {
   const { bodyBytes, readMs, eventsOnly } = route;
   return [
     ...(bodyBytes > largestBody
-      ? [refused(route, `wants bodies up to ${bodyBytes} bytes, but AWS takes ${largestBody} at most`)]
+      ? [refused(route.id, `wants bodies up to ${bodyBytes} bytes, but AWS takes ${largestBody} at most`)]
       : []),
-    ...(readMs < timeouts.leastMs ? [refused(route, `waits ${readMs} ms, but ${timeouts.leastMs} ms is the least on AWS`)] : []),
+    ...(readMs < timeouts.leastMs
+      ? [refused(route.id, `waits ${readMs} ms, but ${timeouts.leastMs} ms is the least on AWS`)]
+      : []),
     ...(readMs > timeouts.mostMs
-      ? [tightened(route, `waits ${timeouts.mostMs} ms instead of ${readMs} ms: AWS waits no longer`)]
+      ? [tightened(route.id, `waits ${timeouts.mostMs} ms instead of ${readMs} ms: AWS waits no longer`)]
       : []),
-    ...(eventsOnly ? [told(route, 'lets any POST through: AWS does not look at Content-Type')] : []),
+    ...(eventsOnly ? [told(route.id, 'lets any POST through: AWS does not look at Content-Type')] : []),
     ...route.limits.flatMap(({ by }) =>
-      by === 'route' ? [refused(route, 'limits the whole route: on AWS that is a setting of the stage; make it there')] : [],
+      by === 'route' ? [refused(route.id, 'limits the whole route: on AWS that is a setting of the stage; make it there')] : [],
     ),
   ];
 }
@@ -90,9 +94,11 @@ function boundRemarks(route: GatewayRoute): Remark[] {
 /** One API answers for all its names. */
 function hostRemarks(route: GatewayRoute, first: GatewayRoute): Remark[] {
   if (route.hosts.join() !== first.hosts.join())
-    return [refused(route, `has other hosts than ${first.id}, but one API has one set of names; export them apart with --route`)];
+    return [
+      refused(route.id, `has other hosts than ${first.id}, but one API has one set of names; export them apart with --route`),
+    ];
   if (route.hosts.length === 0) return [];
-  return [told(route, `is reached only by a custom domain name: map ${route.hosts.join(', ')} to the API`)];
+  return [told(route.id, `is reached only by a custom domain name: map ${route.hosts.join(', ')} to the API`)];
 }
 
 function largerBodies(routes: readonly GatewayRoute[]): Remark[] {

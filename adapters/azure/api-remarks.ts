@@ -1,6 +1,7 @@
 /** What Azure API Management cannot do for a route, does in another way, or is told when the API is imported. */
-import { basePath, refused, tightened, told } from '../cloud-route.ts';
+import { basePath } from '../cloud-route.ts';
 import type { GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
+import { refused, tightened, told } from '../remark.ts';
 import { isXmlText } from '../xml.ts';
 import { methods } from './api-document.ts';
 
@@ -22,15 +23,15 @@ export function apiRemarks(route: GatewayRoute): Remark[] {
       windowSeconds > longestRate
         ? [
             told(
-              route,
+              route.id,
               `allows ${count} requests in ${windowSeconds} s as a quota: Azure answers 403, not 429, when it is used up`,
             ),
           ]
         : [],
     ),
-    ...(route.eventsOnly ? [] : [tightened(route, `knows the methods ${methods.join(', ').toUpperCase()} and no other`)]),
-    ...route.hosts.map((host) => told(route, `is answered for ${host} only; Azure must have it as a custom domain`)),
-    told(route, `is imported with ${importOptions(route)}`),
+    ...(route.eventsOnly ? [] : [tightened(route.id, `knows the methods ${methods.join(', ').toUpperCase()} and no other`)]),
+    ...route.hosts.map((host) => told(route.id, `is answered for ${host} only; Azure must have it as a custom domain`)),
+    told(route.id, `is imported with ${importOptions(route)}`),
   ];
 }
 
@@ -51,18 +52,18 @@ function authRemarks(route: GatewayRoute): Remark[] {
       ? []
       : [
           refused(
-            route,
+            route.id,
             `expects the key in ${JSON.stringify(auth.place.name)}: Azure wants a name of letters, digits, "-" and "_"`,
           ),
         ];
   if (auth.issuer === undefined || !/^https?:\/\//.test(auth.issuer) || !URL.canParse(auth.issuer))
-    return [refused(route, 'needs the address of an issuer as "jwt.issuer": Azure finds the keys of tokens there')];
+    return [refused(route.id, 'needs the address of an issuer as "jwt.issuer": Azure finds the keys of tokens there')];
   const unsayable = [auth.issuer, auth.audience ?? ''].filter((text) => !isSayable(text));
   return [
     ...unsayable.map((text) =>
-      refused(route, `has ${JSON.stringify(text)} in "jwt", which a policy of Azure would take for an expression`),
+      refused(route.id, `has ${JSON.stringify(text)} in "jwt", which a policy of Azure would take for an expression`),
     ),
-    ...(auth.jwks === undefined ? [] : [told(route, 'finds the keys of tokens through the issuer; "jwt.jwks" is not used')]),
+    ...(auth.jwks === undefined ? [] : [told(route.id, 'finds the keys of tokens through the issuer; "jwt.jwks" is not used')]),
   ];
 }
 
@@ -73,10 +74,13 @@ function isSayable(text: string): boolean {
 
 function timeoutRemarks(route: GatewayRoute): Remark[] {
   const seconds = forwardSeconds(route);
-  if (seconds < 1) return [refused(route, `waits ${route.readMs} ms, but 1 s is the least on Azure`)];
+  if (seconds < 1) return [refused(route.id, `waits ${route.readMs} ms, but 1 s is the least on Azure`)];
   if (seconds * 1000 === route.readMs) return [];
   return [
-    tightened(route, `waits ${seconds} s instead of ${route.readMs} ms: whole seconds and at most ${mostSeconds} s can be said`),
+    tightened(
+      route.id,
+      `waits ${seconds} s instead of ${route.readMs} ms: whole seconds and at most ${mostSeconds} s can be said`,
+    ),
   ];
 }
 
