@@ -5,12 +5,12 @@
 import type { AdapterSettings } from '../gateway/core/adapter.ts';
 import { findCredential, type FoundCredential } from '../gateway/core/credential.ts';
 import type { RequestDraft, RequestHead } from '../gateway/core/exchange.ts';
-import { header, isHeaderValue, normalName, withoutHeaders } from '../gateway/core/headers.ts';
+import { fields, header, isHeaderValue, normalName, withoutHeaders, type HeaderList } from '../gateway/core/headers.ts';
 import { deny } from '../gateway/core/policy.ts';
 import type { Profile } from '../gateway/core/profile.ts';
 import type { ConsumedCredential, Denial, SessionView } from '../gateway/core/session.ts';
 
-export interface CredentialHandling extends Pick<Profile, 'take' | 'prepare' | 'restate'> {
+export interface CredentialHandling extends Pick<Profile, 'take' | 'prepare' | 'restate' | 'dressLink'> {
   /** Fields that are not the client's to set, in lower case. */
   readonly ownHeaders: readonly string[];
 }
@@ -19,16 +19,29 @@ export interface CredentialHandling extends Pick<Profile, 'take' | 'prepare' | '
 export function credentialHandling(settings: AdapterSettings, usualHeader: string | undefined): CredentialHandling {
   const to = settings.to ?? (usualHeader === undefined ? {} : { header: usualHeader });
   if (settings.credentials !== 'relay') return withheld(settings, to);
-  return settings.from === undefined ? asItCame : relayed(settings, settings.from, to);
+  return settings.from === undefined ? asItCame(settings, usualHeader) : relayed(settings, settings.from, to);
 }
 
 type Places = NonNullable<AdapterSettings['from']>;
 type Destination = NonNullable<AdapterSettings['to']>;
 
-const asItCame: CredentialHandling = { prepare: () => undefined, ownHeaders: [] };
+/** Nobody has said where it stands: where such gateways look, or where HTTP has it. */
+function asItCame({ links }: AdapterSettings, usualHeader: string | undefined): CredentialHandling {
+  const names = [...(usualHeader === undefined ? [] : [usualHeader]), 'Authorization'];
+  return {
+    prepare: () => undefined,
+    ownHeaders: [],
+    ...(links === 'credentials' && {
+      dressLink(draft, _session, first) {
+        copy(names, first, draft);
+        return undefined;
+      },
+    }),
+  };
+}
 
 /** A client without a credential goes on as it came: its gateway says what it thinks of that. */
-function relayed({ prefix }: AdapterSettings, from: Places, to: Destination): CredentialHandling {
+function relayed({ prefix, links }: AdapterSettings, from: Places, to: Destination): CredentialHandling {
   const taken = new WeakMap<SessionView, string>();
   return {
     ownHeaders: [],
@@ -45,11 +58,20 @@ function relayed({ prefix }: AdapterSettings, from: Places, to: Destination): Cr
       const value = taken.get(session);
       if (value !== undefined) put(head, to, prefix + value);
     },
+    ...(links === 'credentials' && {
+      dressLink(draft, session, first) {
+        const value = taken.get(session);
+        // A field is taken as the session's own requests have it: policies may have written into it since.
+        if (to.header !== undefined) copy([to.header], first, draft);
+        else if (value !== undefined) put(draft, to, prefix + value);
+        return undefined;
+      },
+    }),
   };
 }
 
 /** Nothing of the client's reaches the gateway; with a secret that is what it gets. */
-function withheld({ from = {}, prefix, secret, consumer }: AdapterSettings, to: Destination): CredentialHandling {
+function withheld({ from = {}, prefix, secret, consumer, links }: AdapterSettings, to: Destination): CredentialHandling {
   const ownHeaders = [from.header, to.header, consumer].flatMap((name) => (name === undefined ? [] : [name.toLowerCase()]));
   return {
     ownHeaders,
@@ -62,6 +84,12 @@ function withheld({ from = {}, prefix, secret, consumer }: AdapterSettings, to: 
       if (consumer !== undefined && identity !== undefined) put(head, { header: consumer }, identity.subject);
     },
     ...(consumer !== undefined && { restate: (draft, session) => restated(draft, session, consumer) }),
+    ...(links === 'credentials' && {
+      dressLink(draft, session) {
+        if (secret !== undefined) put(draft, to, prefix + secret);
+        return consumer === undefined ? undefined : restated(draft, session, consumer);
+      },
+    }),
   };
 }
 
@@ -112,6 +140,11 @@ function isSameName(one: ConsumedCredential, other: ConsumedCredential): boolean
 /** No control characters, and nothing that has no byte in a field. */
 function isSendable(value: string): boolean {
   return isHeaderValue(value) && !/\p{Cc}/u.test(value);
+}
+
+function copy(names: readonly string[], from: HeaderList, draft: RequestDraft): void {
+  const wanted = new Set(names.map(normalName));
+  for (const [name, value] of fields(from)) if (wanted.has(normalName(name))) draft.headers.push(name, value);
 }
 
 function put(head: RequestHead, to: Destination, value: string): void {

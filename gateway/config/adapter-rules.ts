@@ -39,9 +39,12 @@ function checkTogether(written: Mapping, path: Path): Finding[] {
   if (replaces && !('secret' in written)) return [finding(path, 'replaces credentials, so it needs a "secret"')];
   const idle = replaces ? [] : ['secret', 'consumer'].map((key) => [key, '"credentials: replace"'] as const);
   const unmoved = isRelay(written) && !('from' in written) ? ['to', 'prefix'].map((key) => [key, '"from"'] as const) : [];
-  return [...idle, ...unmoved].flatMap(([key, other]): Finding[] =>
+  const carried = written['credentials'] === 'none' && written['links'] === 'credentials';
+  const without = carried ? [finding([...path, 'links'], 'has no credentials to carry with "credentials: none"')] : [];
+  const useless = [...idle, ...unmoved].flatMap(([key, other]): Finding[] =>
     (written[key] ?? '') !== '' ? [{ path: [...path, key], message: `is of no use without ${other}`, at: 'key' }] : [],
   );
+  return [...useless, ...without];
 }
 
 function checkPlaces(written: Mapping, path: Path, { name, identityHeaders, credentialHeader }: Adapter): Finding[] {

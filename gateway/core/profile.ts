@@ -1,6 +1,7 @@
 /** What the API gateway in between needs, and how its own refusals look. */
 import type { ErrorCode } from './errors.ts';
 import type { Reply, RequestDraft, RequestHead } from './exchange.ts';
+import type { HeaderList } from './headers.ts';
 import type { MaybePromise } from './promise.ts';
 import type { Denial, SessionView } from './session.ts';
 
@@ -45,6 +46,11 @@ export interface Profile {
    * request, before the policies. Left out: nothing of it is in requests.
    */
   restate?(draft: RequestDraft, session: SessionView): Denial | undefined;
+  /**
+   * The same credential and caller for a link that leads to the target of its session; `first` are the fields of the session's own
+   * requests. Left out: links carry none.
+   */
+  dressLink?(draft: RequestDraft, session: SessionView, first: HeaderList): Denial | undefined;
   /**
    * Takes from a good reply who the caller is: true if `session.identity` is another now. With every reply, before the policies. Left
    * out: replies do not tell.

@@ -229,6 +229,11 @@ const routeOptions = {
             'With `replace`: the header field with the name of the caller, as a policy has verified it. Clients without a name are refused.',
         }),
       ),
+      links: Type.Enum(['bare', 'credentials'], {
+        default: 'bare',
+        description:
+          "What goes with links that lead to the route's own target (next, gone and those that fill gaps): nothing of the client (`bare`, as GRIP has it), or the credential of its requests and `consumer` (`credentials`), for gateways that ask for one with every request. Links to other origins, and those that another origin has named, are always bare. Without `from`, `to` or `secret` it is `Authorization` and the field of the adapter.",
+      }),
       identity: Type.Optional(
         Type.Object(
           {

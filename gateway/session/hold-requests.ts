@@ -55,7 +55,8 @@ export class HoldRequests {
   async follow(uri: string): Promise<Reply | undefined> {
     const place = resolveLink(uri, this.#place, this.#origins);
     if (place === undefined) return undefined;
-    const reply = await this.#links.follow(place);
+    // What another origin names is asked for without the client's credential, wherever it leads.
+    const reply = await this.#links.follow(place, this.#place.origin === undefined);
     if (reply !== undefined) this.#place = place;
     return reply;
   }
@@ -93,6 +94,7 @@ function linkCaller(parts: HoldParts, caller: HoldCaller, { target, draft }: Gri
   return {
     route: caller.route,
     tally: caller.tally,
+    view: caller.view,
     target,
     headers: draft.headers,
     get live() {

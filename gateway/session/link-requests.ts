@@ -6,6 +6,7 @@ import { ForegateError } from '../core/errors.ts';
 import type { Reply, RequestDraft } from '../core/exchange.ts';
 import { header, type HeaderList } from '../core/headers.ts';
 import type { Route, Target } from '../core/route.ts';
+import type { SessionView } from '../core/session.ts';
 import type { Tally } from '../core/tally.ts';
 import type { SessionParts } from './parts.ts';
 import { lastFields, linkHeaders, type LastIds, type Place } from './place.ts';
@@ -14,7 +15,8 @@ import { lastFields, linkHeaders, type LastIds, type Place } from './place.ts';
 export interface LinkCaller {
   readonly route: Route;
   readonly target: Target;
-  /** As the client's own request went downstream: of its fields, links have `Host` and `Grip-Feature`. */
+  readonly view: SessionView;
+  /** As the client's own request went downstream: of its fields, links have `Host` and `Grip-Feature`, and perhaps its credential. */
   readonly headers: HeaderList;
   /** False: nobody wants an answer any more. */
   readonly live: boolean;
@@ -42,11 +44,14 @@ export class LinkRequests {
     this.#caller = caller;
   }
 
-  /** With retries, each up to a second later than said; undefined after the last, or if the client left. */
-  async follow(place: Place): Promise<Reply | undefined> {
+  /**
+   * With retries, each up to a second later than said; undefined after the last, or if the client left. `isOwn`: the target itself gave
+   * this link, so what its route's adapter has links carry goes with it, if it leads there.
+   */
+  async follow(place: Place, isOwn: boolean): Promise<Reply | undefined> {
     for (const delayMs of [0, ...retryDelaysMs]) {
       if (delayMs > 0) await this.#pause(delayMs + Math.random() * 1000);
-      const reply = await this.#attempt(place);
+      const reply = await this.#attempt(place, isOwn);
       if (!this.#caller.live) return undefined;
       if (reply !== undefined) return reply;
     }
@@ -76,21 +81,32 @@ export class LinkRequests {
   async post(place: Place): Promise<void> {
     const { headers, ...link } = linkDraft(place, this.#caller.headers, []);
     const draft = this.#signed({ ...link, method: 'POST', headers: [...headers, 'Content-Length', '0'] });
+    this.#dress(draft, place);
     await this.#parts.links.fetch({ ...this.#where(place.origin), draft: () => draft });
   }
 
-  async #attempt(place: Place): Promise<Reply | undefined> {
+  async #attempt(place: Place, isOwn: boolean): Promise<Reply | undefined> {
     const caller = this.#caller;
     try {
-      const reply = await this.fetch(place.origin, () =>
-        linkDraft(place, caller.headers, [...caller.linkFields, ...lastFields(caller.lastIds())]),
-      );
+      const reply = await this.fetch(place.origin, () => {
+        const draft = linkDraft(place, caller.headers, [...caller.linkFields, ...lastFields(caller.lastIds())]);
+        if (isOwn) this.#dress(draft, place);
+        return draft;
+      });
       if (caller.takes(reply)) return reply;
       caller.failed({ status: reply.status });
     } catch (error) {
       caller.failed({ error });
     }
     return undefined;
+  }
+
+  /** No credential leaves for another origin. @throws ForegateError where the caller may not be named any more */
+  #dress(draft: RequestDraft, { origin }: Place): void {
+    if (origin !== undefined) return;
+    const { target, view, headers } = this.#caller;
+    const denial = target.profile.dressLink?.(draft, view, headers);
+    if (denial !== undefined) throw new ForegateError(denial.code, denial.detail);
   }
 
   #pause(ms: number): Promise<void> {

@@ -39,7 +39,7 @@ export function resolveLink(uri: string, from: Place, origins: Origins): Place |
   return origins.includes(url.origin) ? { origin: undefined, path } : { origin: url.origin, path };
 }
 
-/** Nothing else of the client goes with them: a link carries itself whatever identifies the user. */
+/** Nothing else of the client goes with them, since a link carries itself whatever identifies the user; but see `dressLink` of profiles. */
 export function linkHeaders({ origin }: Place, first: HeaderList): HeaderDraft {
   const headers = [...fields(first)].filter(([name]) => /^(host|grip-feature|cdn-loop)$/i.test(name)).flat();
   if (origin !== undefined) setHeader(headers, 'Host', new URL(origin).host);

@@ -56,6 +56,8 @@ const askFields = ['Accept', eventsMediaType];
 export class Recovery {
   readonly #parts: SessionParts;
   readonly #host: RecoveryHost;
+  /** Another origin was asked, and may have named the links that follow: they carry nothing of the client. */
+  #wasElsewhere = false;
   /** What the client said it has, until the channel is subscribed to. */
   readonly #told: Map<ChannelName, string>;
   readonly #followed = new Map<ChannelName, Followed>();
@@ -155,7 +157,8 @@ export class Recovery {
     const place = resolveLink(uri, own, ownOrigins(request, head.headers));
     if (place === undefined) return undefined;
     await this.#host.room();
-    return new LinkRequests(this.#parts, this.#callerFor(followed)).follow(place);
+    this.#wasElsewhere ||= place.origin !== undefined;
+    return new LinkRequests(this.#parts, this.#callerFor(followed)).follow(place, !this.#wasElsewhere);
   }
 
   async #take(followed: Followed, reply: Reply): Promise<void> {
@@ -194,6 +197,7 @@ export class Recovery {
       linkFields: askFields,
       route: host.route,
       target: host.target,
+      view: host.view,
       headers: host.head.headers,
       get live() {
         return !isOver();

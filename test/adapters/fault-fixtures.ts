@@ -37,7 +37,7 @@ export function readFault(name: string, bytes: Buffer): Fault {
 
 /** As a route gets it that says nothing but its name. */
 export function profileOf(adapter: Adapter): Profile {
-  return adapter.profile({ use: adapter.name, credentials: 'relay', prefix: '' });
+  return adapter.profile({ use: adapter.name, credentials: 'relay', prefix: '', links: 'bare' });
 }
 
 export function replyOf(bytes: Buffer): Reply {

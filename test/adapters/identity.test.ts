@@ -9,6 +9,7 @@ const settings = {
   use: 'kong',
   credentials: 'relay',
   prefix: '',
+  links: 'bare',
   identity: { subject: 'X-Caller', groups: 'X-Groups', claims: { plan: 'X-Plan' } },
 } as const;
 

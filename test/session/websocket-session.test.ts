@@ -1,5 +1,9 @@
 /** What of a session no client can see: what it keeps, and that nothing keeps it. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { mock } from 'node:test';
+import { adapters } from '../../adapters/index.ts';
 import { Hub } from '../../gateway/channel/hub.ts';
 import type { ClientSocket } from '../../gateway/core/client-socket.ts';
 import { realClock } from '../../gateway/core/clock.ts';
@@ -7,6 +11,7 @@ import type { Reply, RequestDraft } from '../../gateway/core/exchange.ts';
 import { channelName } from '../../gateway/core/ids.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noMetrics } from '../../gateway/core/metrics.ts';
+import type { Route } from '../../gateway/core/route.ts';
 import { FilterRequests } from '../../gateway/session/filter-requests.ts';
 import { Links } from '../../gateway/session/links.ts';
 import type { SessionParts } from '../../gateway/session/parts.ts';
@@ -15,6 +20,7 @@ import { SessionRegistry } from '../../gateway/session/registry.ts';
 import { WebSocketSession } from '../../gateway/session/websocket-session.ts';
 import { eventsMediaType } from '../../gateway/wire/websocket-events.ts';
 import { webSocketOverHttp } from '../../gateway/wire/websocket-over-http.ts';
+import { faultFolder, profileOf, replyOf } from '../adapters/fault-fixtures.ts';
 import { testRequest, testRoute, testTarget } from '../downstream/routes.ts';
 
 const registries: SessionRegistry[] = [];
@@ -64,6 +70,26 @@ async function opened() {
   const socket = new TestSocket();
   await session.accepted(socket, new Pump(session), { accept: { kind: 'accept', headers: [] }, steps: [] });
   return { session, socket, hub, registry, drafts };
+}
+
+/** A session that the backend wants to be asked for every 20 s, and a gateway that answers so from then on. */
+async function silent(refusal: string, onFault: Partial<Route['onFault']> = {}) {
+  const adapter = adapters.find(({ name }) => refusal.startsWith(`${name}/`));
+  assert.ok(adapter);
+  const bytes = readFileSync(join(faultFolder, `${refusal}.http`));
+  const drafts: RequestDraft[] = [];
+  const parts = partsWith(async (_caller, draft) => {
+    drafts.push(draft);
+    return replyOf(bytes);
+  });
+  const target = testTarget({ dialect: webSocketOverHttp, profile: profileOf(adapter) });
+  const route = testRoute({ targets: [target] });
+  const session = new WebSocketSession(parts, { ...route, onFault: { ...route.onFault, ...onFault } }, testRequest([]));
+  parts.registry.add(session);
+  const socket = new TestSocket();
+  const steps = [{ kind: 'ask-every', intervalMs: 20_000 }] as const;
+  await session.accepted(socket, new Pump(session), { accept: { kind: 'accept', headers: [] }, steps });
+  return { socket, drafts };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -144,6 +170,36 @@ describe('a session', () => {
       drafts.map(({ body }) => body?.toString()),
       ['DISCONNECT\r\n'],
     );
+  });
+
+  describe('on which nothing happens, while its gateway takes something back', () => {
+    beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
+    afterEach(() => mock.timers.reset());
+
+    for (const [what, refusal, closeCode] of [
+      ['the key', 'kong/bad-key', 4401],
+      ['the permission', 'kong/acl', 4403],
+      ['the quota', 'tyk/quota', 4429],
+    ] as const)
+      it(`${what}: is closed with ${closeCode} when the backend is asked next, and not before`, async () => {
+        const { socket, drafts } = await silent(refusal);
+        mock.timers.tick(19_999);
+        await turn();
+        assert.deepEqual([drafts.length, socket.calls], [0, []]);
+        mock.timers.tick(1);
+        await turn();
+        assert.deepEqual([drafts.map(({ body }) => body?.length ?? 0), socket.calls], [[0], [`close ${closeCode}`, 'resume']]);
+      });
+
+    it('the quota: goes on where the route says so, is told nothing, and is asked again', async () => {
+      const { socket, drafts } = await silent('tyk/quota', { quota: 'answer' });
+      for (const count of [1, 2]) {
+        mock.timers.tick(20_000);
+        await turn();
+        await turn();
+        assert.deepEqual([drafts.length, socket.calls], [count, []]);
+      }
+    });
   });
 
   it('tells its policies once that it is over', () => {
