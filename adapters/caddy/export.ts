@@ -49,8 +49,10 @@ function ownRemarks(route: GatewayRoute): readonly Remark[] {
           } as const,
         ]
       : []),
-    // Caddy replaces those before and after it has read the file.
-    ...(/[{}]/.test(path + backend.pathname) ? [refused(id, 'has a brace in a path, which Caddy takes for a placeholder')] : []),
+    // Braces would be placeholders, and the others are percent-encoded before Caddy compares them.
+    ...(/["<>\\^`{|}]/.test(path + backend.pathname)
+      ? [refused(id, 'has a character in a path that Caddy does not compare as it is')]
+      : []),
   ];
 }
 

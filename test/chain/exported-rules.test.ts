@@ -8,6 +8,13 @@ import { startExported, type ExportedProxy, type ProxyName } from './exported.ts
 
 const key = 'a+b/c=%&d';
 
+/** Paths of any characters that the program compares as they are. */
+const oddPaths: Readonly<Record<ProxyName, string>> = {
+  nginx: `/o;d'"$(x)\\|^{}ab[]<>*+~@!&=,:`,
+  haproxy: `/o;d'"$(x)\\|^{}ab[]<>*+~@!&=,:`,
+  caddy: `/o;d'$(x)ab[]*+~@!&=,:`,
+};
+
 interface Sent {
   readonly status: number;
   readonly body: string;
@@ -40,6 +47,7 @@ function settings(name: ProxyName, backend: string, origin: string): string {
         { path: '/query/' },
         { auth: 'key', credential: { query: 'apikey' }, callers, hideCredential: name !== 'caddy' },
       ),
+      route('odd', { path: oddPaths[name] }, {}),
       route('slow', { path: '/slow' }, { timeout: '300ms' }),
       route('address', { path: '/address' }, { limits: name === 'caddy' ? [] : [{ count: 1, window: '1m', by: 'address' }] }),
     ],
@@ -68,10 +76,13 @@ for (const name of ['nginx', 'haproxy', 'caddy'] as const) {
       from = '127.0.0.1',
     ): Promise<Sent> {
       return new Promise((resolve, reject) => {
-        const sent = httpRequest(`${proxy.origin}${path}`, { method, headers, localAddress: from, agent: false }, (response) => {
-          const retryAfter = response.headers['retry-after'];
-          text(response).then((body) => resolve({ status: response.statusCode ?? 0, body, retryAfter }), reject);
-        });
+        const sent = httpRequest(
+          { host: '127.0.0.1', port: proxy.port, path, method, headers, localAddress: from, agent: false },
+          (response) => {
+            const retryAfter = response.headers['retry-after'];
+            text(response).then((body) => resolve({ status: response.statusCode ?? 0, body, retryAfter }), reject);
+          },
+        );
         sent.on('error', reject);
         sent.end();
       });
@@ -113,6 +124,12 @@ for (const name of ['nginx', 'haproxy', 'caddy'] as const) {
       assert.equal(await pathFor('/query/?apikey=wrong'), '401');
       assert.equal(await pathFor('/query/?myapikey=a'), '401');
       assert.match(await pathFor(`/query/?${credential}&apikey=x&${credential}`), /^40[01]$/);
+    });
+
+    it('has paths of any characters', async () => {
+      const odd = oddPaths[name];
+      assert.match(await pathFor(`${odd}er`), /^\/odd\/o;d/);
+      for (const path of ['/o', "/o;d'", odd.slice(0, -1), odd.toUpperCase()]) assert.equal(await pathFor(path), '404', path);
     });
 
     it('does not redirect to a path with a slash', async () => {
