@@ -60,7 +60,7 @@ function limitRemarks(id: string, limit: GatewayLimit): readonly Remark[] {
   const bucket = bucketOf(limit);
   const said = `${count} in ${windowSeconds} s`;
   if (bucket === undefined) return [refused(id, `limits to ${said}; the slowest rate of nginx is one a minute`)];
-  const text = `${said} is a bucket at nginx: ${count} at once, then one every ${bucket.retryAfterSeconds} s or less (${bucket.rate})`;
+  const text = `${said} is a bucket at nginx: ${count} at once, then one every ${bucket.retryAfterSeconds} s or less (${bucket.rate}); ${2 * count - 1} in the busiest ${windowSeconds} s`;
   return [{ about: id, verdict: bucket.isExact ? 'told' : 'tightened', text }];
 }
 
