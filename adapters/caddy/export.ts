@@ -33,14 +33,26 @@ const copy: Remark = {
   text: 'Caddy keeps a copy of all that it runs, with these keys, in the autosave.json of its own configuration folder',
 };
 
-function ownRemarks({ id, auth, limits, path, backend }: GatewayRoute): readonly Remark[] {
+function ownRemarks(route: GatewayRoute): readonly Remark[] {
+  const { id, auth, limits, path, backend } = route;
   return [
     ...(limits.length === 0 ? [] : [refused(id, 'has limits, for which Caddy needs a plugin')]),
     ...(auth.kind === 'key' && auth.hidden && auth.place.in === 'query'
       ? [refused(id, 'hides a key in the query, and Caddy takes no parameter out of it; set "hideCredential: false"')]
       : []),
-    // Caddy replaces those before and after it has read the file.
-    ...(/[{}]/.test(path + backend.pathname) ? [refused(id, 'has a brace in a path, which Caddy takes for a placeholder')] : []),
+    ...(changesPath(route)
+      ? [
+          {
+            about: id,
+            verdict: 'tightened',
+            text: 'percent-encoded reserved characters in its paths, such as %2F, are refused with 400',
+          } as const,
+        ]
+      : []),
+    // Braces would be placeholders, and the others are percent-encoded before Caddy compares them.
+    ...(/["<>\\^`{|}]/.test(path + backend.pathname)
+      ? [refused(id, 'has a character in a path that Caddy does not compare as it is')]
+      : []),
   ];
 }
 
@@ -78,7 +90,7 @@ function site({ host, port, routes }: ProxyListener, model: GatewayModel): reado
   return block(`http://:${port}`, [
     `bind ${host.replaceAll(/[[\]]/g, '')}`,
     // Backends may resolve these, and would then see a path that was not checked.
-    `@dots vars_regexp {http.request.uri} "(?i)^[^?]*/(\\.|%2e)(\\.|%2e)?([/?]|$)"`,
+    `@dots vars_regexp {http.request.uri} "(?i)^[^?]*(/|%2f|%5c)(\\.|%2e)(\\.|%2e)?(/|%2f|%5c|[?]|$)"`,
     ...block('route', [
       'respond @dots 400',
       'request_header -Upgrade',
@@ -103,8 +115,17 @@ function matchers(route: GatewayRoute, number: number): readonly string[] {
       ...(eventsOnly ? ['method POST', `header Content-Type ${eventsType}`] : []),
     ]),
     ...block(`@large_${number}`, [`expression \`${length} != "" && int(${length}) > ${bodyBytes}\``]),
+    ...(changesPath(route) ? [`@encoded_${number} vars_regexp {http.request.uri} "(?i)^[^?]*%${reserved}"`] : []),
     ...(auth.kind === 'key' ? [`@nokey_${number} vars {caller_${number}} ""`] : []),
   ];
+}
+
+/** The numbers of characters that mean something else than their percent-encoding, and of controls. */
+const reserved = '([01][0-9a-f]|2[13-9a-cef]|3[abdf]|40|5[bcd]|7f)';
+
+/** Caddy decodes a path that it changes. */
+function changesPath(route: GatewayRoute): boolean {
+  return route.stripPath || basePath(route) !== '';
 }
 
 function hostPattern(host: string): string {
@@ -116,7 +137,7 @@ function handler(route: GatewayRoute, number: number, trusted: readonly string[]
     ...keyCheck(route, number),
     `respond @large_${number} 413`,
     ...block('request_body', [`max_size ${route.bodyBytes}`]),
-    ...rewrites(route),
+    ...rewrites(route, number),
     ...proxy(route, number, trusted),
   ]);
 }
@@ -132,9 +153,10 @@ function keyCheck({ auth }: GatewayRoute, number: number): readonly string[] {
   ];
 }
 
-function rewrites(route: GatewayRoute): readonly string[] {
+function rewrites(route: GatewayRoute, number: number): readonly string[] {
   const base = basePath(route);
   return [
+    ...(changesPath(route) ? [`respond @encoded_${number} 400`] : []),
     ...(route.stripPath && route.path !== '/' ? [`uri strip_prefix ${quoted(route.path.replace(/\/$/, ''))}`] : []),
     ...(base === '' ? [] : [`rewrite * ${quoted(`${base}{http.request.uri}`)}`]),
   ];

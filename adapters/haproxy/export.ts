@@ -87,7 +87,7 @@ function frontend(listener: ProxyListener, number: number, all: readonly Numbere
   return section(`frontend gateway_${number}`, [
     `bind ${listener.host}:${listener.port}`,
     // Backends may resolve these, and would then see a path that was not checked.
-    `http-request deny deny_status 400 if { path -m reg -i -- '(^|/)(\\.|%2e){1,2}(/|$)' }`,
+    `http-request deny deny_status 400 if { path -m reg -i -- '(^|/|%2f|%5c)(\\.|%2e){1,2}(/|%2f|%5c|$)' }`,
     'http-request del-header Upgrade',
     ...trust(trusted, listener.port),
     ...own.map(({ route, number: nth }) => `use_backend route_${nth}${conditions(route)}`),

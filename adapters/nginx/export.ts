@@ -1,4 +1,4 @@
-/** Writes a whole `nginx.conf`, and `keys.map` beside it, for an nginx that comes without further modules. */
+/** Writes a whole `nginx.conf`, and `keys.conf` beside it, for an nginx that comes without further modules. */
 import type { Exporter, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
 import {
   basePath,
@@ -18,13 +18,13 @@ import { bucketOf } from './bucket.ts';
 
 export const nginxExporter: Exporter = {
   name: 'nginx',
-  summary: 'Writes nginx.conf, and keys.map for the keys of callers.',
+  summary: 'Writes nginx.conf, and keys.conf for the keys of callers.',
   write(model) {
     const remarks = [...proxyRemarks(model), ...model.routes.flatMap(ownRemarks), ...smallerBodies(model)];
     if (remarks.some(({ verdict }) => verdict === 'refused')) return { files: [], remarks };
     const config = { name: 'nginx.conf', content: configOf(model) };
     const needsKeys = model.routes.some(({ auth }) => auth.kind === 'key');
-    return { files: needsKeys ? [{ name: 'keys.map', content: keysOf(model), once: true }, config] : [config], remarks };
+    return { files: needsKeys ? [{ name: 'keys.conf', content: keysOf(model), once: true }, config] : [config], remarks };
   },
 };
 
@@ -60,7 +60,7 @@ function limitRemarks(id: string, limit: GatewayLimit): readonly Remark[] {
   const bucket = bucketOf(limit);
   const said = `${count} in ${windowSeconds} s`;
   if (bucket === undefined) return [refused(id, `limits to ${said}; the slowest rate of nginx is one a minute`)];
-  const text = `${said} is a bucket at nginx: ${count} at once, then one every ${bucket.retryAfterSeconds} s or less (${bucket.rate})`;
+  const text = `${said} is a bucket at nginx: ${count} at once, then one every ${bucket.retryAfterSeconds} s or less (${bucket.rate}); ${2 * count - 1} in the busiest ${windowSeconds} s`;
   return [{ about: id, verdict: bucket.isExact ? 'told' : 'tightened', text }];
 }
 
@@ -153,7 +153,7 @@ function callerMaps(routes: readonly Numbered[]): readonly string[] {
   const maps = routes.flatMap(({ route: { auth } }) => {
     if (auth.kind !== 'key') return [];
     const source = `$${auth.place.in === 'header' ? 'http' : 'arg'}_${auth.place.name.toLowerCase().replaceAll('-', '_')}`;
-    return [`map ${source} ${callerVariable(auth.place)} { default ""; include keys.map; }`];
+    return [`map ${source} ${callerVariable(auth.place)} { default ""; include keys.conf; }`];
   });
   return [...new Set(maps)];
 }
