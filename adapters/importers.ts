@@ -3,5 +3,6 @@ import { apisixImporter } from './apisix/import.ts';
 import { awsImporter } from './aws/import.ts';
 import type { Importer } from './gateway-route.ts';
 import { kongImporter } from './kong/import.ts';
+import { tykImporter } from './tyk/import.ts';
 
-export const importers: readonly Importer[] = [kongImporter, apisixImporter, awsImporter];
+export const importers: readonly Importer[] = [kongImporter, tykImporter, apisixImporter, awsImporter];

@@ -260,7 +260,7 @@ services: [{ name: chat, host: pool, path: /v1, routes: [{ name: r }] }]
     assert.match(toldOf(bomb), /uses its anchors more than 100 times/);
     assert.match(toldOf('services: &a [*a]'), /or inside themselves/);
     assert.match(toldOf('services: *nothing'), /uses an anchor that is not there/);
-    assert.match(toldOf('['.repeat(100_000)), /nested too deeply|not valid/);
+    assert.match(toldOf('['.repeat(10_000)), /nested too deeply|not valid/);
     assert.match(toldOf('services: { name: chat }'), /kong\.yaml:1: "services" should be a list; it is not taken over/);
     assert.match(toldOf('services: [1]'), /"services" should be a list of mappings/);
     assert.match(toldOf('_format_version: "9"'), /"_format_version" should be one of/);
