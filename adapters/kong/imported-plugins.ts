@@ -1,4 +1,5 @@
 /** What the plugins of Kong do for a route: of those with one name the nearest counts. */
+import { foundLimit } from '../found-limit.ts';
 import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../gateway-route.ts';
 import type { PlacedMap } from '../placed.ts';
 import type { Entities, PluginEntity, RouteEntity } from './entities.ts';
@@ -158,7 +159,7 @@ function readLimits(config: PlacedMap, name: string, auth: GatewayAuth): Gateway
   const by = limitedBy(config, auth);
   const limits = [...windows].flatMap(([windowSeconds, window]) => {
     const count = config.number(window);
-    return count === undefined || by === undefined ? [] : [{ count, windowSeconds, by }];
+    return count === undefined || by === undefined ? [] : foundLimit(config, name, { count, windowSeconds, by });
   });
   if (by === undefined)
     config.tell(name, `counts by ${JSON.stringify(config.text('limit_by'))}; its limits are not taken over`, 'limit_by');

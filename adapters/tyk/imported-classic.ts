@@ -1,4 +1,5 @@
 /** A route from a classic definition of Tyk. */
+import { foundLimit } from '../found-limit.ts';
 import type { FoundRoute, GatewayAuth, GatewayLimit } from '../gateway-route.ts';
 import type { PlacedMap } from '../placed.ts';
 import { foundApi, jwksOf, tellStrictAuth } from './found-api.ts';
@@ -36,7 +37,7 @@ export function readClassic(map: PlacedMap, gateway: URL): Pick<FoundRoute, 'rou
     domain: map.flag('domain_disabled') === true ? undefined : { from: map, key: 'domain' },
     stripPath: proxy.flag('strip_listen_path') ?? false,
     auth: readAuth(map, id),
-    limits: readLimits(map),
+    limits: readLimits(map, id),
     bodyBytes: sizeOf(version),
     eventsOnly: map.map('config_data')?.map('foregate')?.flag('events') ?? false,
     timeouts: (extended?.maps('hard_timeouts') ?? []).flatMap((one) => one.number('timeout') ?? []),
@@ -68,12 +69,12 @@ function sizeOf(version: PlacedMap | undefined): number {
   return bytes === 0 || version?.flag('global_size_limit_disabled') === true ? Number.POSITIVE_INFINITY : bytes;
 }
 
-function readLimits(map: PlacedMap): GatewayLimit[] {
+function readLimits(map: PlacedMap, id: string): GatewayLimit[] {
   const limit = map.map('global_rate_limit');
   const count = limit?.number('rate') ?? 0;
   const windowSeconds = limit?.number('per') ?? 0;
-  if (limit?.flag('disabled') === true || count === 0 || windowSeconds === 0) return [];
-  return [{ count, windowSeconds, by: 'route' }];
+  if (limit === undefined || limit.flag('disabled') === true || count === 0 || windowSeconds === 0) return [];
+  return foundLimit(limit, id, { count, windowSeconds, by: 'route' });
 }
 
 const otherAuth = [

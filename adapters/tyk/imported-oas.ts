@@ -1,5 +1,6 @@
 /** A route from a Tyk OAS definition. */
 import { toMs } from '../../gateway/core/duration.ts';
+import { foundLimit } from '../found-limit.ts';
 import type { FoundRoute, GatewayAuth, GatewayLimit } from '../gateway-route.ts';
 import type { PlacedMap } from '../placed.ts';
 import { foundApi, jwksOf, strictAuth, tellStrictAuth } from './found-api.ts';
@@ -53,7 +54,7 @@ function readLimits(upstream: PlacedMap, id: string): GatewayLimit[] {
   if (!isOn(limit)) return [];
   const count = limit.number('rate');
   const per = secondsOf(limit.text('per') ?? '');
-  if (count !== undefined && per !== undefined) return [{ count, windowSeconds: per, by: 'route' }];
+  if (count !== undefined && per !== undefined) return foundLimit(limit, id, { count, windowSeconds: per, by: 'route' });
   limit.tell(id, 'the limit of requests is not taken over');
   return [];
 }

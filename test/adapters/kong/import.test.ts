@@ -241,6 +241,15 @@ consumers:
     assert.match(toldOf(text), /rate-limiting: kong\.yaml:5: 2 routes share its counts/);
   });
 
+  it('leaves out a limit of half a request', () => {
+    const text = withRoute('{ name: r, plugins: [{ name: rate-limiting, config: { minute: 0.5, hour: 3 } }] }');
+    assert.deepEqual(
+      read(text).routes.map(({ route }) => route.limits),
+      [[{ count: 3, windowSeconds: 3600, by: 'address' }]],
+    );
+    assert.match(toldOf(text), /^r: kong\.yaml:5: a limit of 0\.5 in 60 s is not taken over$/m);
+  });
+
   it('takes the first target of an upstream', () => {
     const text = `_format_version: "3.0"
 upstreams: [{ name: pool, targets: [{ target: "10.0.0.1:9000" }, { target: "10.0.0.2:9000" }] }]
