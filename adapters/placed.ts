@@ -21,7 +21,7 @@ import { told } from './remark.ts';
 /** Larger files are not read. */
 const textLengthMax = 20_000_000;
 /** How often anchors may be used in all: a few lines of YAML could otherwise stand for gigabytes. */
-const aliasesMax = 100;
+const aliasesMax = 10_000;
 
 /** The mapping that a file is; undefined, and a remark, where it is none. */
 export function readMapping(file: InputFile, remarks: Remark[]): PlacedMap | undefined {
