@@ -21,7 +21,7 @@ import { told } from './remark.ts';
 /** Larger files are not read. */
 const textLengthMax = 20_000_000;
 /** How often anchors may be used in all: a few lines of YAML could otherwise stand for gigabytes. */
-const aliasesMax = 100;
+const aliasesMax = 10_000;
 
 /** The mapping that a file is; undefined, and a remark, where it is none. */
 export function readMapping(file: InputFile, remarks: Remark[]): PlacedMap | undefined {
@@ -31,7 +31,7 @@ export function readMapping(file: InputFile, remarks: Remark[]): PlacedMap | und
     return undefined;
   }
   const { document, lines } = read;
-  if (isMap(document.contents)) return new PlacedMap({ file: file.name, document, lines, remarks }, document.contents);
+  if (isMap(document.contents)) return placed({ file: file.name, document, lines, remarks, maps: new Map() }, document.contents);
   remarks.push(told(file.name, 'is no mapping of keys; nothing of it is taken over'));
   return undefined;
 }
@@ -69,6 +69,15 @@ interface Context {
   readonly document: Document;
   readonly lines: LineCounter;
   readonly remarks: Remark[];
+  /** Each mapping is one, however often it is asked for: it knows what was asked of it. */
+  readonly maps: Map<YAMLMap, PlacedMap>;
+}
+
+function placed(context: Context, node: YAMLMap): PlacedMap {
+  const known = context.maps.get(node);
+  const map = known ?? new PlacedMap(context, node);
+  if (known === undefined) context.maps.set(node, map);
+  return map;
 }
 
 /** A mapping, whose members are asked for one by one. `null` counts as left out. */
@@ -137,7 +146,7 @@ export class PlacedMap {
   map(key: string): PlacedMap | undefined {
     const node = this.#ask(key);
     if (node === undefined) return undefined;
-    if (isMap(node)) return new PlacedMap(this.#context, node);
+    if (isMap(node)) return placed(this.#context, node);
     this.#wrong(node, key, 'a mapping');
     return undefined;
   }
@@ -145,7 +154,7 @@ export class PlacedMap {
   /** Empty where it is left out; what is no mapping in it is told and left out. */
   maps(key: string): PlacedMap[] {
     return this.#list(key).flatMap((node) => {
-      if (isMap(node)) return [new PlacedMap(this.#context, node)];
+      if (isMap(node)) return [placed(this.#context, node)];
       this.#wrong(node, key, 'a list of mappings');
       return [];
     });
@@ -173,8 +182,17 @@ export class PlacedMap {
 
   /** Tells every member that nobody has asked for, but those that say nothing to Foregate. */
   tellRest(about: string, harmless: readonly string[] = []): void {
-    const rest = [...this.#members.keys()].filter((name) => !this.#asked.has(name) && !harmless.includes(name));
+    for (const name of this.#rest(harmless)) this.tell(about, `${JSON.stringify(name)} is not taken over`, name);
+  }
+
+  /** The same, but for files that a program has written with all that there is: what is off, 0 or empty is no setting. */
+  tellUsedRest(about: string, harmless: readonly string[] = []): void {
+    const rest = this.#rest(harmless).filter((name) => !isUnused(this.plain(name)));
     for (const name of rest) this.tell(about, `${JSON.stringify(name)} is not taken over`, name);
+  }
+
+  #rest(harmless: readonly string[]): string[] {
+    return [...this.#members.keys()].filter((name) => !this.#asked.has(name) && !harmless.includes(name));
   }
 
   #ask(key: string): Node | undefined {
@@ -203,6 +221,11 @@ export class PlacedMap {
     const { file, remarks } = this.#context;
     remarks.push(told(file, `${placeOf(this.#context, node)}: "${key}" should be ${kind}; it is not taken over`));
   }
+}
+
+/** `false`, 0, '', null, or nothing but those. */
+function isUnused(value: unknown): boolean {
+  return typeof value === 'object' && value !== null ? Object.values(value).every(isUnused) : !value;
 }
 
 interface Member {

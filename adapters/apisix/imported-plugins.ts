@@ -1,4 +1,5 @@
 /** What the plugins of APISIX do for a route: its own, those of its `plugin_config`, those of its service, and those for all. */
+import { foundLimit } from '../found-limit.ts';
 import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../gateway-route.ts';
 import type { PlacedMap } from '../placed.ts';
 
@@ -102,7 +103,8 @@ function readLimit(options: PlacedMap, name: string, auth: GatewayAuth): Gateway
   const count = options.number('count');
   const windowSeconds = options.number('time_window');
   options.tellRest(name, [...aboutCounting, ...options.keys().filter((option) => option.startsWith('redis_'))]);
-  if (by !== undefined && count !== undefined && windowSeconds !== undefined) return [{ count, windowSeconds, by }];
+  if (by !== undefined && count !== undefined && windowSeconds !== undefined)
+    return foundLimit(options, name, { count, windowSeconds, by });
   options.tell(name, 'its limit counts in a way that Foregate has no word for, and is not taken over');
   return [];
 }

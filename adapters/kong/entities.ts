@@ -58,7 +58,7 @@ function keyed(map: PlacedMap, key: string): [string, PlacedMap][] {
 }
 
 /** `service: chat`, `service: { name: chat }` or `service: { id: … }`. */
-function reference(map: PlacedMap, key: string): string | undefined {
+export function reference(map: PlacedMap, key: string): string | undefined {
   if (!map.isMap(key)) return map.word(key);
   const of = map.map(key);
   return of?.word('name') ?? of?.word('username') ?? of?.word('id');

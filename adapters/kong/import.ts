@@ -3,7 +3,7 @@ import { foundCaller } from '../found-caller.ts';
 import type { GatewayCaller, Importer, InputFile, Remark } from '../gateway-route.ts';
 import { readMapping, type PlacedMap } from '../placed.ts';
 import { remarksOnce } from '../remark.ts';
-import { readEntities, type Entities } from './entities.ts';
+import { readEntities, reference, type Entities } from './entities.ts';
 import { PluginReader } from './imported-plugins.ts';
 import { readRoute, type KongRoute } from './imported-route.ts';
 import { compareMatches } from './precedence.ts';
@@ -70,10 +70,11 @@ function formatOf(map: PlacedMap, { name }: InputFile): string {
 const aboutCallers = ['id', 'tags', 'created_at', 'custom_id'];
 
 function readCallers({ consumers }: Entities, file: PlacedMap): GatewayCaller[] {
-  const separate = file.maps('keyauth_credentials');
+  const separate = byConsumer(file.maps('keyauth_credentials'));
   return consumers.flatMap((consumer) => {
-    const name = consumer.word('username') ?? consumer.word('custom_id') ?? consumer.word('id');
-    const own = separate.filter((credential) => refersTo(credential, consumer));
+    const [username, id] = [consumer.word('username'), consumer.word('id')];
+    const name = username ?? consumer.word('custom_id') ?? id;
+    const own = [username, id].flatMap((one) => (one === undefined ? [] : (separate.get(one) ?? [])));
     const [credential, ...more] = [...consumer.maps('keyauth_credentials'), ...own];
     if (more.length > 0) consumer.tell(name ?? 'callers', 'has several keys; only the first is taken over');
     consumer.tellRest(name ?? 'callers', aboutCallers);
@@ -81,8 +82,13 @@ function readCallers({ consumers }: Entities, file: PlacedMap): GatewayCaller[] 
   });
 }
 
-function refersTo(credential: PlacedMap, consumer: PlacedMap): boolean {
-  const of = credential.isMap('consumer') ? credential.map('consumer') : undefined;
-  const wanted = of?.word('username') ?? of?.word('id') ?? (of === undefined ? credential.word('consumer') : undefined);
-  return wanted !== undefined && [consumer.word('username'), consumer.word('id')].includes(wanted);
+function byConsumer(credentials: readonly PlacedMap[]): ReadonlyMap<string | undefined, readonly PlacedMap[]> {
+  const found = new Map<string | undefined, PlacedMap[]>();
+  for (const credential of credentials) {
+    const consumer = reference(credential, 'consumer');
+    const known = found.get(consumer) ?? [];
+    known.push(credential);
+    found.set(consumer, known);
+  }
+  return found;
 }

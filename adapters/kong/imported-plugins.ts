@@ -1,4 +1,5 @@
 /** What the plugins of Kong do for a route: of those with one name the nearest counts. */
+import { foundLimit } from '../found-limit.ts';
 import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../gateway-route.ts';
 import type { PlacedMap } from '../placed.ts';
 import type { Entities, PluginEntity, RouteEntity } from './entities.ts';
@@ -15,6 +16,10 @@ const harmless = ['id', 'tags', 'created_at', 'updated_at', 'protocols', 'instan
 export class PluginReader {
   readonly #plugins: readonly PluginEntity[];
   readonly #routes: readonly RouteEntity[];
+  /** By the route, else the service, that they are said for; undefined: for everything. */
+  readonly #byPlace = new Map<PlacedMap | undefined, PluginEntity[]>();
+  /** How many routes a plugin counts together. */
+  readonly #sharers = new Map<PluginEntity, number>();
 
   constructor({ plugins, routes, consumers }: Entities) {
     for (const consumer of consumers)
@@ -23,6 +28,11 @@ export class PluginReader {
     for (const { map } of some) tellForSome(map, 'a consumer');
     this.#plugins = plugins.filter((plugin) => plugin.map.flag('enabled') !== false && !some.includes(plugin));
     this.#routes = routes;
+    for (const plugin of this.#plugins) this.#placed(plugin.route ?? plugin.service).push(plugin);
+    for (const route of routes) {
+      const plugin = this.#nearest(route, 'rate-limiting');
+      if (plugin !== undefined) this.#sharers.set(plugin, (this.#sharers.get(plugin) ?? 0) + 1);
+    }
   }
 
   settingsOf(route: RouteEntity): Settings {
@@ -39,16 +49,26 @@ export class PluginReader {
     }
   }
 
+  #placed(place: PlacedMap | undefined): PluginEntity[] {
+    const plugins = this.#byPlace.get(place) ?? [];
+    this.#byPlace.set(place, plugins);
+    return plugins;
+  }
+
+  #appliedTo(route: RouteEntity): PluginEntity[] {
+    const places = new Set([route.map, route.service, undefined]);
+    return [...places].flatMap((place) => this.#byPlace.get(place) ?? []).filter((plugin) => appliesTo(plugin, route));
+  }
+
   #nearest(route: RouteEntity, name: string): PluginEntity | undefined {
-    return this.#plugins
-      .filter((plugin) => plugin.name === name && appliesTo(plugin, route))
-      .toSorted((a, b) => nearness(b) - nearness(a))[0];
+    const found = this.#appliedTo(route).filter((plugin) => plugin.name === name);
+    return found.toSorted((a, b) => nearness(b) - nearness(a))[0];
   }
 
   #auth(route: RouteEntity): GatewayAuth {
     const key = this.#nearest(route, 'key-auth');
     const jwt = this.#nearest(route, 'jwt');
-    const other = this.#plugins.find((plugin) => otherAuth.test(plugin.name) && appliesTo(plugin, route));
+    const other = this.#appliedTo(route).find((plugin) => otherAuth.test(plugin.name));
     const transformer = this.#nearest(route, 'request-transformer');
     const hidesToken = transformer === undefined ? false : readTransformer(transformer, jwt !== undefined);
     if (key !== undefined && jwt !== undefined)
@@ -67,9 +87,8 @@ export class PluginReader {
     const plugin = this.#nearest(route, 'rate-limiting');
     const config = plugin?.map.map('config');
     if (plugin === undefined || config === undefined) return [];
-    const sharers = this.#routes.filter((one) => this.#nearest(one, 'rate-limiting') === plugin);
-    if (sharers.length > 1)
-      plugin.map.tell('rate-limiting', `${sharers.length} routes share its counts; here each of them has its own`);
+    const sharers = this.#sharers.get(plugin) ?? 0;
+    if (sharers > 1) plugin.map.tell('rate-limiting', `${sharers} routes share its counts; here each of them has its own`);
     return readLimits(config, route.name, auth);
   }
 }
@@ -158,7 +177,7 @@ function readLimits(config: PlacedMap, name: string, auth: GatewayAuth): Gateway
   const by = limitedBy(config, auth);
   const limits = [...windows].flatMap(([windowSeconds, window]) => {
     const count = config.number(window);
-    return count === undefined || by === undefined ? [] : [{ count, windowSeconds, by }];
+    return count === undefined || by === undefined ? [] : foundLimit(config, name, { count, windowSeconds, by });
   });
   if (by === undefined)
     config.tell(name, `counts by ${JSON.stringify(config.text('limit_by'))}; its limits are not taken over`, 'limit_by');

@@ -63,7 +63,12 @@ function authRemarks({ id, auth }: GatewayRoute): Remark[] {
 function jwtRemarks(id: string, { issuer, audience }: GatewayAuth & { kind: 'jwt' }): Remark[] {
   if (audience !== undefined) return [refused(id, 'the plugin jwt of Kong does not check the audience of tokens')];
   const key = issuer === undefined ? '<iss>' : JSON.stringify(issuer);
-  return [told(id, `Kong fetches no keys: a consumer needs jwt_secrets: [{ key: ${key}, algorithm: RS256, rsa_public_key: … }]`)];
+  return [
+    told(
+      id,
+      `Kong fetches no keys: a consumer needs jwt_secrets: [{ key: ${key}, algorithm: RS256, rsa_public_key: … }], and tokens of every issuer that has such an entry are taken`,
+    ),
+  ];
 }
 
 function limitRemarks({ id, auth, limits }: GatewayRoute): Remark[] {

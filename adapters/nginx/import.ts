@@ -10,7 +10,7 @@ import { Scope } from './scope.ts';
 /** More than anybody reads. */
 const remarksMax = 300;
 
-export const nginxImport: Importer = {
+export const nginxImporter: Importer = {
   name: 'nginx',
   summary: 'Takes over the locations of an nginx configuration that pass requests on; files that it includes are given too.',
   usualAddress: 'http://127.0.0.1:80',
