@@ -1,14 +1,15 @@
 /** `foregate doctor`: asks the gateway behind each route a few harmless questions, and says what goes together with our settings. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { limitWarnings, warningLines } from '../gateway/config/gateway-limits.ts';
-import { loadConfig } from '../gateway/config/load.ts';
+import { loadConfig, type LoadedConfig } from '../gateway/config/load.ts';
 import { toMs } from '../gateway/core/duration.ts';
 import { requestsMax } from '../gateway/doctor/asker.ts';
-import { examine } from '../gateway/doctor/examine.ts';
-import { hasClash, reportLines } from '../gateway/doctor/finding.ts';
+import { examine, type Terms } from '../gateway/doctor/examine.ts';
+import { hasClash, reportLines, type Report } from '../gateway/doctor/finding.ts';
 import type { ClientCredential } from '../gateway/doctor/patient.ts';
+import { openStandIn, type StandIn } from '../gateway/doctor/stand-in.ts';
 import { parts } from '../gateway/parts.ts';
-import { configOption } from './options.ts';
+import { configOption, parsePort } from './options.ts';
 import { version } from './version.ts';
 
 interface Options {
@@ -20,6 +21,9 @@ interface Options {
   readonly credentialHeader?: string;
   readonly idleWait: number;
   readonly timeout: number;
+  readonly timeoutWait: number;
+  readonly listen?: number;
+  readonly listenHost: string;
   readonly json?: true;
 }
 
@@ -35,29 +39,54 @@ export function doctorCommand(): Command {
     .option('--credential-env <name>', "show the credential in this variable as a client's own; it is never printed")
     .option('--credential-header <name>', 'the field it stands in, where the route does not say where clients have it')
     .addOption(duration('--idle-wait', 'how long an unused connection is watched', '10s'))
+    .option(
+      '--listen <port>',
+      'stand in for the backend at this port meanwhile; a route of the gateway must lead there',
+      parsePort,
+    )
+    .option('--listen-host <address>', 'at this address', '127.0.0.1')
+    .addOption(
+      duration('--timeout-wait', 'with --listen: how long an answer may be kept back to see what follows; 0s: not', '0s'),
+    )
     .addOption(duration('--timeout', 'for all of it', '2m'))
     .option('--json', 'print JSON')
     .action(doctor);
 }
 
 async function doctor(options: Options): Promise<void> {
-  const { config, route, path, host, idleWait, timeout, json } = options;
-  const loaded = await loadConfig(config, parts);
-  const credential = credentialOf(options);
-  const reports = await examine(loaded, route, {
-    client: {
-      version: version(),
-      ...(path !== undefined && { path }),
-      ...(host !== undefined && { host }),
-      ...(credential && { credential }),
-    },
-    adapters: parts.adapters,
-    idleWaitMs: idleWait,
-    timeoutMs: timeout,
-  });
+  const loaded = await loadConfig(options.config, parts);
+  const reports = await reportsOf(options, loaded, credentialOf(options));
   for (const line of warningLines(limitWarnings(loaded))) console.error(line);
-  console.log(json ? JSON.stringify(reports, undefined, 2) : reports.flatMap(reportLines).join('\n'));
+  console.log(options.json ? JSON.stringify(reports, undefined, 2) : reports.flatMap(reportLines).join('\n'));
   if (hasClash(reports)) process.exitCode = 1;
+}
+
+async function reportsOf(options: Options, loaded: LoadedConfig, credential: ClientCredential | undefined): Promise<Report[]> {
+  const standIn = await standInOf(options);
+  try {
+    return await examine(loaded, options.route, termsOf(options, credential, standIn));
+  } finally {
+    await standIn?.close();
+  }
+}
+
+function termsOf(options: Options, credential: ClientCredential | undefined, standIn: StandIn | undefined): Terms {
+  const { path, host } = options;
+  const client = {
+    version: version(),
+    ...(path !== undefined && { path }),
+    ...(host !== undefined && { host }),
+    ...(credential && { credential }),
+  };
+  const { idleWait: idleWaitMs, timeout: timeoutMs, timeoutWait: timeoutWaitMs } = options;
+  return { client, adapters: parts.adapters, standIn, idleWaitMs, timeoutMs, timeoutWaitMs };
+}
+
+async function standInOf({ listen: port, listenHost: host }: Options): Promise<StandIn | undefined> {
+  if (port === undefined) return undefined;
+  const standIn = await openStandIn({ port, host });
+  console.error(`Standing in for the backend at ${host}:${standIn.port}.`);
+  return standIn;
 }
 
 function credentialOf({ credentialEnv: name, credentialHeader: header }: Options): ClientCredential | undefined {

@@ -15,7 +15,7 @@ export const requestsMax = 48;
 const replyBytesMax = 100_000;
 const connectMs = 5000;
 
-/** No more requests may be made, or the time is up: what is left is not looked at. */
+/** No more requests may be made, the time is up, or the gateway has had enough: what is left is not looked at. */
 export class DoneAsking extends Error {}
 
 export type Outcome =
@@ -79,8 +79,18 @@ export class Asker {
     this.#made += 1;
     const outcome = await send(this.#target, draft, { ...terms, agent, signal: this.#signal });
     if (outcome.kind === 'failed' && this.#signal.aborted) throw new DoneAsking('the time was up');
+    // The answer to the first one is read by who asked.
+    if (outcome.kind === 'reply' && this.#made > 1 && isLimit(this.#target, outcome.reply))
+      throw new DoneAsking('a limit of the gateway is used up');
     return outcome;
   }
+}
+
+/** Further requests would only be counted against it. */
+export function isLimit({ profile }: Target, reply: Reply): boolean {
+  if (reply.status < 400) return false;
+  const { kind } = profile.fault(reply);
+  return kind === 'throttled' || kind === 'quota';
 }
 
 export interface Kept {

@@ -5,6 +5,7 @@ import type { GatewayFacts, GatewayMatter } from '../core/gateway-facts.ts';
 import type { Asker } from './asker.ts';
 import type { Finding } from './finding.ts';
 import type { Patient } from './patient.ts';
+import type { StandIn } from './stand-in.ts';
 
 export interface Examination {
   readonly patient: Patient;
@@ -17,6 +18,14 @@ export interface Examination {
 
 /** One look. @throws DoneAsking when it had to be left */
 export type Probe = (examination: Examination) => Promise<Finding[]>;
+
+/** One look with a backend of our own. Undefined: nothing arrived at it. @throws DoneAsking when it had to be left */
+export type BackendProbe = (examination: Examination, standIn: StandIn, terms: BackendTerms) => Promise<Finding[] | undefined>;
+
+export interface BackendTerms {
+  /** How long an answer may be kept back; 0: none is. */
+  readonly timeoutWaitMs: number;
+}
 
 /** What changes this at the gateway, in its own words. */
 export function wordOf({ facts }: Examination, matter: GatewayMatter): { readonly gateway: string | undefined } {

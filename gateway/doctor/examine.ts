@@ -2,19 +2,26 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { Adapter } from '../core/adapter.ts';
 import { testBackendUrl } from '../core/route-settings.ts';
-import { Asker, DoneAsking } from './asker.ts';
+import { Asker, DoneAsking, isLimit } from './asker.ts';
 import { bodySize } from './body-size.ts';
+import { buffering } from './buffering.ts';
 import { credentials } from './credentials.ts';
-import type { Examination, Probe } from './examination.ts';
+import type { BackendProbe, BackendTerms, Examination, Probe } from './examination.ts';
 import { finding, type Finding, type Report } from './finding.ts';
-import { greet, isThrottled } from './greeting.ts';
+import { greet } from './greeting.ts';
 import { headerSize } from './header-size.ts';
+import { hop } from './hop.ts';
 import { watchIdle } from './idle.ts';
+import { patience } from './patience.ts';
 import { compileRoute, createPatient, type ClientTerms, type Patient } from './patient.ts';
+import { resends } from './resends.ts';
+import type { StandIn } from './stand-in.ts';
 
-export interface Terms {
+export interface Terms extends BackendTerms {
   readonly client: ClientTerms;
   readonly adapters: readonly Adapter[];
+  /** Where the gateway's route leads to; undefined: to a backend that tells nothing. */
+  readonly standIn: StandIn | undefined;
   /** How long an unused connection is watched. */
   readonly idleWaitMs: number;
   /** For all of it. */
@@ -81,22 +88,52 @@ async function found(patient: Patient, asker: Asker, round: Round): Promise<Find
   await orNotTried(findings, 'reach', async () => {
     const { findings: first, usual, facts } = await greet(patient, asker, round.adapters);
     findings.push(...first);
-    if (usual === undefined || isThrottled(patient, usual)) return [];
+    if (usual === undefined || isLimit(patient.target, usual)) return [];
     return all({ patient, asker, usual, facts }, round);
   });
   return findings;
 }
 
 /** The connection that is watched is opened first, so that the rest goes on meanwhile. */
-async function all(examination: Examination, { idleWaitMs }: Round): Promise<Finding[]> {
+async function all(examination: Examination, round: Round): Promise<Finding[]> {
   const findings: Finding[] = [];
   let idle: Promise<Finding[]> | undefined;
   await orNotTried(findings, 'idle', async () => {
-    idle = (await watchIdle(examination, idleWaitMs)).findings;
+    idle = (await watchIdle(examination, round.idleWaitMs)).findings;
     return [];
   });
   for (const [about, probe] of probes) await orNotTried(findings, about, () => probe(examination));
+  findings.push(...(await behind(examination, round)));
   return [...((await idle) ?? []), ...findings];
+}
+
+const backendProbes: readonly (readonly [about: string, probe: BackendProbe])[] = [
+  ['resends', resends],
+  ['buffering', buffering],
+  ['timeout', patience],
+];
+
+/** What only a backend sees. */
+async function behind(examination: Examination, { standIn, timeoutWaitMs }: Round): Promise<Finding[]> {
+  if (standIn === undefined) return [finding('note', 'backend', notSeen)];
+  const findings: Finding[] = [];
+  let arrived = false;
+  await orNotTried(findings, 'fields', async () => {
+    const onTheWay = await hop(examination, standIn, { timeoutWaitMs });
+    arrived = onTheWay !== undefined;
+    return onTheWay ?? [finding('warning', 'backend', nothingArrived(standIn))];
+  });
+  if (!arrived) return findings;
+  for (const [about, probe] of backendProbes)
+    await orNotTried(findings, about, async () => (await probe(examination, standIn, { timeoutWaitMs })) ?? []);
+  return findings;
+}
+
+const notSeen =
+  'What it gets is not seen: fields, Host, address, bytes, resends, buffering and timeout need --listen, and a route of the gateway that leads there.';
+
+function nothingArrived({ port }: StandIn): string {
+  return `Nothing arrived at the port ${port}: the gateway's route for this path does not lead there, or refuses the request.`;
 }
 
 async function orNotTried(findings: Finding[], about: string, run: () => Promise<Finding[]>): Promise<void> {

@@ -98,9 +98,3 @@ function ofRefusal({ settings }: Patient, status: number, { kind, by }: Fault): 
     return [finding('ok', 'answer', `${status}, as from a backend of ${settings.id} that does not know this path.`)];
   return [finding('warning', 'answer', `${status}: the gateway or the backend behind it does not do what it is asked.`)];
 }
-
-/** Further requests would only be counted against the limit. */
-export function isThrottled(patient: Patient, reply: Reply): boolean {
-  const { kind } = patient.target.profile.fault(reply);
-  return reply.status >= 400 && (kind === 'throttled' || kind === 'quota');
-}

@@ -167,6 +167,10 @@ describe('the doctor', () => {
     const busy = await gatewayOf(() => bare(429));
     deepEqual(about(await examined(route(busy)), 'answer'), ['note']);
     equal(busy.requests.length, 1);
+    let asked = 0;
+    const soon = await gatewayOf(() => bare((asked += 1) > 3 ? 429 : 404));
+    const reports = await examined(route(soon));
+    match(detailOf(reports, 'body'), /^Not looked at: a limit of the gateway is used up\.$/);
   });
 
   it('stops when its time is up, and says what was not looked at', async () => {

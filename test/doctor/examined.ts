@@ -17,7 +17,15 @@ export async function examined(text: string, wanted: Wanted = {}): Promise<Repor
     ...(credential && { credential }),
   };
   const loaded = await loadText('foregate.yaml', text, parts, {});
-  return examine(loaded, route, { client, adapters: parts.adapters, idleWaitMs: 50, timeoutMs: 8000, ...terms });
+  return examine(loaded, route, {
+    client,
+    adapters: parts.adapters,
+    idleWaitMs: 50,
+    timeoutWaitMs: 0,
+    standIn: undefined,
+    timeoutMs: 8000,
+    ...terms,
+  });
 }
 
 /** Level, the gateway's setting and our lines of what was found about something, in the only report. */
