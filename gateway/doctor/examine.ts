@@ -77,10 +77,10 @@ function unfit({ targetSettings: { url, dialect } }: Patient): Finding[] | undef
   return undefined;
 }
 
-const probes: readonly (readonly [about: string, probe: Probe])[] = [
-  ['credentials', credentials],
-  ['header', headerSize],
+/** Behind what a backend sees: these need most requests, and a gateway may have its limits. */
+const sizes: readonly (readonly [about: string, probe: Probe])[] = [
   ['body', bodySize],
+  ['header', headerSize],
 ];
 
 async function found(patient: Patient, asker: Asker, round: Round): Promise<Finding[]> {
@@ -102,8 +102,9 @@ async function all(examination: Examination, round: Round): Promise<Finding[]> {
     idle = (await watchIdle(examination, round.idleWaitMs)).findings;
     return [];
   });
-  for (const [about, probe] of probes) await orNotTried(findings, about, () => probe(examination));
+  await orNotTried(findings, 'credentials', () => credentials(examination));
   findings.push(...(await behind(examination, round)));
+  for (const [about, probe] of sizes) await orNotTried(findings, about, () => probe(examination));
   return [...((await idle) ?? []), ...findings];
 }
 

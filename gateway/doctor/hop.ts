@@ -95,15 +95,12 @@ function ofCredential(names: readonly string[], { headers }: Arrival): Finding {
   return finding('note', 'credentials', detail);
 }
 
+/** nginx's own `$host` has no port. */
 function ofHost(examination: Examination, { headers: sent }: RequestDraft, { headers: got }: Arrival): Finding {
   const [ours, theirs] = [header(sent, 'host') ?? '', header(got, 'host') ?? ''];
-  if (withoutPort(ours) === withoutPort(theirs)) return finding('ok', 'host', `The backend gets our Host, ${theirs}.`);
+  if (theirs === ours || theirs === ours.replace(/:\d+$/, ''))
+    return finding('ok', 'host', `The backend gets our Host, ${theirs}.`);
   return finding('note', 'host', `The backend gets the Host ${theirs} in place of ${ours}.`, wordOf(examination, 'host'));
-}
-
-/** nginx's own `$host` has none. */
-function withoutPort(host: string): string {
-  return host.replace(/:\d+$/, '').toLowerCase();
 }
 
 /** Only the end of the chain is the gateway's own; and a gateway that believes us names the client in `X-Real-IP`. */

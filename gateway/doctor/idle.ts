@@ -1,6 +1,5 @@
 /** How long does it keep a connection on which nothing is asked? */
-import { once } from 'node:events';
-import { setTimeout as after } from 'node:timers/promises';
+import type { Socket } from 'node:net';
 import { targetChange } from '../config/change.ts';
 import { seconds } from '../config/gateway-limits.ts';
 import { toMs } from '../core/duration.ts';
@@ -11,6 +10,9 @@ import { finding, type Finding } from './finding.ts';
 
 /** Ours must be shorter by so much: a request takes its time to get there. */
 const marginMs = 500;
+/** Nobody means so short a time for an idle one. */
+const atOnceMs = 50;
+const closesAlways = 'It closes each connection after its answer, so every message pays for a new one.';
 
 /** Resolves when its request is answered; what that resolves to then takes up to `waitMs` more. @throws DoneAsking */
 export async function watchIdle(examination: Examination, waitMs: number): Promise<{ readonly findings: Promise<Finding[]> }> {
@@ -22,34 +24,29 @@ export async function watchIdle(examination: Examination, waitMs: number): Promi
 async function watched(examination: Examination, { outcome, socket }: Kept, waitMs: number): Promise<Finding[]> {
   if (outcome.kind === 'failed' || socket === undefined)
     return [finding('warning', 'idle', 'It did not answer a second request.')];
-  if (connectionOptions(outcome.reply.headers).has('close'))
-    return [
-      finding(
-        'warning',
-        'idle',
-        'It closes each connection after its answer, so every message pays for a new one.',
-        wordOf(examination, 'idle'),
-      ),
-    ];
-  const closedAfterMs = await timeToClose(socket, waitMs, examination.asker.signal);
+  const { signal } = examination.asker;
+  const closedAfterMs = await timeToClose(socket, waitMs, signal);
+  if (closedAfterMs === undefined && signal.aborted) return [finding('note', 'idle', 'Not looked at: the time was up.')];
+  if (connectionOptions(outcome.reply.headers).has('close') || (closedAfterMs ?? waitMs) < atOnceMs)
+    return [finding('warning', 'idle', closesAlways, wordOf(examination, 'idle'))];
   return [ofTime(examination, closedAfterMs, waitMs)];
 }
 
-/** Undefined: it was still open. */
-async function timeToClose(socket: NodeJS.EventEmitter, waitMs: number, signal: AbortSignal): Promise<number | undefined> {
+/** Undefined: it was still open. A connection that is reset has been closed, too. */
+function timeToClose(socket: Socket, waitMs: number, signal: AbortSignal): Promise<number | undefined> {
   const began = performance.now();
-  const over = new AbortController();
-  const until = AbortSignal.any([over.signal, signal]);
-  const closed = once(socket, 'close', { signal: until }).then(() => performance.now() - began);
-  const waited = after(waitMs, undefined, { signal: until });
-  try {
-    return await Promise.race([closed, waited]);
-  } catch {
-    return undefined; // The time for all is up.
-  } finally {
-    over.abort();
-    await Promise.allSettled([closed, waited]);
-  }
+  return new Promise((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', over);
+      socket.off('close', over);
+      resolve(socket.destroyed ? performance.now() - began : undefined);
+    };
+    const timer = setTimeout(over, waitMs);
+    signal.addEventListener('abort', over);
+    socket.once('close', over);
+    if (socket.destroyed || signal.aborted) over();
+  });
 }
 
 function ofTime(examination: Examination, closedAfterMs: number | undefined, waitMs: number): Finding {

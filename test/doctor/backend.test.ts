@@ -2,6 +2,8 @@
 import { deepEqual, doesNotMatch, equal, match } from 'node:assert/strict';
 import { openStandIn, type StandIn } from '../../gateway/doctor/stand-in.ts';
 import type { Report } from '../../gateway/doctor/finding.ts';
+import { startExpressGateway } from '../chain/express-gateway.ts';
+import { installGateways, installTimeoutMs } from '../chain/gateways.ts';
 import { startNginx } from '../chain/nginx.ts';
 import { about, detailOf, examined } from './examined.ts';
 import { startOddProxy, type Oddities } from './odd-proxy.ts';
@@ -123,6 +125,22 @@ describe('the doctor in place of the backend', () => {
       deepEqual([level, word, lines.length], ['clash', 'client_max_body_size', 2]);
     } finally {
       await nginx.stop();
+    }
+  });
+
+  it('knows express-gateway, whose limit ends the visit', async function () {
+    this.timeout(installTimeoutMs);
+    await installGateways();
+    const gateway = await startExpressGateway(`http://127.0.0.1:${standIn.port}`);
+    try {
+      const credential = { value: await gateway.newKey(), header: gateway.keyHeader };
+      const text = `routes:\n  - id: chat\n    target: { url: "${gateway.origin}", idle: 6s }\n`;
+      const reports = await examined(text, { standIn, credential, idleWaitMs: 9000, timeoutMs: 60_000 });
+      deepEqual(about(reports, 'idle').slice(0, 1), ['clash'], detailOf(reports, 'idle'));
+      for (const matter of ['address', 'bytes', 'reply', 'resends']) deepEqual(about(reports, matter).at(0), 'ok', matter);
+      match(detailOf(reports, 'header'), /a limit of the gateway is used up/);
+    } finally {
+      await gateway.stop();
     }
   });
 });

@@ -14,8 +14,8 @@ describe('the doctor', () => {
     for (const gateway of gateways.splice(0)) await gateway.stop();
   });
 
-  async function gatewayOf(answer: RawAnswer, terms?: { readonly idleMs: number }): Promise<RawGateway> {
-    const gateway = await startRawGateway(answer, terms);
+  async function gatewayOf(answer: RawAnswer): Promise<RawGateway> {
+    const gateway = await startRawGateway(answer);
     gateways.push(gateway);
     return gateway;
   }
@@ -57,14 +57,19 @@ describe('the doctor', () => {
   });
 
   it('tells an idle time below ours, by when the connection is really closed', async () => {
-    const hasty = await gatewayOf(() => bare(404, 'Keep-Alive: timeout=60\r\n'), { idleMs: 1000 });
-    const reports = await examined(route(hasty, '    adapter: nginx\n'), { idleWaitMs: 5000 });
-    const [level, word, line] = about(reports, 'idle').map(String);
-    deepEqual([level, word], ['clash', 'keepalive_timeout']);
-    match(
-      line ?? '',
-      /^foregate\.yaml:4:13 {2}routes\[0\]\.target\.idle is 4s by default; write "target: \{ url: "http:.*", idle: \d+ms \}"$/,
-    );
+    for (const end of ['destroy', 'resetAndDestroy'] as const) {
+      const hasty = await gatewayOf(({ socket }) => {
+        setTimeout(() => socket[end](), 1000).unref();
+        return bare(404, 'Keep-Alive: timeout=60\r\n');
+      });
+      const reports = await examined(route(hasty, '    adapter: nginx\n'), { idleWaitMs: 5000 });
+      const [level, word, line] = about(reports, 'idle').map(String);
+      deepEqual([level, word], ['clash', 'keepalive_timeout'], end);
+      match(
+        line ?? '',
+        /^foregate\.yaml:4:13 {2}routes\[0\]\.target\.idle is 4s by default; write "target: \{ url: "http:.*", idle: \d+m?s \}"$/,
+      );
+    }
   });
 
   it('does not take a hint for an idle time', async () => {
@@ -170,7 +175,7 @@ describe('the doctor', () => {
     let asked = 0;
     const soon = await gatewayOf(() => bare((asked += 1) > 3 ? 429 : 404));
     const reports = await examined(route(soon));
-    match(detailOf(reports, 'body'), /^Not looked at: a limit of the gateway is used up\.$/);
+    match(detailOf(reports, 'header'), /^Not looked at: a limit of the gateway is used up\.$/);
   });
 
   it('stops when its time is up, and says what was not looked at', async () => {
@@ -178,6 +183,8 @@ describe('the doctor', () => {
     const slow = await gatewayOf(() => ((answered += 1) > 2 ? undefined : bare(404)));
     const reports = await examined(route(slow), { timeoutMs: 1000 });
     match(detailOf(reports, 'body'), /^Not looked at: the time was up\.$/);
+    const waiting = await examined(route(await gatewayOf(() => bare(404))), { idleWaitMs: 9000, timeoutMs: 1000 });
+    match(detailOf(waiting, 'idle'), /^Not looked at: the time was up\.$/);
   });
 
   it('looks at one route, or at all of them, and knows where there is nothing to ask', async () => {

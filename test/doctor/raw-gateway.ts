@@ -23,8 +23,7 @@ export function bare(status: number, fields = ''): string {
   return `HTTP/1.1 ${status} X\r\n${fields}Content-Length: 0\r\n\r\n`;
 }
 
-/** `idleMs`: so long after an answer the connection is closed; left out: never. */
-export async function startRawGateway(answer: RawAnswer, { idleMs }: { readonly idleMs?: number } = {}): Promise<RawGateway> {
+export async function startRawGateway(answer: RawAnswer): Promise<RawGateway> {
   const requests: RawRequest[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -40,7 +39,6 @@ export async function startRawGateway(answer: RawAnswer, { idleMs }: { readonly 
       requests.push(request);
       const text = answer(request);
       if (text !== undefined) socket.write(text);
-      if (idleMs !== undefined) setTimeout(() => socket.destroy(), idleMs).unref();
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
