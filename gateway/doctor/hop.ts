@@ -128,7 +128,8 @@ function ofAddress(examination: Examination, { headers: sent }: RequestDraft, { 
       'X-Forwarded-For arrives, but X-Real-IP is our own address: the gateway takes all clients for one.',
       word,
     );
-  return finding('ok', 'address', "The client's address arrives, first in X-Forwarded-For.");
+  const unseen = real === undefined ? ' Whether the gateway counts by it does not show.' : '';
+  return finding('ok', 'address', `The client's address arrives, first in X-Forwarded-For.${unseen}`);
 }
 
 function ofBytes({ body }: RequestDraft, arrival: Arrival): Finding {
