@@ -12,7 +12,7 @@ import type { Arrival } from './stand-in.ts';
 /** Without these there is no session: the backend cannot tell whose events they are, or that they are any. */
 const needed: readonly string[] = ['connection-id', 'content-type', `meta-${ownMeta}`];
 /** Where there is a key for it: without it such backends refuse all requests. */
-const signature = 'grip-sig';
+const signatureField = 'grip-sig';
 /** Looked at for themselves, or of one hop. */
 const apart: readonly string[] = ['host', 'content-length', 'x-forwarded-for', 'x-real-ip', 'forwarded'];
 
@@ -23,7 +23,7 @@ const everyBytePings = [0, 100, 200].map((from) => ({ kind: 'ping', data: everyB
 export const hop: BackendProbe = async (examination, standIn) => {
   const { patient, asker } = examination;
   const draft = await patient.draft(everyBytePings);
-  const isSigned = header(draft.headers, signature) !== undefined;
+  const isSigned = header(draft.headers, signatureField) !== undefined;
   if (!isSigned) draft.headers.push('Grip-Sig', 'foregate-doctor');
   const { outcome, arrivals } = await standIn.see(asker, draft, (response) => {
     response.writeHead(200, [...answerFields, 'Content-Type', eventsMediaType, 'Content-Length', String(answerBody.length)]);
@@ -32,9 +32,9 @@ export const hop: BackendProbe = async (examination, standIn) => {
   const [arrival] = arrivals;
   if (arrival === undefined) return undefined;
   const stranger = await patient.strangerDraft(everyBytePings);
-  const secretNames = missing(draft.headers, stranger.headers).filter((name) => name !== signature);
+  const secretNames = missing(draft.headers, stranger.headers).filter((name) => name !== signatureField);
   return [
-    ...ofFields(draft, arrival, { secretNames, needed: isSigned ? [...needed, signature] : needed }),
+    ...ofFields(draft, arrival, { secretNames, needed: isSigned ? [...needed, signatureField] : needed }),
     ...(secretNames.length === 0 ? [] : [ofCredential(secretNames, arrival)]),
     ofHost(examination, draft, arrival),
     ofAddress(examination, draft, arrival),

@@ -1,6 +1,10 @@
 /** What the doctor finds out about gateways without any help of their backends, and how little it asks for that. */
 import { deepEqual, doesNotMatch, equal, match, ok, rejects } from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { requestsMax } from '../../gateway/doctor/asker.ts';
+import { serverCertificate, serverKey } from '../downstream/certificates.ts';
 import { freePort } from '../support/processes.ts';
 import { about, detailOf, examined } from './examined.ts';
 import { bare, startRawGateway, type RawAnswer, type RawGateway } from './raw-gateway.ts';
@@ -54,6 +58,22 @@ describe('the doctor', () => {
     const silent = await gatewayOf(({ socket }) => void socket.destroy());
     match(detailOf(await examined(route(silent)), 'reach'), /takes the connection and does not answer/);
     equal(silent.requests.length, 1);
+  });
+
+  it('checks a certificate as the route would', async () => {
+    const server = createServer({ cert: serverCertificate, key: serverKey }, (_, response) => response.writeHead(404).end());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo; // A TCP server has no other kind of address.
+    const text = (tls: string) => `routes:\n  - id: a\n    target: { url: "https://127.0.0.1:${port}", tls: ${tls} }\n`;
+    try {
+      const reports = await examined(text('{}'));
+      match(detailOf(reports, 'reach'), /^It cannot be reached: self-signed certificate/);
+      deepEqual(about(await examined(text(JSON.stringify({ ca: serverCertificate }))), 'answer'), ['ok']);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
   });
 
   it('tells an idle time below ours, by when the connection is really closed', async () => {
