@@ -1,28 +1,52 @@
-/** How large may a request's head be? Asked by doubling, up to what clients may send here. */
+/** How large may a request's head be? Asked by doubling, up to what clients may send here; where that is too large, by halving. */
 import { programChange } from '../config/change.ts';
-import type { Outcome } from './asker.ts';
 import { harmless, headBytes, wordOf, type Examination, type Probe } from './examination.ts';
-import { finding } from './finding.ts';
+import { finding, type Finding } from './finding.ts';
 
 const smallest = 2048;
+/** Requests that look for the limit. */
+const halvings = 3;
 const filler = 'X-Foregate-Doctor';
 
 export const headerSize: Probe = async (examination) => {
-  const { patient, usual } = examination;
+  const { patient } = examination;
   const { headerBytes: most } = patient.loaded.settings.limits;
   let taken = 0;
   for (const size of sizes(most)) {
-    const outcome = await withHead(examination, size);
-    if (outcome !== undefined && isRefused(outcome, usual.status)) {
-      const detail = `It refuses a head of ${size} bytes (${wordsOf(outcome)})${taken === 0 ? '' : ` and takes ${taken}`}; clients may send ${most} here.`;
-      const wanted = Math.max(1024, taken);
-      const changes = [programChange(patient.loaded, ['limits', 'headerBytes'], { now: String(most), wanted: String(wanted) })];
-      return [finding('warning', 'header', detail, { ...wordOf(examination, 'header'), changes })];
-    }
-    if (outcome !== undefined) taken = size;
+    const refusal = await refusalOf(examination, size);
+    if (refusal !== undefined) return [await ofRefusal(examination, { most, taken, size, refusal })];
+    taken = size;
   }
   return [finding('ok', 'header', `It takes a head of ${taken} bytes, as much as clients may send here.`)];
 };
+
+interface Refused {
+  readonly most: number;
+  readonly taken: number;
+  readonly size: number;
+  readonly refusal: string;
+}
+
+async function ofRefusal(examination: Examination, refused: Refused): Promise<Finding> {
+  const { most, size, refusal } = refused;
+  const taken = await largest(examination, refused);
+  const detail = `It refuses a head of ${size} bytes (${refusal})${taken === 0 ? '' : ` and takes ${taken}`}; clients may send ${most} here.`;
+  const wish = { now: String(most), wanted: String(Math.max(1024, taken)) };
+  const changes = [programChange(examination.patient.loaded, ['limits', 'headerBytes'], wish)];
+  return finding('warning', 'header', detail, { ...wordOf(examination, 'header'), changes });
+}
+
+/** The largest found to be taken. */
+async function largest(examination: Examination, { taken: least, size }: Refused): Promise<number> {
+  let taken = least;
+  let tooLarge = size;
+  for (let i = 0; i < halvings; i += 1) {
+    const middle = Math.floor((taken + tooLarge) / 2);
+    if ((await refusalOf(examination, middle)) === undefined) taken = middle;
+    else tooLarge = middle;
+  }
+  return taken;
+}
 
 function sizes(most: number): number[] {
   const list: number[] = [];
@@ -30,24 +54,17 @@ function sizes(most: number): number[] {
   return [...list, most];
 }
 
-/** Undefined where the head is as large by itself. */
-async function withHead({ patient, asker }: Examination, size: number): Promise<Outcome | undefined> {
+/** In a word; undefined: it takes so much, or the head is as large by itself. */
+async function refusalOf({ patient, asker, usual }: Examination, size: number): Promise<string | undefined> {
   const draft = await patient.draft(harmless);
   const room = size - headBytes(draft) - filler.length - 4;
   if (room <= 0) return undefined;
   draft.headers.push(filler, 'a'.repeat(room));
-  return asker.ask(draft);
+  const outcome = await asker.ask(draft);
+  if (outcome.kind === 'failed') return outcome.reason;
+  const { status } = outcome.reply;
+  return status !== usual.status && statuses.includes(status) ? String(status) : undefined;
 }
 
 /** 494 is nginx's own number for it. */
 const statuses: readonly number[] = [400, 413, 414, 431, 494];
-
-function isRefused(outcome: Outcome, usualStatus: number): boolean {
-  if (outcome.kind === 'failed') return true;
-  const { status } = outcome.reply;
-  return status !== usualStatus && statuses.includes(status);
-}
-
-function wordsOf(outcome: Outcome): string {
-  return outcome.kind === 'failed' ? outcome.reason : String(outcome.reply.status);
-}

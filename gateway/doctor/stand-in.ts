@@ -86,7 +86,8 @@ function markOf(url: string): string {
 async function answer(request: IncomingMessage, response: ServerResponse, scene: Scene | undefined): Promise<void> {
   const body = await readBody(request);
   if (scene === undefined || body === undefined || scene.arrivals.length >= arrivalsMax) {
-    response.writeHead(404, { 'Content-Length': 0 }).end();
+    // With a body: bare pages are the way of some gateways.
+    response.writeHead(404, { 'Content-Type': 'text/plain' }).end('The doctor of Foregate stands in for the backend.\n');
     return;
   }
   const { method = '', rawHeaders: headers, httpVersion } = request;
