@@ -2,6 +2,7 @@
 /** The command. Each subcommand has a file of its own beside this one. */
 import { Command } from 'commander';
 import { checkCommand } from './check.ts';
+import { doctorCommand } from './doctor.ts';
 import { exitWith } from './exit.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
@@ -21,6 +22,7 @@ const program = new Command('foregate')
 for (const command of [
   runCommand(),
   checkCommand(),
+  doctorCommand(),
   importCommand(),
   exportCommand(),
   publishCommand(),

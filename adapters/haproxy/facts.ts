@@ -8,6 +8,7 @@ export const haproxyFacts: GatewayFacts = {
   settings: {
     idle: 'timeout client',
     timeout: 'timeout server',
+    header: 'tune.bufsize',
     trust: 'an ACL on src',
     buffering: 'option http-no-delay',
   },

@@ -15,6 +15,7 @@ export const kongFacts: GatewayFacts = {
   settings: {
     timeout: 'read_timeout of the service',
     body: 'request-size-limiting',
+    header: 'nginx_proxy_large_client_header_buffers',
     trust: 'trusted_ips',
     host: 'preserve_host: true of the route',
     resends: 'retries: 0 of the service',

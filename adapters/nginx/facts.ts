@@ -10,6 +10,7 @@ export const nginxFacts: GatewayFacts = {
     idle: 'keepalive_timeout',
     timeout: 'proxy_read_timeout',
     body: 'client_max_body_size',
+    header: 'large_client_header_buffers',
     trust: 'set_real_ip_from',
     host: 'proxy_set_header Host $host',
     resends: 'proxy_next_upstream off',

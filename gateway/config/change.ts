@@ -43,6 +43,19 @@ export function routeChange(loaded: LoadedConfig, route: number, keys: Path, wis
   return changeAt(loaded, !isThere(loaded, own) && isThere(loaded, shared) ? shared : own, wish);
 }
 
+/** A setting of no route, such as `limits`, `headerBytes`. */
+export function programChange(loaded: LoadedConfig, keys: Path, wish: Wish): Change {
+  return changeAt(loaded, keys, wish);
+}
+
+/** The name of a route's adapter, which may stand alone or among its settings. */
+export function adapterChange(loaded: LoadedConfig, route: number, wish: Wish): Change {
+  const { path } = routeChange(loaded, route, ['adapter'], wish);
+  const isNamed = isThere(loaded, ['routes', route, 'adapter', 'use']) || isThere(loaded, ['defaults', 'adapter', 'use']);
+  const isOwnName = path.startsWith('routes') && !isThere(loaded, ['routes', route, 'adapter', 'use']);
+  return routeChange(loaded, route, isNamed && !isOwnName ? ['adapter', 'use'] : ['adapter'], wish);
+}
+
 function changeAt(loaded: LoadedConfig, path: Path, wish: Wish): Change {
   const known = path.findLastIndex((_, index) => isThere(loaded, path.slice(0, index + 1))) + 1;
   const [first, ...rest] = path.slice(known === path.length ? -1 : known).map(String);

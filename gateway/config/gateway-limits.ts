@@ -25,12 +25,12 @@ export function limitWarnings(loaded: LoadedConfig): LimitWarning[] {
 }
 
 /** What one request with events may have for content: what waited, and the message that was one too many. */
-function batchBytes({ limits }: RouteSettings, { oneEventPerRequest }: TargetSettings): number {
+export function batchBytes({ limits }: RouteSettings, { oneEventPerRequest }: TargetSettings): number {
   return limits.messageBytes + (oneEventPerRequest ? 0 : limits.queueBytes);
 }
 
 /** Limits under which a batch fits into a body of so many bytes, framing included. */
-function batchChanges(loaded: LoadedConfig, route: number, bodyBytes: number): Change[] {
+export function batchChanges(loaded: LoadedConfig, route: number, bodyBytes: number): Change[] {
   const settings = loaded.routes[route]?.settings.limits;
   if (settings === undefined) return [];
   const half = Math.max(1, Math.floor((bodyBytes - framingBytes) / 2));
@@ -105,6 +105,7 @@ function of({ of: kind }: KnownLimit): string {
   return kind === undefined ? '' : ` (${kind})`;
 }
 
-function seconds(ms: number): string {
+/** `4s`, `1500ms`. */
+export function seconds(ms: number): string {
   return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }

@@ -20,7 +20,7 @@ export interface GatewayLimits {
 }
 
 /** What an operator may want to change at the gateway. */
-export type GatewayMatter = 'idle' | 'timeout' | 'body' | 'trust' | 'host' | 'resends' | 'buffering' | 'binary';
+export type GatewayMatter = 'idle' | 'timeout' | 'body' | 'header' | 'trust' | 'host' | 'resends' | 'buffering' | 'binary';
 
 export interface Recognised {
   /** As the gateway tells it; undefined: it does not. */

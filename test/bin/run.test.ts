@@ -154,12 +154,19 @@ describe('foregate run', () => {
     equal(await statusOf(`${control}/publish/`), 405);
   });
 
+  it('warns in the log of what a gateway as it comes would cut off, with the line to change', async () => {
+    const text = `listen: [{ port: 0 }]\ncontrol: { port: 0 }\nroutes:\n  - id: a\n    target: ${target}\n    adapter: aws\n`;
+    await writeFile(join(folder, 'foregate.yaml'), text);
+    const { run } = await start();
+    await outputOf(run, /"level":"warn".*"about":"timeout".*foregate\.yaml:5:13 {2}routes\[0\].*"event":"gateway\.limit"/);
+  });
+
   it('reads its configuration again at SIGHUP, and says what came of it', async () => {
     await write('a');
     const { url, run } = await start();
     await write('b');
     process.kill(run.pid, 'SIGHUP');
-    await outputOf(run, /"routes":1,"kept":0,"drained":0,"event":"config\.reloaded"/);
+    await outputOf(run, /"level":"warn".*"about":"timeout".*foregate\.yaml:5:13 {2}routes\[0\].*"event":"gateway\.limit"/);
     deepEqual([await statusOf(`${url}/a`), await statusOf(`${url}/b`)], [404, 200]);
   });
 

@@ -25,6 +25,7 @@ const floors: readonly (readonly string[])[] = [
   ['gateway/session'],
   ['gateway/front', 'gateway/control'],
   ['gateway/config'],
+  ['gateway/doctor'],
   ['gateway'],
   ['gateway/testing', 'bin'],
 ];
@@ -44,6 +45,7 @@ const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'gateway/front': ['ws'],
   'gateway/control': ['express', 'prom-client', 'jsonwebtoken', 'zeromq'],
   'gateway/config': ['ajv', 'ajv-formats', 'yaml', 'fastest-levenshtein'],
+  'gateway/doctor': [],
   gateway: [],
   'gateway/testing': ['ajv'],
   bin: ['commander', 'pino', 'jsonwebtoken'],
