@@ -55,7 +55,7 @@ function byRefusal(reply: Reply, own: Adapter, adapters: readonly Adapter[]): Se
   return claim && { adapter: claim, version: undefined, by: 'the way it refuses' };
 }
 
-const plainTerms = { use: '', credentials: 'relay', prefix: '' } as const;
+const plainTerms = { use: '', credentials: 'relay', prefix: '', links: 'bare' } as const;
 
 function ofGateway({ adapter: own, loaded, at }: Patient, seen: Seen | undefined): Finding[] {
   if (seen === undefined) return [finding('note', 'gateway', `It does not show who it is; the adapter is ${own.name}.`)];
