@@ -62,6 +62,7 @@ function gatewayRoute(route: RouteSettings, credentialHeader: string | undefined
     auth: auth(settings, adapter.to, credentialHeader),
     limits: settings.limits.map(({ count, window, by }) => ({ count, windowSeconds: Math.ceil(toMs(window) / 1000), by })),
     bodyBytes: settings.bodyBytes ?? largestRequest(route.limits),
+    limitsBody: settings.bodyBytes !== undefined,
     connectMs: toMs(settings.connectTimeout),
     readMs: settings.timeout === undefined ? shorter(toMs(target.timeout)) : toMs(settings.timeout),
   };

@@ -21,6 +21,8 @@ export interface GatewayRoute {
   readonly limits: readonly GatewayLimit[];
   /** Infinity where a gateway that was read has no limit; never when one is written. */
   readonly bodyBytes: number;
+  /** The operator wants no larger ones; left out: `bodyBytes` is room that is needed. */
+  readonly limitsBody?: boolean;
   /** Milliseconds until the backend is reached. */
   readonly connectMs: number;
   /** Milliseconds until the backend answers; less than Foregate waits. */

@@ -73,8 +73,16 @@ function tokenRemarks(route: GatewayRoute, auth: Extract<GatewayAuth, { kind: 'j
 }
 
 function boundRemarks(route: GatewayRoute): Remark[] {
-  const { bodyBytes, readMs, eventsOnly } = route;
+  const { bodyBytes, limitsBody = false, readMs, eventsOnly } = route;
   return [
+    ...(limitsBody && bodyBytes < largestBody
+      ? [
+          refused(
+            route.id,
+            `allows bodies of ${bodyBytes} bytes only, and AWS lets ${largestBody} through; leave "bodyBytes" out`,
+          ),
+        ]
+      : []),
     ...(bodyBytes > largestBody
       ? [refused(route.id, `wants bodies up to ${bodyBytes} bytes, but AWS takes ${largestBody} at most`)]
       : []),
@@ -102,7 +110,7 @@ function hostRemarks(route: GatewayRoute, first: GatewayRoute): Remark[] {
 }
 
 function largerBodies(routes: readonly GatewayRoute[]): Remark[] {
-  if (routes.every(({ bodyBytes }) => bodyBytes >= largestBody)) return [];
+  if (routes.every(({ bodyBytes, limitsBody = false }) => limitsBody || bodyBytes >= largestBody)) return [];
   return [
     {
       about: 'aws',

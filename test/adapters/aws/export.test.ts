@@ -228,6 +228,7 @@ describe('what AWS cannot do', () => {
       { auth: { kind: 'key', place: { in: 'query', name: 'apikey' }, hidden: false } },
     ],
     [/^refused chat: wants bodies up to 10485761 bytes/, { bodyBytes: 10 * 1024 * 1024 + 1 }],
+    [/^refused chat: allows bodies of 1024 bytes only/, { bodyBytes: 1024, limitsBody: true }],
     [/^tightened chat: waits 29000 ms instead of 60000 ms/, { readMs: 60_000 }],
     [/^refused chat: waits 49 ms/, { readMs: 49 }],
     [/^refused chat: limits by address/, { limits: [{ ...minute, by: 'address' }] }],
