@@ -24,7 +24,7 @@ export async function greet(patient: Patient, asker: Asker, adapters: readonly A
     return { findings: [finding('clash', 'reach', `It ${what}: ${outcome.reason}.`)], usual: undefined, facts: undefined };
   }
   const { reply } = outcome;
-  const seen = whoAnswered(reply, patient.adapter, adapters);
+  const seen = whoAnswered(reply, patient, adapters);
   const findings = [...ofGateway(patient, seen), ...ofAnswer(patient, reply)];
   return { findings, usual: reply, facts: seen?.adapter.facts ?? patient.adapter.facts };
 }
@@ -36,7 +36,8 @@ interface Seen {
 }
 
 /** The route's own adapter first; a field may be one of the backend that the gateway passes on. */
-function whoAnswered(reply: Reply, own: Adapter, adapters: readonly Adapter[]): Seen | undefined {
+function whoAnswered(reply: Reply, patient: Patient, adapters: readonly Adapter[]): Seen | undefined {
+  const { adapter: own } = patient;
   const shown = adapters.flatMap((adapter): Seen[] => {
     const recognised = adapter.facts?.recognise(reply);
     return recognised === undefined ? [] : [{ adapter, ...recognised }];
@@ -44,18 +45,16 @@ function whoAnswered(reply: Reply, own: Adapter, adapters: readonly Adapter[]): 
   // A server that both a gateway and a backend may be is told last.
   const byField =
     shown.find(({ adapter }) => adapter.name === own.name) ?? shown.find(({ by }) => by !== serverField) ?? shown[0];
-  return byField ?? byRefusal(reply, own, adapters);
+  return byField ?? byRefusal(reply, patient, adapters);
 }
 
 const serverField = 'its field Server';
 
-function byRefusal(reply: Reply, own: Adapter, adapters: readonly Adapter[]): Seen | undefined {
-  const claims = adapters.filter((adapter) => adapter.profile(plainTerms).fault(reply).by === adapter.name);
+function byRefusal(reply: Reply, { adapter: own, settings }: Patient, adapters: readonly Adapter[]): Seen | undefined {
+  const claims = adapters.filter((adapter) => adapter.profile(settings.adapter).fault(reply).by === adapter.name);
   const claim = claims.find(({ name }) => name === own.name) ?? (claims.length === 1 ? claims[0] : undefined);
   return claim && { adapter: claim, version: undefined, by: 'the way it refuses' };
 }
-
-const plainTerms = { use: '', credentials: 'relay', prefix: '', links: 'bare' } as const;
 
 function ofGateway({ adapter: own, loaded, at }: Patient, seen: Seen | undefined): Finding[] {
   if (seen === undefined) return [finding('note', 'gateway', `It does not show who it is; the adapter is ${own.name}.`)];
