@@ -1,6 +1,7 @@
 /** What the exports for nginx, HAProxy and Caddy have in common: where they listen, and what none of them can say. */
 import { isIP } from 'node:net';
 import type { GatewayCaller, GatewayModel, GatewayRoute, Remark } from './gateway-route.ts';
+import { refused } from './remark.ts';
 
 /** One address that the program listens at, with its routes in the order in which they are tried. */
 export interface ProxyListener {
@@ -63,10 +64,6 @@ export function proxyRemarks({ routes, callers, trusted }: GatewayModel): readon
       .filter((address) => !isRange(address))
       .map((address) => refused(JSON.stringify(address), 'is not an address or a range')),
   ];
-}
-
-export function refused(about: string, text: string): Remark {
-  return { about, verdict: 'refused', text };
 }
 
 function reasons(route: GatewayRoute): readonly string[] {

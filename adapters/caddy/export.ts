@@ -1,17 +1,8 @@
 /** Writes a whole `Caddyfile`, and `keys.caddy` beside it, for a Caddy without plugins. */
 import type { Exporter, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
 import type { ProxyListener } from '../proxy-routes.ts';
-import {
-  basePath,
-  eventsType,
-  firstLine,
-  keyLines,
-  literally,
-  portOf,
-  proxyListeners,
-  proxyRemarks,
-  refused,
-} from '../proxy-routes.ts';
+import { refused } from '../remark.ts';
+import { basePath, eventsType, firstLine, keyLines, literally, portOf, proxyListeners, proxyRemarks } from '../proxy-routes.ts';
 
 export const caddyExporter: Exporter = {
   name: 'caddy',

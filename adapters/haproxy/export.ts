@@ -2,17 +2,8 @@
 import { isIP } from 'node:net';
 import type { CredentialPlace, Exporter, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
 import type { ProxyListener } from '../proxy-routes.ts';
-import {
-  basePath,
-  eventsType,
-  firstLine,
-  keyLines,
-  literally,
-  portOf,
-  proxyListeners,
-  proxyRemarks,
-  refused,
-} from '../proxy-routes.ts';
+import { refused } from '../remark.ts';
+import { basePath, eventsType, firstLine, keyLines, literally, portOf, proxyListeners, proxyRemarks } from '../proxy-routes.ts';
 
 interface Numbered {
   readonly route: GatewayRoute;

@@ -10,8 +10,8 @@ import {
   portOf,
   proxyListeners,
   proxyRemarks,
-  refused,
 } from '../proxy-routes.ts';
+import { refused } from '../remark.ts';
 import { authorities, serversOf, sharedLocations } from './export-server.ts';
 import { argsVariable, callerVariable, indent, uriVariable, zoneName, type Numbered } from './export-names.ts';
 import { bucketOf } from './bucket.ts';

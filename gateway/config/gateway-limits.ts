@@ -38,7 +38,14 @@ export function batchChanges(loaded: LoadedConfig, route: number, bodyBytes: num
     settings[key] <= half
       ? []
       : [routeChange(loaded, route, ['limits', key], { now: String(settings[key]), wanted: String(half) })];
-  return [...change('queueBytes'), ...change('messageBytes')];
+  return inOne([...change('queueBytes'), ...change('messageBytes')]);
+}
+
+/** What two changes put into a mapping that is not there yet is written once, with both. */
+function inOne(changes: readonly Change[]): Change[] {
+  const inner = changes.flatMap(({ write }) => /^limits: \{ (.*) \}$/.exec(write)?.[1] ?? []);
+  if (inner.length < 2) return [...changes];
+  return changes.map((change) => ({ ...change, write: `limits: { ${inner.join(', ')} }` }));
 }
 
 /** For a person at a terminal: one line for each warning, and one for each change. */

@@ -1,6 +1,6 @@
 /** Warnings about settings that do not go together with a gateway as it comes, and the lines to change. */
 import { deepEqual } from 'node:assert/strict';
-import { changeLine, limitWarnings } from '../../gateway/config/gateway-limits.ts';
+import { batchChanges, changeLine, limitWarnings } from '../../gateway/config/gateway-limits.ts';
 import { loadText } from '../../gateway/config/load.ts';
 import { parts } from '../../gateway/parts.ts';
 
@@ -49,6 +49,15 @@ routes:
 `;
     deepEqual(await warned(text), [
       ['a', 'body', 'foregate.yaml:4:17  defaults.limits.queueBytes is 2000000; write "queueBytes: 523776"'],
+    ]);
+  });
+
+  it('puts two limits into one mapping where there is none yet: a second would be an error', async () => {
+    const loaded = await loadText('foregate.yaml', 'routes:\n  - id: a\n    target: http://h\n', parts, {});
+    const wanted = 'write "limits: { queueBytes: 32256, messageBytes: 32256 }"';
+    deepEqual(batchChanges(loaded, 0, 65_536).map(changeLine), [
+      `foregate.yaml:2:5  routes[0].limits.queueBytes is 200000 by default; ${wanted}`,
+      `foregate.yaml:2:5  routes[0].limits.messageBytes is 199999 by default; ${wanted}`,
     ]);
   });
 });
