@@ -1,7 +1,7 @@
 /** An API of Tyk in the form that all versions read. */
 import type { GatewayAuth, GatewayRoute } from '../gateway-route.ts';
 import { present, type Raw } from '../present.ts';
-import { methodsOf, secondsOf } from './methods.ts';
+import { methodsOf, secondsOf, withBody } from './methods.ts';
 
 export function classicDefinition(route: GatewayRoute): Raw {
   const { id, hosts, auth, eventsOnly } = route;
@@ -43,15 +43,16 @@ function place({ in: where, name }: { readonly in: string; readonly name: string
 
 function version(route: GatewayRoute): Raw {
   const allowed = [{ path: '/', method_actions: { POST: { action: 'no_action', code: 200 } } }];
-  return {
+  return present({
     name: 'Default',
     use_extended_paths: true,
-    global_size_limit: route.bodyBytes,
+    global_size_limit: route.eventsOnly ? route.bodyBytes : undefined,
     extended_paths: present({
       white_list: route.eventsOnly ? allowed : undefined,
+      size_limits: route.eventsOnly ? undefined : withBody.map((method) => ({ path: '/', method, size_limit: route.bodyBytes })),
       hard_timeouts: methodsOf(route).map((method) => ({ path: '/', method, timeout: secondsOf(route) })),
     }),
-  };
+  });
 }
 
 function limit({ limits }: GatewayRoute): Raw | undefined {

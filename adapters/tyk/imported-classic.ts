@@ -66,7 +66,15 @@ function readVersion(map: PlacedMap, id: string): PlacedMap | undefined {
 
 function sizeOf(version: PlacedMap | undefined): number {
   const bytes = version?.number('global_size_limit') ?? 0;
-  return bytes === 0 || version?.flag('global_size_limit_disabled') === true ? Number.POSITIVE_INFINITY : bytes;
+  const isGlobal = bytes !== 0 && version?.flag('global_size_limit_disabled') !== true;
+  return isGlobal ? bytes : sizeOfPosts(version);
+}
+
+/** A limit for all paths. */
+function sizeOfPosts(version: PlacedMap | undefined): number {
+  const limits = version?.map('extended_paths')?.maps('size_limits') ?? [];
+  const all = limits.find((limit) => limit.text('path') === '/' && limit.text('method') === 'POST');
+  return all?.number('size_limit') ?? Number.POSITIVE_INFINITY;
 }
 
 function readLimits(map: PlacedMap, id: string): GatewayLimit[] {

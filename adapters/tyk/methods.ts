@@ -7,6 +7,9 @@ export function methodsOf({ eventsOnly }: GatewayRoute): readonly string[] {
   return eventsOnly ? ['POST'] : all;
 }
 
+/** Where a limit of size holds, Tyk wants a `Content-Length`: a GET, such as one for an event stream, has none. */
+export const withBody = ['POST', 'PUT', 'PATCH'];
+
 /** Tyk gives up after whole seconds. */
 export function secondsOf({ readMs }: GatewayRoute): number {
   return Math.floor(readMs / 1000);

@@ -84,13 +84,14 @@ function token({ jwks, issuer, audience }: GatewayAuth & { kind: 'jwt' }): Raw {
   });
 }
 
+/** A limit of size is one for all methods: see `withBody`. */
 function middleware(route: GatewayRoute): Raw {
   const each = present({
     allow: route.eventsOnly ? { enabled: true } : undefined,
     enforceTimeout: { enabled: true, value: secondsOf(route) },
   });
-  return {
-    global: { requestSizeLimit: { enabled: true, value: route.bodyBytes } },
+  return present({
+    global: route.eventsOnly ? { requestSizeLimit: { enabled: true, value: route.bodyBytes } } : undefined,
     operations: Object.fromEntries(methodsOf(route).map((method) => [operationId(route, method), each])),
-  };
+  });
 }

@@ -10,6 +10,7 @@ export function remarks({ routes, callers }: GatewayModel, form: Form): Remark[]
     ...routes.flatMap((route) => [
       ...matchRemarks(route),
       ...timeoutRemarks(route),
+      ...sizeRemarks(route, form),
       ...limitRemarks(route),
       ...authRemarks(route, form),
     ]),
@@ -34,6 +35,22 @@ function timeoutRemarks({ id, readMs }: GatewayRoute): Remark[] {
   return readMs % 1000 === 0
     ? []
     : [tightened(id, `Tyk waits whole seconds: ${Math.floor(readMs / 1000)} s instead of ${readMs} ms`)];
+}
+
+/** Tyk answers 411 to what has no length wherever a limit holds. */
+function sizeRemarks({ id, eventsOnly, limitsBody = false }: GatewayRoute, form: Form): Remark[] {
+  if (eventsOnly && form === 'oas')
+    return [told(id, 'the size of bodies is checked by releases that know "requestSizeLimit"; 5.2 lets all through')];
+  if (eventsOnly) return [];
+  if (form === 'classic') return [told(id, 'bodies are limited with POST, PUT and PATCH; other methods have none, or any')];
+  if (limitsBody)
+    return [
+      refused(
+        id,
+        'limits bodies, for which Tyk would refuse each GET in this form; "tyk-classic" can say it, or leave "bodyBytes" out',
+      ),
+    ];
+  return [told(id, 'has no limit of bodies: Tyk would refuse each GET with it')];
 }
 
 function limitRemarks(route: GatewayRoute): Remark[] {

@@ -34,30 +34,37 @@ function program(): string {
 }
 
 async function startTyk(backendOrigin: string): Promise<ChainGateway> {
+  const running = await launchTyk({ 'chain.json': JSON.stringify(api(backendOrigin)) });
+  const start = async (): Promise<void> => {
+    await running.start();
+    await loaded(running.origin);
+  };
+  await start();
+  return {
+    ...running,
+    start,
+    newKey: () => createKey(running.origin, 'chain', { rate: allowance, per: 60 }),
+    freeKey: () => createKey(running.origin, 'chain', { rate: 0, per: 0 }),
+    revoke: async (key) => {
+      await admin(running.origin, 'DELETE', `keys/${key}`);
+    },
+  };
+}
+
+/** Tyk and its Redis, started. `definitions`: what is in `app_path`, by the names of the files. */
+export async function launchTyk(definitions: Readonly<Record<string, string>>) {
   const folder = await mkdtemp(join(tmpdir(), 'foregate-tyk-'));
   const [port, redis] = [await freePort(), await startRedis()];
   for (const name of ['apps', 'templates', 'middleware', 'policies']) await mkdir(join(folder, name));
   await writeFile(join(folder, 'policies', 'policies.json'), '{}');
   await writeFile(join(folder, 'templates', 'error.json'), '{\n    "error": "{{.Message}}"\n}');
   await writeFile(join(folder, 'tyk.conf'), JSON.stringify(settings(port, redis.port, folder)));
-  await writeFile(join(folder, 'apps', 'chain.json'), JSON.stringify(api(backendOrigin)));
+  for (const [name, text] of Object.entries(definitions)) await writeFile(join(folder, 'apps', name), text);
   const launch = () => startProcess(program(), ['--conf', join(folder, 'tyk.conf')], { cwd: folder });
   const running = await startRestartable(launch, port);
-  const origin = `http://127.0.0.1:${port}`;
-  const start = async (): Promise<void> => {
-    await running.start();
-    await loaded(origin);
-  };
-  await start();
   return {
     ...running,
-    origin,
-    start,
-    newKey: () => createKey(origin, { rate: allowance, per: 60 }),
-    freeKey: () => createKey(origin, { rate: 0, per: 0 }),
-    revoke: async (key) => {
-      await admin(origin, 'DELETE', `keys/${key}`);
-    },
+    origin: `http://127.0.0.1:${port}`,
     stop: async () => {
       await running.stop();
       await redis.kill();
@@ -74,14 +81,19 @@ async function loaded(origin: string): Promise<void> {
   }
 }
 
-async function createKey(origin: string, limit: { readonly rate: number; readonly per: number }): Promise<string> {
-  const rights = { chain: { api_id: 'chain', api_name: 'chain', versions: ['Default'] } };
+/** A key for one API. */
+export async function createKey(
+  origin: string,
+  id: string,
+  limit: { readonly rate: number; readonly per: number },
+): Promise<string> {
+  const rights = { [id]: { api_id: id, api_name: id, versions: ['Default'] } };
   const body = { ...limit, allowance: limit.rate, quota_max: -1, org_id: 'default', access_rights: rights };
   const { key } = (await admin(origin, 'POST', 'keys/create', body)) as { key: string }; // Tyk's own answer.
   return key;
 }
 
-async function admin(origin: string, method: string, path: string, body?: object): Promise<unknown> {
+export async function admin(origin: string, method: string, path: string, body?: object): Promise<unknown> {
   const headers = { 'x-tyk-authorization': secret };
   const response = await fetch(`${origin}/tyk/${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) });
   if (!response.ok) throw new Error(`Tyk answered ${response.status}: ${await response.text()}`);

@@ -122,7 +122,7 @@ describe('the export for Tyk', () => {
     const validate = new Ajv({ strict: false }).compile(JSON.parse(readFileSync(file, 'utf8')) as object);
     const openapi = new Validator();
     await fc.assert(
-      fc.asyncProperty(tykRoutes(true), async (routes) => {
+      fc.asyncProperty(tykRoutes('oas'), async (routes) => {
         const definitions = written(tykExporter, modelOf(routes));
         assert.deepEqual(written(tykExporter, modelOf(routes)), definitions);
         for (const definition of Object.values(definitions)) {
