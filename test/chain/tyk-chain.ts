@@ -1,4 +1,4 @@
-/** WebSockets and streams through Tyk, by `npm run chain:tyk`: no registry that the tests use has this gateway. */
+/** WebSockets and streams through Tyk, by `npm run chain:tyk`: building it takes too long for every run of the tests. */
 import { chainSuite } from './chain-suite.ts';
 import { tyk } from './tyk.ts';
 
