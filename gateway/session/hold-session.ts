@@ -551,9 +551,9 @@ export class HoldSession implements Joining, Registered, Subscriber, BacklogHost
   }
 }
 
-/** The system has all of the answer: what becomes of the connection changes nothing about it. */
-function isTaken({ socket, writableEnded }: ServerResponse): boolean {
-  return writableEnded && socket?.writableLength === 0;
+/** The system has all of the answer: what becomes of the connection changes nothing about it. Streams of HTTP/2 tell nothing of that. */
+function isTaken({ req, socket, writableEnded }: ServerResponse): boolean {
+  return writableEnded && req.httpVersionMajor === 1 && socket?.writableLength === 0;
 }
 
 /** The filter `build-id` goes over the bodies of holds and links too (GRIP 5). @throws ForegateError `bad-reply` */
