@@ -4,7 +4,7 @@ import { apisixExporter } from './apisix/export.ts';
 import { awsExporter } from './aws/export.ts';
 import { azureExporter } from './azure/export.ts';
 import { caddyExporter } from './caddy/export.ts';
-import type { Exporter } from './gateway-route.ts';
+import type { Exporter } from './conversion/gateway-route.ts';
 import { haproxyExporter } from './haproxy/export.ts';
 import { kongExporter } from './kong/export.ts';
 import { nginxExporter } from './nginx/export.ts';

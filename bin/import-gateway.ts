@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import type { Importer, InputFile, Remark } from '../adapters/gateway-route.ts';
-import { writeImported } from '../adapters/imported-file.ts';
+import { printable } from '../adapters/conversion/comment.ts';
+import type { Importer, InputFile, Remark } from '../adapters/conversion/gateway-route.ts';
+import { writeImported } from '../adapters/conversion/imported-file.ts';
 import { adapters } from '../adapters/index.ts';
 import { writeNew } from './new-file.ts';
 
@@ -54,7 +55,7 @@ function report(remarks: readonly Remark[]): string[] {
   return [
     '',
     `Not taken over, or not as it was (${remarks.length}):`,
-    ...remarks.map(({ about, text }) => `  ${about}: ${text}`),
+    ...remarks.map(({ about, text }) => `  ${printable(`${about}: ${text}`)}`),
     '',
   ];
 }

@@ -1,7 +1,7 @@
 /** What Apigee cannot do for a route, or does in another way. */
-import type { GatewayAuth, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import { refused, tightened, told } from '../remark.ts';
-import { isXmlText } from '../xml.ts';
+import type { GatewayAuth, GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import { refused, tightened, told } from '../conversion/remark.ts';
+import { isXmlText } from '../conversion/xml.ts';
 import { stricter } from './counter.ts';
 
 export function apiRemarks(route: GatewayRoute): Remark[] {

@@ -1,7 +1,7 @@
 /** The files of a proxy: where it listens, what it checks, and where it leads. */
-import { backendBase, basePath } from '../cloud-route.ts';
-import type { GatewayRoute, OutputFile } from '../gateway-route.ts';
-import { element, writeXml, type Element } from '../xml.ts';
+import { backendBase, basePath } from '../conversion/cloud-route.ts';
+import type { GatewayRoute, OutputFile } from '../conversion/gateway-route.ts';
+import { element, writeXml, type Element } from '../conversion/xml.ts';
 import { policies, type Policy } from './policies.ts';
 
 const made = 'Made by "foregate export apigee"; made again, it is overwritten.';

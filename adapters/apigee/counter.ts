@@ -1,5 +1,5 @@
 /** How Apigee counts a limit: a quota of whole minutes, hours or days, or a rate of each second. */
-import type { GatewayLimit } from '../gateway-route.ts';
+import type { GatewayLimit } from '../conversion/gateway-route.ts';
 
 export type Counter =
   | { readonly kind: 'quota'; readonly count: number; readonly interval: number; readonly unit: 'minute' | 'hour' | 'day' }

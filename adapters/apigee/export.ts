@@ -1,7 +1,7 @@
 /** `foregate export apigee`: for each route a proxy, as the bundle that Apigee imports. */
 import { zipSync } from 'fflate';
-import { cloudRemarks } from '../cloud-route.ts';
-import type { Exporter, OutputFile } from '../gateway-route.ts';
+import { cloudRemarks } from '../conversion/cloud-route.ts';
+import type { Exporter, OutputFile } from '../conversion/gateway-route.ts';
 import { bundle } from './bundle.ts';
 import { apiRemarks, exportRemarks } from './api-remarks.ts';
 

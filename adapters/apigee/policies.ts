@@ -1,7 +1,7 @@
 /** The policies of a proxy, in the order in which they run. */
-import { includesBase } from '../cloud-route.ts';
-import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../gateway-route.ts';
-import { element, type Element } from '../xml.ts';
+import { includesBase } from '../conversion/cloud-route.ts';
+import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../conversion/gateway-route.ts';
+import { element, type Element } from '../conversion/xml.ts';
 import { atMost } from './at-most.ts';
 import { counterOf } from './counter.ts';
 

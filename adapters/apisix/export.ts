@@ -3,11 +3,11 @@
  * since APISIX 2 reads it with a small parser; without `#END` at its end it is not read at all.
  */
 import { Document } from 'yaml';
-import { comment } from '../comment.ts';
-import type { Exporter, GatewayCaller, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import { misplaced } from '../overlap.ts';
-import { present, type Raw } from '../present.ts';
-import { refused, told } from '../remark.ts';
+import { comment } from '../conversion/comment.ts';
+import type { Exporter, GatewayCaller, GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import { misplaced } from '../conversion/overlap.ts';
+import { present, type Raw } from '../conversion/present.ts';
+import { refused, told } from '../conversion/remark.ts';
 import { pluginRemarks, plugins } from './plugins.ts';
 import { priorityOf } from './precedence.ts';
 

@@ -1,8 +1,8 @@
 /** Reads standalone files of APISIX (`conf/apisix.yaml`). */
-import { foundCaller } from '../found-caller.ts';
-import type { GatewayCaller, Importer, InputFile, Remark } from '../gateway-route.ts';
-import { readMapping, type PlacedMap } from '../placed.ts';
-import { remarksOnce } from '../remark.ts';
+import { foundCaller } from '../conversion/found-caller.ts';
+import type { GatewayCaller, Importer, InputFile, Remark } from '../conversion/gateway-route.ts';
+import { readMapping, type PlacedMap } from '../conversion/placed.ts';
+import { remarksOnce } from '../conversion/remark.ts';
 import { PluginReader } from './imported-plugins.ts';
 import { readRoute, type ApisixRoute } from './imported-route.ts';
 import { compareRoutes } from './precedence.ts';

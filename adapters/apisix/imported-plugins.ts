@@ -1,7 +1,7 @@
 /** What the plugins of APISIX do for a route: its own, those of its `plugin_config`, those of its service, and those for all. */
-import { foundLimit } from '../found-limit.ts';
-import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../gateway-route.ts';
-import type { PlacedMap } from '../placed.ts';
+import { foundLimit } from '../conversion/found-limit.ts';
+import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../conversion/gateway-route.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 
 interface Settings extends Pick<GatewayRoute, 'auth' | 'limits' | 'bodyBytes'> {
   /** How `proxy-rewrite` changes the path. */

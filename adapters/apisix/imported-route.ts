@@ -1,8 +1,8 @@
 /** What a route of APISIX matches and where it leads, as routes of ours: one for each path. */
-import { foundHosts } from '../found-host.ts';
-import type { FoundRoute } from '../gateway-route.ts';
-import { literalOfTemplate } from '../literal-path.ts';
-import type { PlacedMap } from '../placed.ts';
+import { foundHosts } from '../conversion/found-host.ts';
+import type { FoundRoute } from '../conversion/gateway-route.ts';
+import { literalOfTemplate } from '../conversion/literal-path.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 import { readRewrite } from './rewrite.ts';
 import type { PluginReader } from './imported-plugins.ts';
 import { readUpstream } from './imported-upstream.ts';

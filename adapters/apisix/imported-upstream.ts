@@ -1,6 +1,6 @@
 /** Where a route of APISIX leads, and how long that may take. */
-import { backendOf } from '../found-backend.ts';
-import type { PlacedMap } from '../placed.ts';
+import { backendOf } from '../conversion/found-backend.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 
 export interface Upstream {
   /** Scheme, host and port. */

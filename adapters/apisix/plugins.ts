@@ -1,7 +1,7 @@
 /** The plugins of APISIX that a route has, and what they cannot do. */
-import type { GatewayAuth, GatewayLimit, GatewayRoute, Remark } from '../gateway-route.ts';
-import { present, type Raw } from '../present.ts';
-import { refused, tightened, told } from '../remark.ts';
+import type { GatewayAuth, GatewayLimit, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import { present, type Raw } from '../conversion/present.ts';
+import { refused, tightened, told } from '../conversion/remark.ts';
 import { rewrite } from './rewrite.ts';
 
 export function plugins(route: GatewayRoute): Raw {

@@ -1,5 +1,5 @@
 /** In which order APISIX tries routes of one path: those with the higher `priority` first. */
-import type { GatewayRoute } from '../gateway-route.ts';
+import type { GatewayRoute } from '../conversion/gateway-route.ts';
 
 const exactHost = 200;
 

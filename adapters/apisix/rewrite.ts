@@ -1,6 +1,6 @@
 /** How APISIX changes the path: an upstream has none, so what stands before it is put there by `proxy-rewrite`. */
-import type { GatewayRoute } from '../gateway-route.ts';
-import type { Raw } from '../present.ts';
+import type { GatewayRoute } from '../conversion/gateway-route.ts';
+import type { Raw } from '../conversion/present.ts';
 
 type Paths = Pick<GatewayRoute, 'path' | 'backend' | 'stripPath'>;
 

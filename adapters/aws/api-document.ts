@@ -1,7 +1,7 @@
 /** The OpenAPI document from which AWS makes an API. */
-import { backendBase, basePath, includesBase } from '../cloud-route.ts';
-import type { GatewayAuth, GatewayModel, GatewayRoute } from '../gateway-route.ts';
-import { present, type Raw } from '../present.ts';
+import { backendBase, basePath, includesBase } from '../conversion/cloud-route.ts';
+import type { GatewayAuth, GatewayModel, GatewayRoute } from '../conversion/gateway-route.ts';
+import { present, type Raw } from '../conversion/present.ts';
 import { integrationTimeout, kindOfApi, type ApiKind } from './api-remarks.ts';
 
 export function apiDocument({ routes }: GatewayModel): Raw {

@@ -1,6 +1,6 @@
 /** What AWS API Gateway cannot do for a route, or does in another way. */
-import type { GatewayAuth, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import { refused, tightened, told } from '../remark.ts';
+import type { GatewayAuth, GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import { refused, tightened, told } from '../conversion/remark.ts';
 
 /** REST APIs know keys; HTTP APIs know tokens. */
 export type ApiKind = 'rest' | 'http';

@@ -1,6 +1,6 @@
 /** `foregate export aws`: an OpenAPI document for API Gateway, and a CloudFormation template with the usage plan and the keys. */
-import { cloudRemarks } from '../cloud-route.ts';
-import type { Exporter, GatewayModel, OutputFile } from '../gateway-route.ts';
+import { cloudRemarks } from '../conversion/cloud-route.ts';
+import type { Exporter, GatewayModel, OutputFile } from '../conversion/gateway-route.ts';
 import { apiDocument } from './api-document.ts';
 import { apiRemarks, kindOfApi } from './api-remarks.ts';
 import { usagePlan } from './usage-plan.ts';

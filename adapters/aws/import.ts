@@ -1,6 +1,7 @@
 /** `foregate import aws`: reads OpenAPI documents, 3.0 and 2.0, as API Gateway exports them and as people write them for it. */
-import type { FoundRoute, GatewayRoute, Importer, InputFile, Remark } from '../gateway-route.ts';
-import type { Raw } from '../present.ts';
+import type { FoundRoute, GatewayRoute, Importer, InputFile, Remark } from '../conversion/gateway-route.ts';
+import type { Raw } from '../conversion/present.ts';
+import { told } from '../conversion/remark.ts';
 import { defaultConnectMs, integrationOf, type Integration } from './integration.ts';
 import { isRaw, listAt, rawAt, readDocument, textAt, type Path, type ReadDocument } from './read-document.ts';
 import { securityOf } from './security.ts';
@@ -34,9 +35,9 @@ interface ReadApi {
 
 function readApi(file: InputFile, gateway: URL): ReadApi {
   const document = readDocument(file);
-  if (document.root === undefined) return { found: [], remarks: document.faults.map(({ at, text }) => remark(at, text)) };
+  if (document.root === undefined) return { found: [], remarks: document.faults.map(({ at, text }) => told(at, text)) };
   if (!isRaw(document.root['paths']))
-    return { found: [], remarks: [remark(document.at([]), 'has no "paths": it is not an OpenAPI document')] };
+    return { found: [], remarks: [told(document.at([]), 'has no "paths": it is not an OpenAPI document')] };
   const root = document.root;
   const operations = Object.entries(rawAt(root, 'paths')).flatMap(([path, item]) => operationsOf(path, item));
   const read = operations.map((place) => readOperation(document, root, place, gateway));
@@ -63,17 +64,17 @@ function operationsOf(path: string, item: unknown): Place[] {
 function readOperation(document: ReadDocument, root: Raw, { path, method, operation }: Place, gateway: URL): ReadApi {
   const way: Path = ['paths', path, method];
   const at = document.at(way);
-  if (operation === undefined) return { found: [], remarks: [remark(at, `${path} has no operation that is understood`)] };
+  if (operation === undefined) return { found: [], remarks: [told(at, `${path} has no operation that is understood`)] };
   const integration = integrationOf(path, operation['x-amazon-apigateway-integration']);
   const place = document.at([...way, 'x-amazon-apigateway-integration']);
-  const remarks = integration.remarks.map((text) => remark(place, text));
+  const remarks = integration.remarks.map((text) => told(place, text));
   if (integration.taken === undefined) return { found: [], remarks };
   const { auth, faults } = securityOf(root, operation);
   const route = routeOf(integration.taken, operation, auth, gateway);
   const events = takesEvents(root, method, operation);
   return {
     found: [{ at, route: { ...route, eventsOnly: events } }],
-    remarks: [...remarks, ...faults.map((text) => remark(at, text))],
+    remarks: [...remarks, ...faults.map((text) => told(at, text))],
   };
 }
 
@@ -81,7 +82,7 @@ function routeOf(taken: Integration, operation: Raw, auth: GatewayRoute['auth'],
   const { path, backend, stripPath, readMs } = taken;
   return {
     // The export appends `-below` for what is below a path.
-    id: idOf(textAt(operation, 'operationId')?.replace(/-below$/, '') ?? path),
+    id: textAt(operation, 'operationId')?.replace(/-below$/, '') ?? path,
     gateway,
     hosts: [],
     path,
@@ -94,12 +95,6 @@ function routeOf(taken: Integration, operation: Raw, auth: GatewayRoute['auth'],
     connectMs: defaultConnectMs,
     readMs,
   };
-}
-
-/** As ids of routes are: letters, digits, `.`, `_`, `-`. */
-function idOf(text: string): string {
-  const id = text.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+|-+$/g, '');
-  return id.slice(0, 58) || 'main';
 }
 
 /** True where a POST takes events and no other type is written. */
@@ -122,7 +117,7 @@ function rootRemarks(document: ReadDocument, root: Raw): Remark[] {
   return [
     ...serverRemarks(document, root),
     ...keySourceRemarks(document, root),
-    ...extensions.map((name) => remark(document.at([name]), `${name} is not taken over; the gateway goes on with it`)),
+    ...extensions.map((name) => told(document.at([name]), `${name} is not taken over; the gateway goes on with it`)),
   ];
 }
 
@@ -130,7 +125,7 @@ function keySourceRemarks(document: ReadDocument, root: Raw): Remark[] {
   const name = 'x-amazon-apigateway-api-key-source';
   const source = textAt(root, name)?.toUpperCase();
   return source === 'AUTHORIZER'
-    ? [remark(document.at([name]), 'keys come from an authorizer, not from x-api-key as is written here')]
+    ? [told(document.at([name]), 'keys come from an authorizer, not from x-api-key as is written here')]
     : [];
 }
 
@@ -140,11 +135,9 @@ function serverRemarks(document: ReadDocument, root: Raw): Remark[] {
   const url = isRaw(server) ? textAt(server, 'url') : textAt(root, 'host');
   const at = document.at([isRaw(server) ? 'servers' : 'host']);
   if (isRaw(server) && Object.hasOwn(server, 'x-amazon-apigateway-endpoint-configuration'))
-    return [
-      remark(at, 'has settings of its endpoint: if only names of its own lead there, they are to be given as "match.host"'),
-    ];
+    return [told(at, 'has settings of its endpoint: if only names of its own lead there, they are to be given as "match.host"')];
   if (url === undefined || url === '/') return [];
-  return [remark(at, `${url} is said to be the address of the API; it is given with --gateway, and a stage is not part of it`)];
+  return [told(at, `${url} is said to be the address of the API; it is given with --gateway, and a stage is not part of it`)];
 }
 
 /** Operations with the same beginning become one route; `/chat/` is part of `/chat` where both lead to the same. */
@@ -159,10 +152,10 @@ function joinOperations(found: readonly Operation[]): {
     const first = byPath.get(one.route.path) ?? byPath.get(shorter);
     if (first !== undefined && isSame(first.route, one.route)) byPath.set(first.route.path, both(first, one));
     else if (byPath.has(one.route.path))
-      remarks.push(remark(one.at, `begins as ${first?.route.id ?? ''} and differs from it; left out`));
+      remarks.push(told(one.at, `begins as ${first?.route.id ?? ''} and differs from it; left out`));
     else byPath.set(one.route.path, one);
   }
-  const routes = distinct([...byPath.values()].map(({ route }) => route)).toSorted((a, b) => b.path.length - a.path.length);
+  const routes = [...byPath.values()].map(({ route }) => route).toSorted((a, b) => b.path.length - a.path.length);
   return { routes: routes.map((route) => ({ route, webSockets: false })), remarks };
 }
 
@@ -180,20 +173,4 @@ function isSame(a: GatewayRoute, b: GatewayRoute): boolean {
   const shape = ({ backend, stripPath, auth, readMs }: GatewayRoute): string =>
     JSON.stringify([backend.href, stripPath, auth, readMs]);
   return shape(a) === shape(b);
-}
-
-function distinct(routes: readonly GatewayRoute[]): GatewayRoute[] {
-  const taken = new Set<string>();
-  return routes.map((route) => {
-    let id = route.id;
-    for (let nth = 2; taken.has(id); nth += 1) id = `${route.id}-${nth}`;
-    taken.add(id);
-    return { ...route, id };
-  });
-}
-
-/** Names in the file may hold anything, and terminals obey. */
-function remark(about: string, text: string): Remark {
-  // oxlint-disable-next-line no-control-regex -- exactly those are meant
-  return { about, verdict: 'told', text: text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?') };
 }

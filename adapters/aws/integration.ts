@@ -1,5 +1,5 @@
 /** Where an operation leads: `x-amazon-apigateway-integration`, with the path of the operation, as the beginning of a path. */
-import type { Raw } from '../present.ts';
+import type { Raw } from '../conversion/present.ts';
 import { isRaw, rawAt, textAt } from './read-document.ts';
 
 /** How long API Gateway waits unless told. */

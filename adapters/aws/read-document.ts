@@ -1,7 +1,7 @@
 /** Reads the text of an OpenAPI document, YAML or JSON, and says in which line something stands. */
 import { isAlias, isMap, LineCounter, parseDocument, type Document } from 'yaml';
-import type { InputFile } from '../gateway-route.ts';
-import type { Raw } from '../present.ts';
+import type { InputFile } from '../conversion/gateway-route.ts';
+import type { Raw } from '../conversion/present.ts';
 
 /** Uses of anchors in one file; a few lines could stand for gigabytes else. */
 const aliasesMax = 100;

@@ -1,6 +1,6 @@
 /** What API Gateway checks of a request, from `security` and the schemes that it names. */
-import type { GatewayAuth } from '../gateway-route.ts';
-import type { Raw } from '../present.ts';
+import type { GatewayAuth } from '../conversion/gateway-route.ts';
+import type { Raw } from '../conversion/present.ts';
 import { isRaw, listAt, rawAt, textAt } from './read-document.ts';
 
 interface ReadSecurity {

@@ -1,7 +1,7 @@
 /** The usage plan, with the keys that it is for: a CloudFormation template, since the document of an API cannot hold it. */
 import { createHash } from 'node:crypto';
-import type { GatewayCaller, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import { present, type Raw } from '../present.ts';
+import type { GatewayCaller, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import { present, type Raw } from '../conversion/present.ts';
 
 const day = 86_400;
 

@@ -1,7 +1,7 @@
 /** The OpenAPI document of an API: its paths are those behind the suffix that the API is imported with. */
-import { backendBase, includesBase } from '../cloud-route.ts';
-import type { GatewayRoute } from '../gateway-route.ts';
-import { present, type Raw } from '../present.ts';
+import { backendBase, includesBase } from '../conversion/cloud-route.ts';
+import type { GatewayRoute } from '../conversion/gateway-route.ts';
+import { present, type Raw } from '../conversion/present.ts';
 
 /** An operation of Azure has one method. */
 export const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch'] as const;

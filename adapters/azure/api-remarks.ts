@@ -1,8 +1,8 @@
 /** What Azure API Management cannot do for a route, does in another way, or is told when the API is imported. */
-import { basePath } from '../cloud-route.ts';
-import type { GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import { refused, tightened, told } from '../remark.ts';
-import { isXmlText } from '../xml.ts';
+import { basePath } from '../conversion/cloud-route.ts';
+import type { GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import { refused, tightened, told } from '../conversion/remark.ts';
+import { isXmlText } from '../conversion/xml.ts';
 import { methods } from './api-document.ts';
 
 /** Azure may not wait longer. */

@@ -1,7 +1,7 @@
 /** `foregate export azure`: for each route an API of Azure API Management, as an OpenAPI document and a policy. */
-import { cloudRemarks } from '../cloud-route.ts';
-import type { Exporter, GatewayRoute, OutputFile } from '../gateway-route.ts';
-import { writeXml } from '../xml.ts';
+import { cloudRemarks } from '../conversion/cloud-route.ts';
+import type { Exporter, GatewayRoute, OutputFile } from '../conversion/gateway-route.ts';
+import { writeXml } from '../conversion/xml.ts';
 import { apiDocument } from './api-document.ts';
 import { apiRemarks, exportRemarks } from './api-remarks.ts';
 import { policy } from './policy.ts';

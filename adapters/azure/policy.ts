@@ -1,6 +1,6 @@
 /** The policy of an API: what is checked before a request is passed on, and for how long the backend is waited for. */
-import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../gateway-route.ts';
-import { element, type Element } from '../xml.ts';
+import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../conversion/gateway-route.ts';
+import { element, type Element } from '../conversion/xml.ts';
 import { forwardSeconds, longestRate } from './api-remarks.ts';
 
 const base = element('base');

@@ -1,8 +1,17 @@
 /** Writes a whole `Caddyfile`, and `keys.caddy` beside it, for a Caddy without plugins. */
-import type { Exporter, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import type { ProxyListener } from '../proxy-routes.ts';
-import { refused } from '../remark.ts';
-import { basePath, eventsType, firstLine, keyLines, literally, portOf, proxyListeners, proxyRemarks } from '../proxy-routes.ts';
+import type { Exporter, GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import type { ProxyListener } from '../conversion/proxy-routes.ts';
+import { refused } from '../conversion/remark.ts';
+import {
+  basePath,
+  eventsType,
+  firstLine,
+  keyLines,
+  literally,
+  portOf,
+  proxyListeners,
+  proxyRemarks,
+} from '../conversion/proxy-routes.ts';
 
 export const caddyExporter: Exporter = {
   name: 'caddy',

@@ -1,9 +1,18 @@
 /** Writes a whole `haproxy.cfg`, and `keys.map` beside it: a frontend for each address, a backend for each route. */
 import { isIP } from 'node:net';
-import type { CredentialPlace, Exporter, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import type { ProxyListener } from '../proxy-routes.ts';
-import { refused } from '../remark.ts';
-import { basePath, eventsType, firstLine, keyLines, literally, portOf, proxyListeners, proxyRemarks } from '../proxy-routes.ts';
+import type { CredentialPlace, Exporter, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import type { ProxyListener } from '../conversion/proxy-routes.ts';
+import { refused } from '../conversion/remark.ts';
+import {
+  basePath,
+  eventsType,
+  firstLine,
+  keyLines,
+  literally,
+  portOf,
+  proxyListeners,
+  proxyRemarks,
+} from '../conversion/proxy-routes.ts';
 
 interface Numbered {
   readonly route: GatewayRoute;

@@ -1,5 +1,5 @@
 /** The entities of a declarative file of Kong, whether they stand inside each other or refer to each other. */
-import type { PlacedMap } from '../placed.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 
 export interface RouteEntity {
   readonly map: PlacedMap;

@@ -1,10 +1,10 @@
 /** Writes a declarative file of Kong (`_format_version` 3.0): one service with one route for each of ours. */
 import { Document } from 'yaml';
-import { comment } from '../comment.ts';
-import type { Exporter, GatewayCaller, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import { misplaced } from '../overlap.ts';
-import { present, presentOrNone, type Raw } from '../present.ts';
-import { refused, told } from '../remark.ts';
+import { comment } from '../conversion/comment.ts';
+import type { Exporter, GatewayCaller, GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import { misplaced } from '../conversion/overlap.ts';
+import { present, presentOrNone, type Raw } from '../conversion/present.ts';
+import { refused, told } from '../conversion/remark.ts';
 import { pluginRemarks, plugins } from './plugins.ts';
 import { compareMatches, type KongMatch } from './precedence.ts';
 

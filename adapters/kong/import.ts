@@ -1,8 +1,8 @@
 /** Reads declarative files of Kong: the formats 1.1, 2.1 and 3.0. */
-import { foundCaller } from '../found-caller.ts';
-import type { GatewayCaller, Importer, InputFile, Remark } from '../gateway-route.ts';
-import { readMapping, type PlacedMap } from '../placed.ts';
-import { remarksOnce } from '../remark.ts';
+import { foundCaller } from '../conversion/found-caller.ts';
+import type { GatewayCaller, Importer, InputFile, Remark } from '../conversion/gateway-route.ts';
+import { readMapping, type PlacedMap } from '../conversion/placed.ts';
+import { remarksOnce } from '../conversion/remark.ts';
 import { readEntities, reference, type Entities } from './entities.ts';
 import { PluginReader } from './imported-plugins.ts';
 import { readRoute, type KongRoute } from './imported-route.ts';

@@ -1,7 +1,7 @@
 /** What the plugins of Kong do for a route: of those with one name the nearest counts. */
-import { foundLimit } from '../found-limit.ts';
-import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../gateway-route.ts';
-import type { PlacedMap } from '../placed.ts';
+import { foundLimit } from '../conversion/found-limit.ts';
+import type { GatewayAuth, GatewayLimit, GatewayRoute } from '../conversion/gateway-route.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 import type { Entities, PluginEntity, RouteEntity } from './entities.ts';
 import { limitWords, windows } from './windows.ts';
 

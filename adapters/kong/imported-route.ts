@@ -1,8 +1,8 @@
 /** What a route of Kong matches, as routes of ours: one for each path. */
-import { foundHosts } from '../found-host.ts';
-import type { FoundRoute } from '../gateway-route.ts';
-import { literalOfRegex } from '../literal-path.ts';
-import type { PlacedMap } from '../placed.ts';
+import { foundHosts } from '../conversion/found-host.ts';
+import type { FoundRoute } from '../conversion/gateway-route.ts';
+import { literalOfRegex } from '../conversion/literal-path.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 import type { RouteEntity } from './entities.ts';
 import type { PluginReader } from './imported-plugins.ts';
 import type { KongService } from './imported-service.ts';

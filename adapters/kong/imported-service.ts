@@ -1,6 +1,6 @@
 /** Where services of Kong lead, and how long they may take. */
-import { backendOf } from '../found-backend.ts';
-import type { PlacedMap } from '../placed.ts';
+import { backendOf } from '../conversion/found-backend.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 import { indexOf, type Entities } from './entities.ts';
 
 export interface KongService {

@@ -1,5 +1,5 @@
 /** The words of Kong's plugin `rate-limiting`. */
-import type { GatewayLimit } from '../gateway-route.ts';
+import type { GatewayLimit } from '../conversion/gateway-route.ts';
 
 /** By their seconds. Months and years have no fixed length. */
 export const windows: ReadonlyMap<number, string> = new Map([

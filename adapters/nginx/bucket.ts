@@ -1,5 +1,5 @@
 /** A limit as `limit_req` knows it: a bucket that fills at a whole number of requests a second or a minute. */
-import type { GatewayLimit } from '../gateway-route.ts';
+import type { GatewayLimit } from '../conversion/gateway-route.ts';
 
 export interface Bucket {
   /** `5r/m` */

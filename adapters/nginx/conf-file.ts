@@ -1,5 +1,5 @@
 /** Reads nginx configuration files into directives, with those that they include in their places. */
-import type { InputFile, Remark } from '../gateway-route.ts';
+import type { InputFile, Remark } from '../conversion/gateway-route.ts';
 import { tokensOf, type Token } from './conf-tokens.ts';
 
 export interface Directive {

@@ -1,5 +1,5 @@
 /** What the `http` block of an nginx configuration names for its locations: upstreams, zones of limits, maps. */
-import type { GatewayLimit, Remark } from '../gateway-route.ts';
+import type { GatewayLimit, Remark } from '../conversion/gateway-route.ts';
 import type { Directive } from './conf-file.ts';
 import { rateOf } from './measures.ts';
 

@@ -1,5 +1,5 @@
 /** Makes a route from a location of nginx that passes requests on. */
-import type { FoundRoute, GatewayLimit, Remark } from '../gateway-route.ts';
+import type { FoundRoute, GatewayLimit, Remark } from '../conversion/gateway-route.ts';
 import { basePathOf, targetOf } from './conf-target.ts';
 import type { Directive } from './conf-file.ts';
 import { option, told, type HttpNames } from './conf-http.ts';

@@ -1,6 +1,6 @@
 /** Names of variables, zones and locations in an exported `nginx.conf`: made from numbers, so that nothing can be hidden in them. */
-import type { CredentialPlace, GatewayRoute } from '../gateway-route.ts';
-import { basePath } from '../proxy-routes.ts';
+import type { CredentialPlace, GatewayRoute } from '../conversion/gateway-route.ts';
+import { basePath } from '../conversion/proxy-routes.ts';
 
 /** A route and its place in the model, from 1. */
 export interface Numbered {

@@ -1,6 +1,6 @@
 /** The `server` blocks of an exported `nginx.conf`: one for each host, with a location for each path. */
-import type { GatewayRoute } from '../gateway-route.ts';
-import type { ProxyListener } from '../proxy-routes.ts';
+import type { GatewayRoute } from '../conversion/gateway-route.ts';
+import type { ProxyListener } from '../conversion/proxy-routes.ts';
 import { bucketOf } from './bucket.ts';
 import { argsVariable, callerVariable, indent, uriVariable, zoneName, type Numbered } from './export-names.ts';
 

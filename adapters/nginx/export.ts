@@ -1,5 +1,5 @@
 /** Writes a whole `nginx.conf`, and `keys.conf` beside it, for an nginx that comes without further modules. */
-import type { Exporter, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
+import type { Exporter, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
 import {
   basePath,
   eventsType,
@@ -10,8 +10,8 @@ import {
   portOf,
   proxyListeners,
   proxyRemarks,
-} from '../proxy-routes.ts';
-import { refused } from '../remark.ts';
+} from '../conversion/proxy-routes.ts';
+import { refused } from '../conversion/remark.ts';
 import { authorities, serversOf, sharedLocations } from './export-server.ts';
 import { argsVariable, callerVariable, indent, uriVariable, zoneName, type Numbered } from './export-names.ts';
 import { bucketOf } from './bucket.ts';

@@ -1,5 +1,5 @@
 /** Reads an nginx configuration: each location that passes requests on by HTTP is a route. */
-import type { FoundRoute, Importer, Remark } from '../gateway-route.ts';
+import type { FoundRoute, Importer, Remark } from '../conversion/gateway-route.ts';
 import { readConfFiles, type Directive } from './conf-file.ts';
 import { httpNames, told, type ConfMap, type HttpNames } from './conf-http.ts';
 import { callersOf } from './conf-keys.ts';

@@ -1,6 +1,6 @@
 /** Writes imported settings as a `foregate.yaml` for people: what was not taken over stands beside it as comments. */
 import { Document, isMap, isScalar, type Pair } from 'yaml';
-import { comment } from '../comment.ts';
+import { comment } from '../conversion/comment.ts';
 import type { Finding } from './finding.ts';
 import type { Imported } from './settings.ts';
 

@@ -5,7 +5,7 @@ import type { PushpinConf } from './conf-file.ts';
 import type { Finding } from './finding.ts';
 import { isKey, keySource, noKey } from './key-source.ts';
 import { reachOf, type Reach } from './precedence.ts';
-import { present, presentOrNone, type Raw } from '../present.ts';
+import { present, presentOrNone, type Raw } from '../conversion/present.ts';
 import { RouteNames } from './route-names.ts';
 import type { PushpinRoute, PushpinTarget } from './routes-file.ts';
 import { sockJsSettings } from './sockjs-settings.ts';

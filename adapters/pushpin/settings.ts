@@ -8,7 +8,7 @@ import type { Address, ConfFile, PushpinConf } from './conf-file.ts';
 import { withFaults, type Finding } from './finding.ts';
 import type { RoutesFile } from './routes-file.ts';
 import { isKey, isUpstreamKey, keySource, noKey } from './key-source.ts';
-import { present, presentOrNone, type Raw } from '../present.ts';
+import { present, presentOrNone, type Raw } from '../conversion/present.ts';
 import { routesSettings } from './route-settings.ts';
 
 export interface PushpinFiles {

@@ -1,6 +1,6 @@
 /** Makes `sockjs` of a route of a `foregate.yaml` from the properties of a Pushpin route (GRIP 7.1, 8.7). */
 import type { Finding } from './finding.ts';
-import { present, type Raw } from '../present.ts';
+import { present, type Raw } from '../conversion/present.ts';
 import type { PushpinRoute } from './routes-file.ts';
 
 type Tell = (option: string, verdict: Finding['verdict'], text: string) => void;

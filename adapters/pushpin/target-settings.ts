@@ -4,7 +4,7 @@ import { isChannelName } from '../../gateway/core/ids.ts';
 import { testBackendUrl } from '../../gateway/core/route-settings.ts';
 import type { Finding } from './finding.ts';
 import { fileSource } from './key-source.ts';
-import { present, presentOrNone, type Raw } from '../present.ts';
+import { present, presentOrNone, type Raw } from '../conversion/present.ts';
 import type { PushpinRoute, PushpinTarget } from './routes-file.ts';
 
 export interface TargetTerms {

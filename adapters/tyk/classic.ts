@@ -1,6 +1,6 @@
 /** An API of Tyk in the form that all versions read. */
-import type { GatewayAuth, GatewayRoute } from '../gateway-route.ts';
-import { present, type Raw } from '../present.ts';
+import type { GatewayAuth, GatewayRoute } from '../conversion/gateway-route.ts';
+import { present, type Raw } from '../conversion/present.ts';
 import { methodsOf, secondsOf, withBody } from './methods.ts';
 
 export function classicDefinition(route: GatewayRoute): Raw {

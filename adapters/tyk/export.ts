@@ -1,7 +1,7 @@
 /** Writes definitions of Tyk, one file for each API: as OpenAPI with Tyk's extension (`tyk`), or in the older form (`tyk-classic`). */
-import type { Exporter, GatewayModel, GatewayRoute } from '../gateway-route.ts';
-import type { Raw } from '../present.ts';
-import { told } from '../remark.ts';
+import type { Exporter, GatewayModel, GatewayRoute } from '../conversion/gateway-route.ts';
+import type { Raw } from '../conversion/present.ts';
+import { told } from '../conversion/remark.ts';
 import { classicDefinition } from './classic.ts';
 import { oasDefinition } from './oas.ts';
 import { remarks } from './remarks.ts';

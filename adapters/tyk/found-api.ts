@@ -1,9 +1,9 @@
 /** What OAS and classic definitions have in common. */
-import { backendOf } from '../found-backend.ts';
-import { foundHosts } from '../found-host.ts';
-import type { FoundRoute, GatewayAuth } from '../gateway-route.ts';
-import { literalOfTemplate } from '../literal-path.ts';
-import type { PlacedMap } from '../placed.ts';
+import { backendOf } from '../conversion/found-backend.ts';
+import { foundHosts } from '../conversion/found-host.ts';
+import type { FoundRoute, GatewayAuth } from '../conversion/gateway-route.ts';
+import { literalOfTemplate } from '../conversion/literal-path.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 
 /** A text of a definition, and where it stands. */
 export interface Placed {

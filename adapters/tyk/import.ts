@@ -1,7 +1,7 @@
 /** Reads definitions of Tyk, OAS and classic ones, told apart by what stands in them; `tyk.conf` may stand among them. */
-import type { FoundRoute, Importer, InputFile, Remark } from '../gateway-route.ts';
-import { readMapping, type PlacedMap } from '../placed.ts';
-import { remarksOnce } from '../remark.ts';
+import type { FoundRoute, Importer, InputFile, Remark } from '../conversion/gateway-route.ts';
+import { readMapping, type PlacedMap } from '../conversion/placed.ts';
+import { remarksOnce } from '../conversion/remark.ts';
 import { readClassic } from './imported-classic.ts';
 import { readOas } from './imported-oas.ts';
 

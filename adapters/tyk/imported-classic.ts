@@ -1,7 +1,7 @@
 /** A route from a classic definition of Tyk. */
-import { foundLimit } from '../found-limit.ts';
-import type { FoundRoute, GatewayAuth, GatewayLimit } from '../gateway-route.ts';
-import type { PlacedMap } from '../placed.ts';
+import { foundLimit } from '../conversion/found-limit.ts';
+import type { FoundRoute, GatewayAuth, GatewayLimit } from '../conversion/gateway-route.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 import { foundApi, jwksOf, tellStrictAuth } from './found-api.ts';
 
 /** They say nothing about what passes. */

@@ -1,8 +1,8 @@
 /** A route from a Tyk OAS definition. */
 import { toMs } from '../../gateway/core/duration.ts';
-import { foundLimit } from '../found-limit.ts';
-import type { FoundRoute, GatewayAuth, GatewayLimit } from '../gateway-route.ts';
-import type { PlacedMap } from '../placed.ts';
+import { foundLimit } from '../conversion/found-limit.ts';
+import type { FoundRoute, GatewayAuth, GatewayLimit } from '../conversion/gateway-route.ts';
+import type { PlacedMap } from '../conversion/placed.ts';
 import { foundApi, jwksOf, strictAuth, tellStrictAuth } from './found-api.ts';
 
 export function readOas(document: PlacedMap, gateway: URL): Pick<FoundRoute, 'route'>[] {

@@ -1,5 +1,5 @@
 /** What Tyk is told for each method by itself. */
-import type { GatewayRoute } from '../gateway-route.ts';
+import type { GatewayRoute } from '../conversion/gateway-route.ts';
 
 const all = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
 

@@ -1,6 +1,6 @@
 /** An API of Tyk as OpenAPI 3.0 with `x-tyk-api-gateway`. */
-import type { GatewayAuth, GatewayRoute } from '../gateway-route.ts';
-import { present, type Raw } from '../present.ts';
+import type { GatewayAuth, GatewayRoute } from '../conversion/gateway-route.ts';
+import { present, type Raw } from '../conversion/present.ts';
 import { methodsOf, secondsOf } from './methods.ts';
 
 const scheme = 'foregate';

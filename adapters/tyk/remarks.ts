@@ -1,6 +1,6 @@
 /** What definitions of Tyk cannot say, and what stands elsewhere. */
-import type { GatewayModel, GatewayRoute, Remark } from '../gateway-route.ts';
-import { refused, tightened, told } from '../remark.ts';
+import type { GatewayModel, GatewayRoute, Remark } from '../conversion/gateway-route.ts';
+import { refused, tightened, told } from '../conversion/remark.ts';
 
 /** Which form of definition is written. */
 type Form = 'oas' | 'classic';

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { strFromU8, unzipSync, zipSync } from 'fflate';
 import { apigeeExporter } from '../../../adapters/apigee/export.ts';
-import type { GatewayRoute } from '../../../adapters/gateway-route.ts';
+import type { GatewayRoute } from '../../../adapters/conversion/gateway-route.ts';
 import { foregate } from '../../bin/command.ts';
 import { installGateways, installTimeoutMs, requireGateway } from '../../chain/gateways.ts';
 import { runProcess } from '../../support/processes.ts';
-import { cloudModel, cloudRoute, folderWith, remarksFor, tokens } from '../cloud-fixtures.ts';
-import { elementsOf, readXml } from '../read-xml.ts';
+import { cloudModel, cloudRoute, folderWith, remarksFor, tokens } from '../conversion/cloud-fixtures.ts';
+import { elementsOf, readXml } from '../conversion/read-xml.ts';
 
 function zip(changes: Partial<GatewayRoute>): Uint8Array {
   const [file] = apigeeExporter.write(cloudModel([cloudRoute(changes)])).files;

@@ -6,8 +6,8 @@ import { Ajv } from 'ajv';
 import * as fc from 'fast-check';
 import { parse } from 'yaml';
 import { apisixExporter } from '../../../adapters/apisix/export.ts';
-import type { GatewayModel, GatewayRoute } from '../../../adapters/gateway-route.ts';
-import { anyCallers, anyRoute, chat, modelOf, numbered, refusals } from '../gateway-routes.ts';
+import type { GatewayModel, GatewayRoute } from '../../../adapters/conversion/gateway-route.ts';
+import { anyCallers, anyRoute, chat, modelOf, numbered, refusals } from '../conversion/gateway-routes.ts';
 
 function written(model: GatewayModel): string {
   const { files, remarks } = apisixExporter.write(model);

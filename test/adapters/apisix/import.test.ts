@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { apisixExporter } from '../../../adapters/apisix/export.ts';
 import { apisixImporter } from '../../../adapters/apisix/import.ts';
-import type { GatewayLimit, GatewayRoute, ImportedModel } from '../../../adapters/gateway-route.ts';
-import { anyCallers, anyRoute, gateway, modelOf, numbered } from '../gateway-routes.ts';
+import type { GatewayLimit, GatewayRoute, ImportedModel } from '../../../adapters/conversion/gateway-route.ts';
+import { anyCallers, anyRoute, gateway, modelOf, numbered } from '../conversion/gateway-routes.ts';
 
 function read(text: string): ImportedModel {
   return apisixImporter.read([{ name: 'apisix.yaml', text: `${text}\n#END\n` }], gateway);

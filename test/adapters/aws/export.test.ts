@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { awsExporter } from '../../../adapters/aws/export.ts';
-import type { GatewayLimit, GatewayModel } from '../../../adapters/gateway-route.ts';
+import type { GatewayLimit, GatewayModel } from '../../../adapters/conversion/gateway-route.ts';
 import { foregate } from '../../bin/command.ts';
-import { cloudModel, cloudRoute, folderWith, remarksFor, tokens, written } from '../cloud-fixtures.ts';
+import { cloudModel, cloudRoute, folderWith, remarksFor, tokens, written } from '../conversion/cloud-fixtures.ts';
 
 interface Operation {
   readonly operationId: string;

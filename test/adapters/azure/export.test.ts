@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { azureExporter } from '../../../adapters/azure/export.ts';
-import type { GatewayRoute } from '../../../adapters/gateway-route.ts';
+import type { GatewayRoute } from '../../../adapters/conversion/gateway-route.ts';
 import { foregate } from '../../bin/command.ts';
-import { cloudModel, cloudRoute, folderWith, remarksFor, tokens, written } from '../cloud-fixtures.ts';
-import { elementsOf, readXml, type XmlNode } from '../read-xml.ts';
+import { cloudModel, cloudRoute, folderWith, remarksFor, tokens, written } from '../conversion/cloud-fixtures.ts';
+import { elementsOf, readXml, type XmlNode } from '../conversion/read-xml.ts';
 
 interface Api {
   readonly servers: readonly { readonly url: string }[];

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import * as fc from 'fast-check';
 import { parse } from 'yaml';
-import type { GatewayLimit, GatewayModel, GatewayRoute } from '../../../adapters/gateway-route.ts';
+import type { GatewayLimit, GatewayModel, GatewayRoute } from '../../../adapters/conversion/gateway-route.ts';
 import { kongExporter } from '../../../adapters/kong/export.ts';
-import { anyCallers, anyRoute, chat, modelOf, numbered, refusals } from '../gateway-routes.ts';
+import { anyCallers, anyRoute, chat, modelOf, numbered, refusals } from '../conversion/gateway-routes.ts';
 
 function written(model: GatewayModel): string {
   const { files, remarks } = kongExporter.write(model);

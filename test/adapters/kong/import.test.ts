@@ -1,10 +1,10 @@
 /** What is read of declarative files of Kong, and what is told. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { FoundRoute, GatewayLimit, GatewayRoute, ImportedModel } from '../../../adapters/gateway-route.ts';
+import type { FoundRoute, GatewayLimit, GatewayRoute, ImportedModel } from '../../../adapters/conversion/gateway-route.ts';
 import { kongExporter } from '../../../adapters/kong/export.ts';
 import { kongImporter } from '../../../adapters/kong/import.ts';
-import { anyCallers, anyRoute, gateway, modelOf, numbered, refusals } from '../gateway-routes.ts';
+import { anyCallers, anyRoute, gateway, modelOf, numbered, refusals } from '../conversion/gateway-routes.ts';
 
 function read(text: string): ImportedModel {
   return kongImporter.read([{ name: 'kong.yaml', text }], gateway);

@@ -1,11 +1,11 @@
 /** What `foregate import nginx` makes of configurations: of people, of `foregate export nginx`, and of nobody. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { importedSettings } from '../../../adapters/imported-routes.ts';
+import { importedSettings } from '../../../adapters/conversion/imported-routes.ts';
 import { importers } from '../../../adapters/importers.ts';
 import { exporters } from '../../../adapters/exporters.ts';
-import type { GatewayModel, GatewayRoute, ImportedModel, InputFile } from '../../../adapters/gateway-route.ts';
-import { writeImported } from '../../../adapters/imported-file.ts';
+import type { GatewayModel, GatewayRoute, ImportedModel, InputFile } from '../../../adapters/conversion/gateway-route.ts';
+import { writeImported } from '../../../adapters/conversion/imported-file.ts';
 import { loadText } from '../../../gateway/index.ts';
 
 const gateway = new URL('http://127.0.0.1:8080');

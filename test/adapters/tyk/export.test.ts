@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv } from 'ajv';
 import * as fc from 'fast-check';
-import type { Exporter, GatewayModel, GatewayRoute } from '../../../adapters/gateway-route.ts';
+import type { Exporter, GatewayModel, GatewayRoute } from '../../../adapters/conversion/gateway-route.ts';
 import { tykClassicExporter, tykExporter } from '../../../adapters/tyk/export.ts';
-import { chat, modelOf, refusals } from '../gateway-routes.ts';
+import { chat, modelOf, refusals } from '../conversion/gateway-routes.ts';
 import { tykRoutes } from './tyk-routes.ts';
 
 const extension = 'x-tyk-api-gateway';

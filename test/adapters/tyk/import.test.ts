@@ -1,10 +1,10 @@
 /** What is read of definitions of Tyk in both forms, and what is told. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { Exporter, GatewayRoute, ImportedModel } from '../../../adapters/gateway-route.ts';
+import type { Exporter, GatewayRoute, ImportedModel } from '../../../adapters/conversion/gateway-route.ts';
 import { tykClassicExporter, tykExporter } from '../../../adapters/tyk/export.ts';
 import { tykImporter } from '../../../adapters/tyk/import.ts';
-import { gateway, modelOf, refusals } from '../gateway-routes.ts';
+import { gateway, modelOf, refusals } from '../conversion/gateway-routes.ts';
 import { tykRoutes } from './tyk-routes.ts';
 
 function read(...texts: readonly string[]): ImportedModel {

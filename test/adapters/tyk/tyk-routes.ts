@@ -1,7 +1,7 @@
 /** Random routes that definitions of Tyk can say. */
 import * as fc from 'fast-check';
-import type { GatewayAuth, GatewayRoute } from '../../../adapters/gateway-route.ts';
-import { anyRoute, numbered } from '../gateway-routes.ts';
+import type { GatewayAuth, GatewayRoute } from '../../../adapters/conversion/gateway-route.ts';
+import { anyRoute, numbered } from '../conversion/gateway-routes.ts';
 
 /**
  * One to four, each with a listen path of its own. OAS definitions know issuer and audience, and a limit of bodies only where

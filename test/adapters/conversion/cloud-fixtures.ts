@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Exporter, GatewayModel, GatewayRoute } from '../../adapters/gateway-route.ts';
+import type { Exporter, GatewayModel, GatewayRoute } from '../../../adapters/conversion/gateway-route.ts';
 
 /** A route of WebSockets with keys, changed as said. */
 export function cloudRoute(changes: Partial<GatewayRoute> = {}): GatewayRoute {

@@ -4,10 +4,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { exporters } from '../../adapters/exporters.ts';
-import type { Exporter, GatewayAuth, GatewayLimit, GatewayModel, GatewayRoute, Remark } from '../../adapters/gateway-route.ts';
-import { tokensOf } from '../../adapters/nginx/conf-tokens.ts';
-import { checkExported, type ProxyName } from '../chain/exported.ts';
+import { exporters } from '../../../adapters/exporters.ts';
+import type {
+  Exporter,
+  GatewayAuth,
+  GatewayLimit,
+  GatewayModel,
+  GatewayRoute,
+  Remark,
+} from '../../../adapters/conversion/gateway-route.ts';
+import { tokensOf } from '../../../adapters/nginx/conf-tokens.ts';
+import { checkExported, type ProxyName } from '../../chain/exported.ts';
 
 const names: readonly ProxyName[] = ['nginx', 'haproxy', 'caddy'];
 

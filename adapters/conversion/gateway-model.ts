@@ -1,8 +1,8 @@
 /** Makes the neutral model of what a gateway is to do from the routes of a `foregate.yaml`. */
-import type { Adapter } from '../gateway/core/adapter.ts';
-import { toMs } from '../gateway/core/duration.ts';
-import { limits } from '../gateway/core/limits.ts';
-import type { RouteSettings, TargetSettings } from '../gateway/core/settings.ts';
+import type { Adapter } from '../../gateway/core/adapter.ts';
+import { toMs } from '../../gateway/core/duration.ts';
+import { limits } from '../../gateway/core/limits.ts';
+import type { RouteSettings, TargetSettings } from '../../gateway/core/settings.ts';
 import type { GatewayAuth, GatewayCaller, GatewayModel, GatewayRoute, Remark } from './gateway-route.ts';
 
 type GatewaySettings = NonNullable<RouteSettings['adapter']['gateway']>;

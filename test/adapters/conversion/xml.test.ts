@@ -1,7 +1,7 @@
 /** Whatever stands in texts and attributes, the document is well-formed and says it as it was. */
 import assert from 'node:assert/strict';
 import { assert as holds, pre, property, string } from 'fast-check';
-import { element, isXmlText, writeXml } from '../../adapters/xml.ts';
+import { element, isXmlText, writeXml } from '../../../adapters/conversion/xml.ts';
 import { elementsOf, readXml } from './read-xml.ts';
 
 describe('XML that is written', () => {

@@ -1,9 +1,9 @@
 /** What is made of routes that were read of a gateway. */
 import assert from 'node:assert/strict';
-import type { GatewayRoute } from '../../adapters/gateway-route.ts';
-import { writeImported } from '../../adapters/imported-file.ts';
-import { loadText } from '../../gateway/config/load.ts';
-import { parts } from '../../gateway/parts.ts';
+import type { GatewayRoute } from '../../../adapters/conversion/gateway-route.ts';
+import { writeImported } from '../../../adapters/conversion/imported-file.ts';
+import { loadText } from '../../../gateway/config/load.ts';
+import { parts } from '../../../gateway/parts.ts';
 import { chat } from './gateway-routes.ts';
 
 const options = { adapter: 'kong', credentialHeader: 'apikey', withSecrets: false };

@@ -1,5 +1,4 @@
 /** Makes routes of a `foregate.yaml` from what was read of a gateway: the reverse of `gateway-model.ts`. */
-
 import type { GatewayAuth, GatewayCaller, GatewayRoute, ImportedModel } from './gateway-route.ts';
 import { present, presentOrNone, type Raw } from './present.ts';
 
@@ -34,6 +33,7 @@ const idLengthMax = 56;
 /** As `id` of a route may be. */
 function fitId(name: string): string {
   const fit = name
+    .replace(/[^A-Za-z0-9._-]+$/, '')
     .replace(/[^A-Za-z0-9._-]+/g, '-')
     .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, 64);

@@ -7,7 +7,7 @@ import type {
   GatewayModel,
   GatewayRoute,
   Remark,
-} from '../../adapters/gateway-route.ts';
+} from '../../../adapters/conversion/gateway-route.ts';
 
 export const gateway = new URL('http://127.0.0.1:8000');
 
