@@ -1,7 +1,7 @@
 /** Makes a target of a `foregate.yaml` from one of a Pushpin routes file (GRIP 7.1). */
 import { isIP } from 'node:net';
 import { isChannelName } from '../../gateway/core/ids.ts';
-import { testBackendUrl } from '../../gateway/core/route-settings.ts';
+import { testBackendUrl } from '../../gateway/core/target-settings.ts';
 import type { Finding } from './finding.ts';
 import { fileSource } from './key-source.ts';
 import { present, presentOrNone, type Raw } from '../conversion/present.ts';

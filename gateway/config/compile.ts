@@ -18,7 +18,8 @@ import type { ForwardedRules, Match, MessageLogTerms, PathChange, Route, Signer,
 import type { RouteSettings, Settings, TargetSettings } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
 import { openTestBackend, type TestBackend } from '../backend/test-backend.ts';
-import { gatewayFields, testBackendUrl } from '../core/route-settings.ts';
+import { gatewayFields } from '../core/adapter-settings.ts';
+import { testBackendUrl } from '../core/target-settings.ts';
 import type { BreakerTerms } from '../downstream/breaker.ts';
 import { guarded, type GuardTerms } from '../downstream/breaker-and-cap.ts';
 import { HttpDownstream, type ClientSettings } from '../downstream/client.ts';

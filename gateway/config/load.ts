@@ -15,7 +15,7 @@ import { checkingSchema, plain } from './schema.ts';
 import { fillIn, substitute, type Environment } from './secrets.ts';
 import { parseSource, readSource, type Source } from './source.ts';
 import type { Path } from './walk.ts';
-import { testBackendUrl } from '../core/route-settings.ts';
+import { testBackendUrl } from '../core/target-settings.ts';
 
 /** A checked configuration, deeply frozen. */
 export interface LoadedConfig {

@@ -18,7 +18,7 @@ import { isMapping } from './json-schema.ts';
 import { finding, type Finding } from './report.ts';
 import { plain } from './schema.ts';
 import type { Path } from './walk.ts';
-import { testBackendUrl } from '../core/route-settings.ts';
+import { testBackendUrl } from '../core/target-settings.ts';
 
 type Mapping = Readonly<Record<string, unknown>>;
 

@@ -1,155 +1,15 @@
 /** The settings of a route: what it matches, where it leads, and under which terms. */
 import { Type } from 'typebox';
+import { AdapterSchema, FaultDelaySchema, FaultTextSchema, gatewayFields, OnFaultSchema } from './adapter-settings.ts';
 import { Duration } from './duration.ts';
 import { errors, type ErrorCode } from './errors.ts';
-import { GatewaySchema } from './gateway-settings.ts';
 import { limits } from './limits.ts';
-import type { FaultKind } from './profile.ts';
-import { Pem, Secret } from './secret.ts';
+import { Secret } from './secret.ts';
 import { count, derivedMark, flag, policyList } from './setting-types.ts';
-
-/** In place of a target's address: the backend that comes with the program. */
-export const testBackendUrl = 'builtin:test';
-
-const TargetSchema = Type.Object(
-  {
-    url: Type.String({
-      minLength: 1,
-      examples: ['http://127.0.0.1:8080', 'wss://chat.internal'],
-      description:
-        'Scheme, host and port: `http://`, `https://`, `ws://` or `wss://`. The path is always the one the client asked for. ' +
-        `\`${testBackendUrl}\` is a backend that comes with Foregate, for trying things: it answers \`/\`, \`/response\`, \`/stream\` and \`/ws\`.`,
-    }),
-    dialect: Type.Enum(['websocket-over-http', 'relay'], {
-      [derivedMark]: '`relay` for `ws://` and `wss://`, else `websocket-over-http`',
-      description:
-        'How events reach the backend: `websocket-over-http` in short HTTP requests, `relay` frame by frame over a WebSocket of its own.',
-    }),
-    host: Type.Optional(
-      Type.String({
-        pattern: '^[A-Za-z0-9._:\\[\\]-]+$',
-        examples: ['api.internal'],
-        description: "`Host` for this target; left out: the client's own.",
-      }),
-    ),
-    oneEventPerRequest: flag(false, 'Send one event in each request, for backends or gateways that count requests as messages.'),
-    channels: Type.Array(Type.String({ minLength: 1, description: 'A channel, without `channelPrefix`.' }), {
-      default: [],
-      description: 'Channels that every session joins by itself.',
-    }),
-    retry: Type.Enum(['once', 'never', 'idempotent'], {
-      default: 'once',
-      description:
-        'Whether a request is sent again when a kept connection turns out to be closed before a byte of the reply: `once`, or `never`. `idempotent`: each request with events has an `Idempotency-Key`, which stays the same when it is sent again, and after the opening it is sent again up to five times also when the connection broke in its midst, after 1, 2, 4, 8 and 16 s. The backend must know a key that it has seen.',
-    }),
-    timeout: Duration({ default: '30s', description: 'How long one request may take.' }),
-    idle: Duration({
-      default: '4s',
-      description: 'How long an unused connection to the target is kept: less than the target keeps it.',
-    }),
-    breaker: Type.Optional(
-      Type.Object(
-        {
-          failureRatio: Type.Number({
-            exclusiveMinimum: 0,
-            maximum: 1,
-            default: 0.5,
-            description: 'The share of requests that must have failed, such as `0.5` for half of them.',
-          }),
-          minimum: count(20, 'So many requests at least must have been made in `window`.'),
-          window: Duration({ default: '10s', description: 'The time that is looked at.' }),
-          openFor: Duration({ default: '10s', description: 'How long nothing is sent then; at most 24d.' }),
-          probes: count(1, 'Requests that may try after that. If all are answered the target is used again.'),
-        },
-        {
-          description:
-            'Leaves the target alone when too many requests to it have failed: the next target of the route is used, or the answer is 503 with `Retry-After` (`circuit-open`). Failed are those without connection, without an answer in time or with a broken one, and answers with 502, 503 and 504; with events not a 503 that the adapter knows as a limit. Left out: every request is sent.',
-        },
-      ),
-    ),
-    inFlight: Type.Optional(
-      Type.Object(
-        {
-          max: Type.Integer({ minimum: 1, examples: [100], description: 'Requests at once.' }),
-          queue: count(100, 'Requests that may wait for their turn.', 0),
-          wait: Duration({ default: '1s', description: 'How long each of them may wait; at most 24d.' }),
-          adaptive: Type.Optional(
-            Type.Object(
-              {
-                min: count(limits.inFlightMin, 'The limit begins here and never goes below; at most `max`.'),
-                latency: Type.Optional(
-                  Duration({
-                    description: 'An answer that took longer is a sign of too much load; left out: only failures are.',
-                  }),
-                ),
-                backoff: Type.Number({
-                  minimum: 0.1,
-                  maximum: 0.99,
-                  default: 0.9,
-                  description: 'What is left of the limit at such a sign.',
-                }),
-              },
-              {
-                description:
-                  'Finds the limit between `min` and `max` by itself: up by one for each round of good answers, down by `backoff` when one failed or was slow.',
-              },
-            ),
-          ),
-        },
-        {
-          description:
-            'Limits the requests that are in flight to the target at the same time, those of plain HTTP included; the rest waits, and what finds no room or waits too long gets 503 (`overloaded`). Left out: `connections` is the only limit.',
-        },
-      ),
-    ),
-    publicOnly: flag(
-      false,
-      'Connect to public addresses only, whatever the name resolves to: never to the loopback, private networks and the like. Links of its replies lead to public addresses only, too. For targets that are not your own.',
-    ),
-    connections: count(limits.targetConnections, 'Connections to this target at once; further requests wait.'),
-    tls: Type.Optional(
-      Type.Object(
-        {
-          ca: Type.Optional(Pem({ description: 'Authority to trust instead of the well-known ones (PEM).' })),
-          cert: Type.Optional(Pem({ description: 'Client certificate (PEM).' })),
-          key: Type.Optional(Secret({ description: 'Private key of the client certificate (PEM).' })),
-          servername: Type.Optional(
-            Type.String({ minLength: 1, description: 'Name to ask for and to check; left out: the host of `url`.' }),
-          ),
-          verify: flag(true, "Check the target's certificate. `false` is for tests only."),
-        },
-        { description: 'For `https://` and `wss://`.' },
-      ),
-    ),
-  },
-  { description: 'One place where requests go.' },
-);
+import { TargetSchema } from './target-settings.ts';
 
 /** No query, no empty segment. */
 const sockJsPath = '^(/[\\x21-\\x22\\x24-\\x2e\\x30-\\x3e\\x40-\\x7e]+)+$';
-
-const place = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
-
-const fieldName = (description: string, example: string) => Type.String({ minLength: 1, examples: [example], description });
-
-const faultAction = (description: string) => Type.Enum(['close', 'drop', 'answer'], { default: 'close', description });
-
-/** For kinds that a wait may help. */
-const waitingFaultAction = (description: string) =>
-  Type.Enum(['close', 'drop', 'answer', 'delay'], { default: 'close', description });
-
-const faultTexts: Readonly<Record<FaultKind, string>> = {
-  unauthenticated: 'The gateway does not accept the credentials any more.',
-  forbidden: 'The gateway does not allow this message.',
-  throttled: 'A rate or quota of the gateway is used up.',
-  quota: 'The quota is used up, where the adapter can tell it from a rate; else that is `throttled`.',
-  'too-large': 'The message is larger than the gateway allows.',
-  'no-route':
-    'The gateway has no route for this, where the adapter can tell that from an answer of the backend; else that is `upstream`.',
-  upstream:
-    'The gateway could not reach the backend. `delay` only with `retry: idempotent` on the targets, since the request may have arrived.',
-  'not-ours': 'A page or anything else with a status of success. Without an adapter of its own that is `upstream`.',
-};
 
 /** Names under which messages usually carry credentials. */
 const secretMembers = [
@@ -166,97 +26,9 @@ const secretMembers = [
 
 const errorCodes = Object.keys(errors) as ErrorCode[]; // Object.keys forgets which keys they are.
 
-/** Fields of replies in which gateways show themselves; a `*` at the end of one stands for any rest. */
-export const gatewayFields = [
-  'X-Kong-*',
-  'Via',
-  'Server',
-  'X-Generator',
-  'X-APISIX-Upstream-Status',
-  'X-Tyk-*',
-  'X-Varnish',
-  'target_*',
-];
-
 /** What a route may set apart from its id, match and targets. */
 const routeOptions = {
-  adapter: Type.Object(
-    {
-      use: Type.String({ minLength: 1, description: 'The name of the adapter.' }),
-      credentials: Type.Enum(['relay', 'replace', 'none'], {
-        default: 'relay',
-        description:
-          "What the gateway gets for a credential, with every request of a session: the client's own (`relay`), `secret` instead of it (`replace`), or `none`.",
-      }),
-      from: Type.Optional(
-        Type.Object(
-          {
-            header: place('A header field; in `Authorization` the credential stands after `Bearer`.'),
-            query: place('A query parameter.'),
-            cookie: place('A cookie.'),
-            subprotocol: place(
-              'A WebSocket subprotocol: the client offers this name and then the credential, or `name.credential`.',
-            ),
-          },
-          {
-            minProperties: 1,
-            description:
-              'Where clients put their credential; it does not go on there. Of several the first that has one counts, and two different ones in one place are refused. Left out: it goes on as it came. A credential that a policy has used up does not go on.',
-          },
-        ),
-      ),
-      to: Type.Optional(
-        Type.Object(
-          { header: place('A header field.'), query: place('A query parameter. It shows in the logs of the gateway.') },
-          {
-            minProperties: 1,
-            maxProperties: 1,
-            description: 'Where the gateway looks for it; left out: where the gateway of the adapter usually does.',
-          },
-        ),
-      ),
-      prefix: Type.String({
-        default: '',
-        examples: ['Bearer '],
-        description: 'What stands before the credential there, with `from` or `secret`.',
-      }),
-      secret: Type.Optional(Secret({ description: 'The credential of this service at the gateway, for `replace`.' })),
-      consumer: Type.Optional(
-        Type.String({
-          minLength: 1,
-          examples: ['X-App-User'],
-          description:
-            'With `replace`: the header field with the name of the caller, as a policy has verified it. Clients without a name are refused.',
-        }),
-      ),
-      links: Type.Enum(['bare', 'credentials'], {
-        default: 'bare',
-        description:
-          "What goes with links that lead to the route's own target (next, gone and those that fill gaps): nothing of the client (`bare`, as GRIP has it), or the credential of its requests and `consumer` (`credentials`), for gateways that ask for one with every request. Links to other origins, and those that another origin has named, are always bare. Without `from`, `to` or `secret` it is `Authorization` and the field of the adapter.",
-      }),
-      identity: Type.Optional(
-        Type.Object(
-          {
-            subject: Type.Optional(fieldName('Who the caller is.', 'X-Consumer-Username')),
-            groups: Type.Optional(fieldName('Names with commas between them, for the claim `groups`.', 'X-Consumer-Groups')),
-            claims: Type.Record(Type.String({ minLength: 1 }), fieldName('The field with its value.', 'X-Consumer-Custom-ID'), {
-              default: {},
-              description: 'Further claims, by their names.',
-            }),
-          },
-          {
-            description:
-              'Header fields of good replies to `OPEN` and later events, and of holds, in which the gateway or the backend says who the caller is: limits, logs, `GET /connections` and `POST /revoke` know the session by it from then on. The subject for whom a policy has vouched stays, and so do its claims. Clients neither set these fields nor see them. What comes from a cache says nothing.',
-          },
-        ),
-      ),
-      gateway: Type.Optional(GatewaySchema),
-    },
-    {
-      default: { use: 'generic' },
-      description: 'The API gateway in between, whose refusals and headers are understood; also just its name.',
-    },
-  ),
+  adapter: AdapterSchema,
   policies: policyList('Rules for the clients of this route, in order; see [policies](policies.md).'),
   grip: flag(true, 'Whether the backend may use GRIP: subscribe its clients to channels and hold requests.'),
   cachedHolds: Type.Enum(['warn', 'refuse'], {
@@ -395,46 +167,9 @@ const routeOptions = {
     description:
       'When a client does not take what is published: `close` the session (1013), or leave items out: the new one (`drop-newest`), those that have waited longest (`drop-oldest`), or, of what waits, all but the newest of each channel (`latest`). Where a subscription has ids, what was left out is fetched by its link.',
   }),
-  onFault: Type.Object(
-    {
-      unauthenticated: faultAction(faultTexts.unauthenticated),
-      forbidden: faultAction(faultTexts.forbidden),
-      throttled: waitingFaultAction(faultTexts.throttled),
-      quota: waitingFaultAction(faultTexts.quota),
-      'too-large': faultAction(faultTexts['too-large']),
-      'no-route': faultAction(faultTexts['no-route']),
-      upstream: waitingFaultAction(faultTexts.upstream),
-      'not-ours': faultAction(faultTexts['not-ours']),
-    },
-    {
-      default: {},
-      description:
-        'What a refusal by the gateway means in an open session: `close` it, `drop` the message, `answer` with a frame, or `delay`: the same request is made again after a wait, while what the client sends meanwhile is kept in its order up to `limits.queueBytes`. Only what the gateway itself refused is delayed (`by` in the log), never what the backend may have answered; that is closed.',
-    },
-  ),
-  faultText: Type.Optional(
-    Type.String({
-      minLength: 1,
-      examples: ['{"error":"{kind}","retryAfter":{wait}}'],
-      description:
-        'The text of the frame for `answer` of `onFault`, in which `{kind}` becomes the word of `onFault`, `{code}` the [error](errors.md), `{detail}` a sentence and `{wait}` the seconds to wait (0: not known). Left out: `{"type":"error","code":...,"detail":...,"retryAfterMs":...}`.',
-    }),
-  ),
-  faultDelay: Type.Object(
-    {
-      longest: Duration({ default: '1m', description: 'Where the gateway says to wait longer, the session is closed at once.' }),
-      usual: Duration({
-        default: '1s',
-        description: 'The wait where the gateway says nothing; twice as long before each further try, up to `longest`.',
-      }),
-      tries: count(3, 'So often one request is made again; then the session is closed.'),
-    },
-    {
-      default: {},
-      description:
-        'The waits for `delay` of `onFault`, each up to a second longer at random. A client that closes or leaves, or the end of the program, ends a wait at once.',
-    },
-  ),
+  onFault: OnFaultSchema,
+  faultText: FaultTextSchema,
+  faultDelay: FaultDelaySchema,
   cors: flag(
     false,
     'Add the CORS fields that the backend leaves out, so that pages of every origin can use the answers, with the cookies of their users. Preflight requests still go to the backend.',

@@ -1,7 +1,7 @@
 /** The doctor's round: each target of the routes, one look after the other. Its requests are few, small and mean nothing. */
 import type { LoadedConfig } from '../config/load.ts';
 import type { Adapter } from '../core/adapter.ts';
-import { testBackendUrl } from '../core/route-settings.ts';
+import { testBackendUrl } from '../core/target-settings.ts';
 import { Asker, DoneAsking, isLimit } from './asker.ts';
 import { bodySize } from './body-size.ts';
 import { buffering } from './buffering.ts';
