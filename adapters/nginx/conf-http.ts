@@ -1,4 +1,5 @@
 /** What the `http` block of an nginx configuration names for its locations: upstreams, zones of limits, maps. */
+import { told } from '../conversion/remark.ts';
 import type { GatewayLimit, Remark } from '../conversion/gateway-route.ts';
 import type { Directive } from './conf-file.ts';
 import { rateOf } from './measures.ts';
@@ -69,8 +70,4 @@ function keyKind(key: string, maps: ReadonlyMap<string, ConfMap>): GatewayLimit[
 /** `zone=one:10m` */
 export function option(args: readonly string[], name: string): string | undefined {
   return args.find((arg) => arg.startsWith(`${name}=`))?.slice(name.length + 1);
-}
-
-export function told(about: string, text: string): Remark {
-  return { about, verdict: 'told', text };
 }

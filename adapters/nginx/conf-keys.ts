@@ -1,7 +1,8 @@
 /** Finds in an nginx configuration where keys of callers are looked for, and who they are. */
 import type { CredentialPlace, GatewayAuth, GatewayCaller, Remark } from '../conversion/gateway-route.ts';
 import type { Directive } from './conf-file.ts';
-import { told, type ConfMap, type HttpNames } from './conf-http.ts';
+import { told } from '../conversion/remark.ts';
+import type { ConfMap, HttpNames } from './conf-http.ts';
 import type { Scope } from './scope.ts';
 
 export interface FoundAuth {

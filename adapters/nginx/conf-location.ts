@@ -2,7 +2,8 @@
 import type { FoundRoute, GatewayLimit, Remark } from '../conversion/gateway-route.ts';
 import { basePathOf, targetOf } from './conf-target.ts';
 import type { Directive } from './conf-file.ts';
-import { option, told, type HttpNames } from './conf-http.ts';
+import { told } from '../conversion/remark.ts';
+import { option, type HttpNames } from './conf-http.ts';
 import { authOf, emptyVariable, refusedVariable, type FoundAuth } from './conf-keys.ts';
 import { bytesOf, msOf } from './measures.ts';
 import type { Scope } from './scope.ts';

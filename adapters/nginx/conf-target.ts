@@ -1,6 +1,7 @@
 /** Where a location of nginx sends requests: `proxy_pass`, through the upstreams that it may name. */
 import type { Remark } from '../conversion/gateway-route.ts';
-import { told, type HttpNames } from './conf-http.ts';
+import { told } from '../conversion/remark.ts';
+import type { HttpNames } from './conf-http.ts';
 import type { Scope } from './scope.ts';
 
 export interface ConfTarget {

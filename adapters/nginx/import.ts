@@ -1,7 +1,8 @@
 /** Reads an nginx configuration: each location that passes requests on by HTTP is a route. */
-import type { FoundRoute, Importer, Remark } from '../conversion/gateway-route.ts';
+import type { Importer, Remark } from '../conversion/gateway-route.ts';
 import { readConfFiles, type Directive } from './conf-file.ts';
-import { httpNames, told, type ConfMap, type HttpNames } from './conf-http.ts';
+import { told } from '../conversion/remark.ts';
+import { httpNames, type ConfMap, type HttpNames } from './conf-http.ts';
 import { callersOf } from './conf-keys.ts';
 import { isKnownCondition, readLocation, type ReadLocation } from './conf-location.ts';
 import { isUnderstood } from './known-directives.ts';
@@ -24,7 +25,7 @@ export const nginxImporter: Importer = {
     const locations = servers.flatMap((server) => server.locations);
     const { callers, remarks } = callersOf(distinct(locations.flatMap(({ callers: map }) => map ?? [])));
     return {
-      routes: unique(locations.flatMap(({ found }) => found ?? [])),
+      routes: locations.flatMap(({ found }) => found ?? []),
       callers,
       remarks: bounded([
         ...conf.remarks,
@@ -107,16 +108,6 @@ function unknown(block: readonly Directive[], names: HttpNames): readonly Remark
   return block
     .filter((directive) => !isUnderstood(directive.name) && !(directive.name === 'if' && isKnownCondition(directive, names)))
     .map(({ name, place }) => told(place, `"${/^\w{1,60}$/.test(name) ? name : '...'}" stays with nginx, and is not taken over`));
-}
-
-/** Each route has an id of its own. */
-function unique(routes: readonly FoundRoute[]): readonly FoundRoute[] {
-  const seen = new Map<string, number>();
-  return routes.map(({ route, webSockets }) => {
-    const count = (seen.get(route.id) ?? 0) + 1;
-    seen.set(route.id, count);
-    return { route: count === 1 ? route : { ...route, id: `${route.id}.${count}` }, webSockets };
-  });
 }
 
 function distinct(maps: readonly ConfMap[]): readonly ConfMap[] {
