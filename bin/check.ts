@@ -15,6 +15,7 @@ export function checkCommand(): Command {
     .addOption(configOption())
     .option('--explain <path>', 'print only what a request for this path would meet: route, targets and policies', parsePath)
     .addOption(new Option('--transport <transport>', 'of that request').choices(['websocket', 'http']).default('websocket'))
+    .option('--method <method>', 'of that request, with --transport http', 'GET')
     .option('--host <host>', 'of that request')
     .option('--tls', 'it comes over TLS')
     .action(check);
@@ -24,18 +25,21 @@ interface Options {
   readonly config: string;
   readonly explain?: string;
   readonly transport: 'websocket' | 'http';
+  readonly method: string;
   readonly host?: string;
   readonly tls?: boolean;
 }
 
-async function check({ config, explain: path, transport, host, tls: secure = false }: Options): Promise<void> {
+async function check({ config, explain: path, transport, method, host, tls: secure = false }: Options): Promise<void> {
   const loaded = await loadConfig(config, parts);
   const { createForegate } = await import('../gateway/foregate.ts');
   // Makes the policies as a start would, and opens no port.
   const foregate = await createForegate(loaded);
   await foregate.stop();
   for (const line of warningLines(limitWarnings(loaded))) console.error(line);
-  process.stdout.write(path === undefined ? effectiveSettings(loaded) : explain(loaded, { path, transport, host, secure }));
+  process.stdout.write(
+    path === undefined ? effectiveSettings(loaded) : explain(loaded, { path, transport, method, host, secure }),
+  );
 }
 
 function parsePath(text: string): string {

@@ -295,8 +295,8 @@ async function created(
 }
 
 /** What a route takes, as the router compares it. */
-export function matchOf({ host, path, transports, tls, byId }: RouteSettings['match']): Match {
-  return { host: host?.toLowerCase(), path, transports, tls, byId };
+export function matchOf({ host, path, template, transports, methods, tls, byId }: RouteSettings['match']): Match {
+  return { host: host?.toLowerCase(), path, template, transports, methods, tls, byId };
 }
 
 function pathChange(change: RouteSettings['path']): PathChange | undefined {

@@ -1,6 +1,7 @@
 /** Reads a configuration file: text, variables, checks, defaults. What it gives is complete and will not change. */
 import { dirname, resolve } from 'node:path';
 import type { Adapter } from '../core/adapter.ts';
+import { templateStart } from '../core/path-template.ts';
 import { SettingsSchema, type RouteSettings, type Settings } from '../core/settings.ts';
 import { checkAdapters } from './adapter-rules.ts';
 import { checkWith } from './check.ts';
@@ -173,7 +174,7 @@ function settingsOf(written: Mapping, policies: AllPolicies): Settings {
   const { $schema, defaults, ...file } = written;
   const base = isMapping(defaults) ? defaults : {};
   const routes = (file['routes'] as readonly Mapping[]).map((route, index) => ({
-    ...withTargets(mergeDefaults(base, route)),
+    ...withPath(withTargets(mergeDefaults(base, route))),
     policies: asUsed(policies.routes[index] ?? policies.defaults),
   }));
   const control = { ...(file['control'] as Mapping | undefined), policies: asUsed(policies.control) };
@@ -195,6 +196,13 @@ function withTargets({ target, targets, ...route }: Mapping): Mapping {
       return { dialect: url.startsWith('ws') ? 'relay' : 'websocket-over-http', ...one, url };
     }),
   };
+}
+
+/** A template has a beginning, too: what `path` of a route changes is counted from there. */
+function withPath(route: Mapping): Mapping {
+  const { match } = route;
+  if (!isMapping(match) || typeof match['template'] !== 'string') return route;
+  return { ...route, match: { ...match, path: templateStart(match['template']) } };
 }
 
 function frozen<T>(value: T): T {

@@ -11,6 +11,7 @@ import { toMs } from '../core/duration.ts';
 import { isHeaderName, isHeaderValue, isHopByHop } from '../core/headers.ts';
 import { isChannelName } from '../core/ids.ts';
 import { limits } from '../core/limits.ts';
+import { templateNames } from '../core/path-template.ts';
 import { SettingsSchema } from '../core/settings.ts';
 import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
 import { withDefaults } from './defaults.ts';
@@ -46,6 +47,7 @@ export function checkRules(file: Mapping): Finding[] {
     ...checkPath({}, mapping(defaults['path']), ['defaults', 'path']),
     ...list(file['routes']).flatMap((route, index) => [
       ...checkRoute(mapping(route), ['routes', index]),
+      ...checkMatch(mapping(mapping(route)['match']), ['routes', index, 'match']),
       ...checkPath(mapping(defaults['path']), mapping(mapping(route)['path']), ['routes', index, 'path']),
       ...checkSockJs(defaults, mapping(route), ['routes', index, 'sockjs']),
       ...checkDelays(defaults, mapping(route), ['routes', index]),
@@ -60,6 +62,21 @@ function checkRoute(route: Mapping, path: Path): Finding[] {
     ...checkTargetKeys(route, path),
     ...checkOptions(route, path),
     ...all.flatMap(([target, targetPath]) => checkTarget(mapping(target), targetPath)),
+  ];
+}
+
+function checkMatch({ path: beginning, template, transports, methods }: Mapping, path: Path): Finding[] {
+  const names = typeof template === 'string' ? templateNames(template) : [];
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  const noPlain = Array.isArray(transports) && !transports.includes('http');
+  return [
+    ...(template !== undefined && beginning !== undefined
+      ? [{ path: [...path, 'template'], message: 'stands beside "path"; a route has one or the other', at: 'key' } as const]
+      : []),
+    ...(twice === undefined ? [] : [finding([...path, 'template'], `has the name ${JSON.stringify(twice)} twice`)]),
+    ...(methods !== undefined && noPlain
+      ? [finding([...path, 'methods'], 'are of plain requests, which this route does not take')]
+      : []),
   ];
 }
 
@@ -185,7 +202,9 @@ function checkPath(base: Mapping, change: Mapping, path: Path): Finding[] {
 function checkSockJs(defaults: Mapping, route: Mapping, path: Path): Finding[] {
   const merged = (key: string): Mapping => ({ ...mapping(defaults[key]), ...mapping(route[key]) });
   const { path: base, asPath } = merged('sockjs') as { readonly path?: unknown; readonly asPath?: unknown };
-  const matched = mapping(route['match'])['path'] ?? '/';
+  const { template, path: matched = '/' } = mapping(route['match']);
+  if (template !== undefined && base !== undefined)
+    return [finding(path, 'needs a route with match.path, below which it has paths')];
   if (typeof base !== 'string' || typeof matched !== 'string') return [];
   const inMatch = `must begin with match.path: ${JSON.stringify(matched)}`;
   if (!base.startsWith(matched)) return [finding([...path, 'path'], inMatch)];

@@ -296,12 +296,28 @@ const routeIdentity = {
         default: '/',
         description: 'Beginning of the path. The longest that fits wins.',
       }),
+      template: Type.Optional(
+        Type.String({
+          pattern: '^/(?:[\\x21\\x22\\x24-\\x3e\\x40-\\x7a\\x7c\\x7e]|\\{[^{}/\\s]+\\})*$',
+          examples: ['/chat/{room}', '/v1/orders'],
+          description:
+            'In place of `path`: the whole path, as OpenAPI writes it. `{name}` stands for one segment, or a part of one. It wins over beginnings of paths, and text wins over a name in the same segment.',
+        }),
+      ),
       transports: Type.Array(Type.Enum(['websocket', 'http'], { description: 'A transport.' }), {
         minItems: 1,
         uniqueItems: true,
         default: ['websocket', 'http'],
         description: 'What clients may use on this route: `websocket`, `http`.',
       }),
+      methods: Type.Optional(
+        Type.Array(Type.String({ pattern: '^[A-Z][A-Z-]{0,31}$', examples: ['GET', 'POST'], description: 'A method.' }), {
+          minItems: 1,
+          uniqueItems: true,
+          description:
+            'Methods of plain requests; WebSockets have none to choose. GET stands for HEAD, too, and a preflight of CORS goes where the request would that it asks for. Left out: all. Where only the method does not fit, the answer is 405.',
+        }),
+      ),
       tls: Type.Optional(
         Type.Boolean({
           description:

@@ -18,7 +18,11 @@ export interface Match {
   readonly host: string | undefined;
   /** A prefix of the path as received. */
   readonly path: string;
+  /** The whole path as received, with `{name}` for parts of segments; undefined: `path` is all that counts. */
+  readonly template: string | undefined;
   readonly transports: readonly Transport[];
+  /** Of plain requests, in upper case; undefined: all. */
+  readonly methods: readonly string[] | undefined;
   /** Only over TLS, or only without; undefined: both. */
   readonly tls: boolean | undefined;
   /** Whether a request that names its id gets there, whatever the rest says. */

@@ -46,6 +46,11 @@ export function namedRoute(headers: HeaderList, { routeHeader }: ArrivalTerms): 
   return routeHeader === undefined ? undefined : header(headers, routeHeader) || undefined;
 }
 
+/** A preflight is about the request that is to follow (Fetch standard, "CORS-preflight request"). */
+export function meantMethod(method: string, headers: HeaderList): string {
+  return method === 'OPTIONS' ? header(headers, 'access-control-request-method') || method : method;
+}
+
 /** True for a request that has been here as often as it may. */
 export function goesInCircles(headers: HeaderList, { cdnLoop }: ArrivalTerms): boolean {
   if (cdnLoop === undefined) return false;

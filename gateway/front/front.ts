@@ -24,13 +24,13 @@ import { Relay } from '../session/relay.ts';
 import { RequestSession } from '../session/request-session.ts';
 import { WebSocketSession } from '../session/websocket-session.ts';
 import { formatExtension, offersGrip } from '../wire/grip-socket.ts';
-import { arrivingRequest, goesInCircles, namedRoute, type ArrivalTerms } from './arrival.ts';
+import { arrivingRequest, goesInCircles, meantMethod, namedRoute, type ArrivalTerms } from './arrival.ts';
 import { allowCrossOrigin } from './cross-origin.ts';
 import { chosenSubprotocol, handshakeFlaw, HandshakeServer, offeredSubprotocols } from './handshake.ts';
 import { jsonpRequest } from './jsonp.ts';
 import { WebSocketHandshake, type OpenHandshake, type Upgrade } from './open-handshake.ts';
 import { answerHandshake, answerRequest, denialReply, errorReply, textReply } from './refusal.ts';
-import type { Router } from './router.ts';
+import type { Asked, Router } from './router.ts';
 import { sharedHeaders } from './shared-headers.ts';
 import { webSocketPlace } from './sockjs-place.ts';
 import { SockJs } from './sockjs.ts';
@@ -114,14 +114,15 @@ export class Front {
     void this.#connect(framed ? { ...client, path, gripInFront: false } : { ...client, path }, route, handshake);
   }
 
-  #routeFor({ headers, path, secure }: ClientRequest, host: string | undefined, transport: Transport): Route | Reply {
+  #routeFor({ method, headers, path, secure }: ClientRequest, host: string | undefined, transport: Transport): Route | Reply {
     if (headers.length > this.#parts.limits.headerFields * 2) return textReply(431, 'Too many header fields.', []);
     if (!path.startsWith('/')) return textReply(400, 'The request target must be a path.', []);
     const arrivals = this.#parts.arrivals();
     if (goesInCircles(headers, arrivals)) return textReply(508, 'The request has been here before (CDN-Loop).', []);
     const router = this.#parts.router();
-    const route = router.find({ host, path, transport, secure, routeId: namedRoute(headers, arrivals) });
-    if (route === undefined) return textReply(router.noRouteStatus, 'Route not found', []);
+    const asked = { host, path, transport, secure, method: meantMethod(method, headers), routeId: namedRoute(headers, arrivals) };
+    const route = router.find(asked);
+    if (route === undefined) return noRoute(router, asked);
     route.statistics.counts.requestsReceived += 1;
     return route;
   }
@@ -259,6 +260,12 @@ export class Front {
 const revoked = deny('revoked', errors.revoked.text, {
   headers: ['WWW-Authenticate', `Bearer error="invalid_token", error_description="${errors.revoked.text}"`],
 });
+
+function noRoute(router: Router, asked: Asked): Reply {
+  const methods = router.methods(asked);
+  if (methods.length === 0) return textReply(router.noRouteStatus, 'Route not found', []);
+  return textReply(405, 'This method is not for this path.', ['Allow', methods.join(', ')]);
+}
 
 function replyOf(decision: Denial | OwnAnswer, answerHeaders: HeaderList): Reply {
   if (decision.kind === 'deny') return denialReply(decision, answerHeaders);

@@ -40,7 +40,15 @@ export function testRoute(changes: Partial<Route> = {}): Route {
   const { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions } = limits;
   return {
     id: routeId('test'),
-    match: { host: undefined, path: '/', transports: ['http', 'websocket'], tls: undefined, byId: 'never' },
+    match: {
+      host: undefined,
+      path: '/',
+      template: undefined,
+      transports: ['http', 'websocket'],
+      methods: undefined,
+      tls: undefined,
+      byId: 'never',
+    },
     targets: [testTarget()],
     hooks: noHooks,
     limits: { messageBytes, queueBytes, unsentBytes, replyBytes, refusalBytes, subscriptions },

@@ -1,5 +1,6 @@
 /** Which route a request belongs to. */
 import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
 import { routeId } from '../../gateway/core/ids.ts';
 import type { Match, Route } from '../../gateway/core/route.ts';
 import { Router, type Asked, type RouterSettings } from '../../gateway/front/router.ts';
@@ -8,7 +9,7 @@ import { testRoute } from '../downstream/routes.ts';
 function route(id: string, match: Partial<Match> = {}) {
   return testRoute({
     id: routeId(id),
-    match: { host: undefined, path: '/', transports: ['websocket', 'http'], tls: undefined, byId: 'never', ...match },
+    match: { ...testRoute().match, ...match },
   });
 }
 
@@ -77,4 +78,101 @@ describe('the router', () => {
       ['own', 'wild', undefined, 'any'],
     );
   });
+
+  describe('templates', () => {
+    const templates = router([
+      route('prefix', { path: '/chat/' }),
+      route('room', { template: '/chat/{room}' }),
+      route('lobby', { template: '/chat/lobby' }),
+      route('events', { template: '/chat/{room}/events' }),
+      route('format', { template: '/report.{format}' }),
+      route('named', { template: '/{name}' }),
+      route('pair', { template: '/{a}-{b}/x' }),
+      route('any-x', { template: '/{a}/x' }),
+      route('root', { template: '/' }),
+      route('text', { template: '/books/{id}' }),
+      route('me', { template: '/{entity}/me' }),
+    ]);
+    const fitting: readonly [string, string | undefined][] = [
+      ['/chat/lobby', 'lobby'],
+      ['/chat/lobby?x=/', 'lobby'],
+      ['/chat/a', 'room'],
+      ['/chat/', 'prefix'],
+      ['/chat/a/', 'prefix'],
+      ['/chat/a/events', 'events'],
+      ['/chat/lobby/events', 'events'],
+      ['/chat/a/events/', 'prefix'],
+      ['/chat', 'named'],
+      ['/report.pdf', 'format'],
+      ['/report.', 'named'],
+      ['/a-b/x', 'pair'],
+      ['/a--b/x', 'pair'],
+      ['/-b/x', 'any-x'],
+      ['/a-/x', 'any-x'],
+      ['/', 'root'],
+      ['//', undefined],
+      ['/books/me', 'text'],
+      ['/cars/me', 'me'],
+      ['/cars/you', undefined],
+      ['/a/x/y', undefined],
+    ];
+    for (const [path, expected] of fitting)
+      it(`sends ${path} to ${String(expected)}`, () => assert.equal(templates.find(ask(path))?.id, expected));
+
+    it('goes on where text fits and what follows does not', () => {
+      const some = router([route('deep', { template: '/a/b/{c}/d' }), route('other', { template: '/a/{b}/c' })]);
+      assert.equal(some.find(ask('/a/b/c'))?.id, 'other');
+    });
+
+    it('takes text before a name in the same segment, and a longer text before a shorter', () => {
+      const some = router([
+        route('short', { template: '/v{n}' }),
+        route('long', { template: '/v{n}.json' }),
+        route('all', { template: '/{n}' }),
+      ]);
+      const ids = ['/v1.json', '/v1', '/w'].map((path) => some.find(ask(path))?.id);
+      assert.deepEqual(ids, ['long', 'short', 'all']);
+    });
+
+    it('finds what the definition says, whatever the templates', () => {
+      const segment = fc.constantFrom('a', 'b', '{x}', 'a{x}', '{x}b', 'a{x}b', '{x}a{y}');
+      const paths = fc.array(fc.array(segment, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 6 });
+      const asked = fc.array(fc.constantFrom('a', 'b', 'ab', 'aab', 'bab', ''), { minLength: 1, maxLength: 4 });
+      fc.assert(
+        fc.property(paths, asked, (written, segments) => {
+          const made = written.map((parts, index) => ({ id: `t${index}`, template: `/${parts.join('/')}` }));
+          const path = `/${segments.join('/')}`;
+          const fits = made.filter(({ template }) => pattern(template).test(path)).map(({ id }) => id);
+          const found = router(made.map(({ id, template }) => route(id, { template }))).find(ask(path))?.id;
+          assert.ok(fits.length === 0 ? found === undefined : fits.includes(String(found)));
+        }),
+      );
+    });
+  });
+
+  describe('methods', () => {
+    const byMethod = router([
+      route('read', { template: '/orders', methods: ['GET'], transports: ['http'] }),
+      route('write', { template: '/orders', methods: ['POST', 'PUT'], transports: ['http'] }),
+      route('live', { template: '/orders', transports: ['websocket'] }),
+      route('one', { template: '/orders/{id}', methods: ['DELETE'], transports: ['http'] }),
+    ]);
+    const plain = (path: string, method: string): Asked => ask(path, 'x', { transport: 'http', method });
+
+    it('chooses by the method of a plain request', () => {
+      const ids = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH'].map((method) => byMethod.find(plain('/orders', method))?.id);
+      assert.deepEqual(ids, ['read', 'read', 'write', 'write', undefined]);
+    });
+    it('does not ask it of a WebSocket', () => assert.equal(byMethod.find(ask('/orders', 'x', { method: 'GET' }))?.id, 'live'));
+    it('names the methods that a path has', () => {
+      assert.deepEqual(byMethod.methods(plain('/orders', 'PATCH')), ['GET', 'POST', 'PUT', 'HEAD']);
+      assert.deepEqual(byMethod.methods(plain('/orders/1', 'GET')), ['DELETE']);
+      assert.deepEqual(byMethod.methods(plain('/other', 'GET')), []);
+    });
+  });
 });
+
+/** The definition itself: a name is one character or more of one segment. */
+function pattern(template: string): RegExp {
+  return new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
+}

@@ -187,3 +187,38 @@ describe('routeHeader', () => {
     assert.equal((await ask(url, 'x', { 'Pushpin-Route': 'none' })).body, 'none');
   });
 });
+
+describe('match.template and match.methods', () => {
+  it('choose by the whole path and the method, and say which methods there are', async () => {
+    const [plain = ''] = await start({
+      listen: [loopback],
+      routes: [
+        { id: 'read', match: { template: '/orders/{id}', methods: ['GET'] }, cors: true, target: await named('read') },
+        {
+          id: 'change',
+          match: { template: '/orders/{id}', methods: ['PATCH'], transports: ['http'] },
+          target: await named('change'),
+        },
+      ],
+    });
+    const asked = async (method: string, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
+      fetch(`${plain}${path}`, { method, headers });
+    assert.equal(await (await asked('GET', '/orders/7?x=1')).text(), 'read');
+    assert.equal(await (await asked('PATCH', '/orders/7')).text(), 'change');
+    assert.equal(await (await asked('OPTIONS', '/orders/7', { 'Access-Control-Request-Method': 'PATCH' })).text(), 'change');
+    assert.equal((await asked('GET', '/orders/7/items')).status, 404);
+    const refused = await asked('DELETE', '/orders/7');
+    assert.deepEqual([refused.status, refused.headers.get('allow')], [405, 'GET, PATCH, HEAD']);
+    assert.equal((await asked('DELETE', '/orders')).status, 404);
+  });
+
+  it('cut from the path what stands before the first name', async () => {
+    const backend = await startBackend(({ path }) => ({ body: path }));
+    onClear(() => backend.stop());
+    const [plain = ''] = await start({
+      listen: [loopback],
+      routes: [{ id: 'room', match: { template: '/v1/chat/{room}' }, path: { replace: '/rooms/' }, target: backend.origin }],
+    });
+    assert.equal((await ask(`${plain}/v1/chat/a?x=1`, 'h')).body, '/rooms/a?x=1');
+  });
+});

@@ -118,7 +118,7 @@ function routed(routes: readonly PushpinRoute[], { path, transport, tls }: Reque
     reachOf(route, routes).map((reach) =>
       testRoute({
         id: routeId(String(route.line)),
-        match: { host: undefined, byId: 'never', path: route.pathBeg || '/', ...reach },
+        match: { ...testRoute().match, path: route.pathBeg || '/', ...reach },
       }),
     ),
   );
