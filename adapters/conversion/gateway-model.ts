@@ -3,6 +3,7 @@ import type { Adapter } from '../../gateway/core/adapter.ts';
 import { toMs } from '../../gateway/core/duration.ts';
 import { limits } from '../../gateway/core/limits.ts';
 import type { RouteSettings, TargetSettings } from '../../gateway/core/settings.ts';
+import { tightened } from './remark.ts';
 import type { GatewayAuth, GatewayCaller, GatewayModel, GatewayRoute, Remark } from './gateway-route.ts';
 
 type GatewaySettings = NonNullable<RouteSettings['adapter']['gateway']>;
@@ -27,12 +28,15 @@ export function gatewayModel(
   const made = routes.flatMap((route) => {
     const reason = unsaid(route);
     if (reason !== undefined) remarks.push({ about: route.id, ...reason });
-    return reason === undefined ? [gatewayRoute(route, credentialHeader)] : [];
+    if (reason !== undefined) return [];
+    if (route.match.template !== undefined) remarks.push({ about: route.id, ...beginsWith(route) });
+    return [gatewayRoute(route, credentialHeader)];
   });
   const { callers, conflicts } = callersOf(routes, withSecrets);
+  const together = joined(made);
   return {
-    model: { routes: made.toSorted(byPrecedence), callers, trusted },
-    remarks: [...remarks, ...conflicts],
+    model: { routes: together.routes.toSorted(byPrecedence), callers, trusted },
+    remarks: [...remarks, ...together.remarks, ...conflicts],
   };
 }
 
@@ -43,6 +47,28 @@ function unsaid({ adapter: { gateway }, targets }: RouteSettings): Omit<Remark, 
   if (targets.every(({ url }) => !url.startsWith('http')))
     return { verdict: 'refused', text: 'leads to the gateway over WebSockets, which it would pass unseen' };
   return undefined;
+}
+
+/** Routes that differ by templates and methods only are one at the gateway: the first. */
+function joined(routes: readonly GatewayRoute[]): {
+  readonly routes: readonly GatewayRoute[];
+  readonly remarks: readonly Remark[];
+} {
+  const firsts = new Map<string, GatewayRoute>();
+  const remarks: Remark[] = [];
+  for (const route of routes) {
+    const rules = JSON.stringify({ ...route, id: '' });
+    const first = firsts.get(rules);
+    if (first === undefined) firsts.set(rules, route);
+    else remarks.push(tightened(route.id, `is one with the route ${first.id} at the gateway, which counts both together`));
+  }
+  return { routes: [...firsts.values()], remarks };
+}
+
+/** The gateway passes more paths than come from here, under the same rules. */
+function beginsWith(route: RouteSettings): Omit<Remark, 'about'> {
+  const text = `matches a template; at the gateway it is everything that begins with ${JSON.stringify(pathAtGateway(route))}`;
+  return { verdict: 'told', text };
 }
 
 function gatewayRoute(route: RouteSettings, credentialHeader: string | undefined): GatewayRoute {
