@@ -6,6 +6,7 @@ import type { Dialect } from '../core/dialect.ts';
 import type { Batch, Decoded, Reply, RequestDraft, RequestHead } from '../core/exchange.ts';
 import type { HeaderDraft } from '../core/headers.ts';
 import { runHooks, type Hook, type OwnAnswer, type RouteHooks, type Verdict } from '../core/policy.ts';
+import type { Step } from '../core/instruction.ts';
 import type { Fault } from '../core/profile.ts';
 import { isPromise, type MaybePromise } from '../core/promise.ts';
 import { gripFor, type Route, type Target } from '../core/route.ts';
@@ -25,7 +26,10 @@ export type Outcome =
   | ({ readonly kind: 'decoded' } & Decoded)
   /** Not a reply in the dialect: the gateway in between or the backend refused or failed. */
   | { readonly kind: 'fault'; readonly fault: Fault; readonly reply: Reply }
-  | Denial;
+  | Denied;
+
+/** `unheard`: steps of a reply that the policies do not let through. */
+type Denied = Denial & { readonly unheard?: readonly Step[] };
 
 export type Send = (caller: Caller, draft: RequestDraft) => Promise<Reply>;
 
@@ -45,7 +49,7 @@ export async function exchange(caller: Caller, dialect: Dialect, batch: Batch, s
   if (!dialect.speaks(reply)) return { kind: 'fault', fault: target.profile.fault(reply), reply };
   const { steps, remaining } = dialect.decode(reply, batch, caller);
   const after = await permitted(route.hooks.response, caller, { reply, steps });
-  return after ?? { kind: 'decoded', steps, remaining };
+  return after === undefined ? { kind: 'decoded', steps, remaining } : { ...after, unheard: steps };
 }
 
 /** What a fault means for the client, in the words of a denial: the route says what happens. One that cannot wait is closed. */

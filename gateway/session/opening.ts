@@ -3,6 +3,7 @@
  * backend says "not yet" (GRIP 2.4). Only OPEN may move on to the next target; then the target stays.
  */
 import { errors, ForegateError, toForegateError } from '../core/errors.ts';
+import type { Dialect } from '../core/dialect.ts';
 import type { Reply } from '../core/exchange.ts';
 import { normalName, withoutHeaders, type HeaderList } from '../core/headers.ts';
 import type { Accept, Step } from '../core/instruction.ts';
@@ -25,6 +26,7 @@ export type Opening =
   | Denial;
 
 const openBatch = { events: [{ kind: 'open' }], replayedBytes: 0, more: false } as const;
+const goneBatch = { events: [{ kind: 'disconnect' }], replayedBytes: 0, more: false } as const;
 
 /** The client while its handshake is open. */
 export interface Waiting {
@@ -80,12 +82,19 @@ async function openAt(session: WebSocketSession, target: Target, client: Waiting
   const { dialect } = target;
   if (dialect === undefined) return forClient(await openRelay(session), session);
   for (;;) {
-    const opening = readOutcome(await exchange(session, dialect, openBatch, sendOnce));
+    const outcome = await exchange(session, dialect, openBatch, sendOnce);
+    if (outcome.kind === 'deny' && outcome.unheard?.some(({ kind }) => kind === 'accept') === true) recall(session, dialect);
+    const opening = readOutcome(outcome);
     if (opening.kind !== 'wait') return forClient(opening, session);
     for (const step of opening.steps) if (step.kind === 'set-state') session.instruct(step);
     await client.remains(opening.intervalMs);
     if (client.left) throw new ForegateError('downstream-lost', 'The client left before it was accepted.');
   }
+}
+
+/** A backend that accepted a client whom policies then refused hears that it is gone, if it can be told; nobody waits for that. */
+function recall(session: WebSocketSession, dialect: Dialect): void {
+  exchange(session, dialect, goneBatch, sendOnce).catch(() => undefined);
 }
 
 type Answer = Opening | { readonly kind: 'wait'; readonly intervalMs: number; readonly steps: readonly Step[] };

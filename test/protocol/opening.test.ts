@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { deny } from '../../gateway/core/policy.ts';
 import { binary, echo, reply, text } from '../support/backend.ts';
 import { refusedClient } from '../support/client.ts';
 import { clientFrame, handshakeRequest, opcodes } from '../support/raw-socket.ts';
@@ -391,6 +392,27 @@ describe('opening (GRIP 2.4)', () => {
     await foregate.stop();
     const head = await client.takeHead(500);
     assert.equal(head.status, 503);
+  });
+});
+
+describe('a policy that refuses the reply to OPEN', () => {
+  const policy = { response: () => deny('forbidden', 'Not today.') };
+
+  it('has a backend that accepted told that the client is gone', async () => {
+    const { backend, url } = await setStage({ policy, answer: () => accepted() });
+    assert.equal((await refusedClient(url.replace('http', 'ws'))).status, 403);
+    await backend.until(() => backend.requests.length === 2);
+    assert.deepEqual(
+      backend.requests.map(({ body }) => body.toString()),
+      ['OPEN\r\n', 'DISCONNECT\r\n'],
+    );
+  });
+
+  it('has nothing told to one that wants to be asked later', async () => {
+    const { backend, url } = await setStage({ policy, answer: () => reply([], { 'Keep-Alive-Interval': '20' }) });
+    assert.equal((await refusedClient(url.replace('http', 'ws'))).status, 403);
+    await pause(50);
+    assert.equal(backend.requests.length, 1);
   });
 });
 
