@@ -12,6 +12,7 @@ import { messageSchema } from './message-schema.ts';
 import { messageSize } from './message-size.ts';
 import { mtls } from './mtls.ts';
 import { origin } from './origin.ts';
+import { parameters } from './parameters.ts';
 import { quota } from './quota.ts';
 import { rateLimit } from './rate-limit.ts';
 import { ticket } from './ticket.ts';
@@ -27,6 +28,7 @@ export const policies: readonly PolicyDefinition[] = [
   mtls,
   forwardAuth,
   ticket,
+  parameters,
   rateLimit,
   quota,
   concurrency,

@@ -11,7 +11,7 @@ import { toMs } from '../core/duration.ts';
 import { isHeaderName, isHeaderValue, isHopByHop } from '../core/headers.ts';
 import { isChannelName } from '../core/ids.ts';
 import { limits } from '../core/limits.ts';
-import { templateNames } from '../core/path-template.ts';
+import { templateFault } from '../core/path-template.ts';
 import { SettingsSchema } from '../core/settings.ts';
 import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
 import { withDefaults } from './defaults.ts';
@@ -64,14 +64,13 @@ function checkRoute(route: Mapping, path: Path): Finding[] {
 }
 
 function checkMatch({ path: beginning, template, transports, methods }: Mapping, path: Path): Finding[] {
-  const names = typeof template === 'string' ? templateNames(template) : [];
-  const twice = names.find((name, index) => names.indexOf(name) < index);
+  const fault = typeof template === 'string' ? templateFault(template) : undefined;
   const noPlain = Array.isArray(transports) && !transports.includes('http');
   return [
     ...(template !== undefined && beginning !== undefined
       ? [{ path: [...path, 'template'], message: 'stands beside "path"; a route has one or the other', at: 'key' } as const]
       : []),
-    ...(twice === undefined ? [] : [finding([...path, 'template'], `has the name ${JSON.stringify(twice)} twice`)]),
+    ...(fault === undefined ? [] : [finding([...path, 'template'], fault)]),
     ...(methods !== undefined && noPlain
       ? [finding([...path, 'methods'], 'are of plain requests, which this route does not take')]
       : []),

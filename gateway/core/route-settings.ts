@@ -298,7 +298,7 @@ const routeIdentity = {
       }),
       template: Type.Optional(
         Type.String({
-          pattern: '^/(?:[\\x21\\x22\\x24-\\x3e\\x40-\\x7a\\x7c\\x7e]|\\{[^{}/\\s]+\\})*$',
+          pattern: '^/[\\x21-\\x7e]*$',
           examples: ['/chat/{room}', '/v1/orders'],
           description:
             'In place of `path`: the whole path, as OpenAPI writes it. `{name}` stands for one segment, or a part of one. It wins over beginnings of paths, and text wins over a name in the same segment.',

@@ -2,7 +2,7 @@
  * What stands at paths, found in a time that does not depend on how much there is: whole paths, templates (`/chat/{room}`) and
  * beginnings of paths.
  */
-import { segmentFits, segmentTexts } from '../core/path-template.ts';
+import { segmentFits, segmentTexts, type SegmentTexts } from '../core/path-template.ts';
 
 /** A place in the index. */
 export interface PathPattern {
@@ -16,7 +16,7 @@ export interface PathPattern {
 class Segment<R> {
   readonly children = new Map<string, Segment<R>>();
   /** Those with more text come first. */
-  readonly variables: { readonly texts: readonly [string, ...string[]]; readonly next: Segment<R> }[] = [];
+  readonly variables: { readonly texts: SegmentTexts; readonly next: Segment<R> }[] = [];
   readonly found: R[] = [];
 }
 

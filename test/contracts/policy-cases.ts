@@ -260,6 +260,56 @@ export const policyCases: Readonly<Partial<Record<string, PolicyCases>>> = {
     allow: { options: { deny: ['198.51.100.0/24'] }, events: [arrive()] },
     deny: { options: { deny: ['192.0.2.1'] }, events: [arrive()], code: 'forbidden' },
   },
+  parameters: {
+    good: [
+      { parameters: [{ name: 'limit', in: 'query', schema: { type: 'integer', maximum: 100 } }] },
+      {
+        template: '/rooms/{room}/{file}.json',
+        parameters: [
+          { name: 'room', in: 'path', schema: { type: 'array', items: { type: 'string' } }, style: 'matrix', explode: true },
+          { name: 'file', in: 'path' },
+          { name: 'filter', in: 'query', style: 'deepObject', schema: { type: 'object', properties: { min: {} } } },
+          { name: 'ids', in: 'cookie', explode: false, schema: { type: 'array' } },
+          { name: 'X-Client', in: 'header', required: true, json: true, schema: { type: 'object' } },
+        ],
+      },
+    ],
+    bad: [
+      {},
+      { parameters: [] },
+      { parameters: [{ name: 'a' }] },
+      { parameters: [{ name: 'a', in: 'body' }] },
+      { parameters: [{ name: 'a', in: 'query', shema: {} }] },
+      { parameters: [{ name: 'a', in: 'query', schema: { type: 'text' } }] },
+      { parameters: [{ name: 'a', in: 'query', schema: { format: 'colour' } }] },
+      { parameters: [{ name: 'a', in: 'query', style: 'matrix' }] },
+      { parameters: [{ name: 'a', in: 'query', style: 'deepObject' }] },
+      { parameters: [{ name: 'a', in: 'query', style: 'form', json: true }] },
+      { parameters: [{ name: 'a', in: 'query', style: 'pipeDelimited', explode: true, schema: { type: 'array' } }] },
+      { parameters: [{ name: 'a', in: 'query', schema: { type: 'array', items: { type: 'array' } } }] },
+      { parameters: [{ name: 'a', in: 'cookie', schema: { type: 'array' } }] },
+      { parameters: [{ name: 'a', in: 'path' }] },
+      { parameters: [{ name: 'a', in: 'path' }], template: '/b/{b}' },
+      { parameters: [{ name: 'a', in: 'path' }], template: '/{a}/{a}' },
+      { parameters: [{ name: 'a', in: 'path' }], template: '/{a}{b}' },
+      { parameters: [{ name: 'a', in: 'path' }], template: '{a}' },
+      {
+        parameters: [
+          { name: 'A', in: 'header' },
+          { name: 'a', in: 'header' },
+        ],
+      },
+    ],
+    allow: {
+      options: { parameters: [{ name: 'X-Limit', in: 'header', required: true, schema: { type: 'integer' } }] },
+      events: [arrive(['X-Limit', '10'])],
+    },
+    deny: {
+      options: { parameters: [{ name: 'X-Limit', in: 'header', required: true, schema: { type: 'integer' } }] },
+      events: [arrive(['X-Limit', 'ten'])],
+      code: 'bad-request',
+    },
+  },
   channels: {
     good: [
       { allow: ['user-{sub}', 'org-{claims.org}-*', '{claims.https://id.example/x.y}', '*'] },
