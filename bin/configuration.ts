@@ -1,8 +1,7 @@
 /** Where `foregate run` takes its configuration from: a file of its own, or Pushpin's. */
 import { watchFile } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { loadText, type LoadedConfig } from '../gateway/config/load.ts';
-import { readText } from '../gateway/config/source.ts';
+import { loadText, readConfigText, type LoadedConfig } from '../gateway/config/load.ts';
 import { parts } from '../gateway/parts.ts';
 import { convertPushpin, type Converted } from './import.ts';
 
@@ -26,7 +25,7 @@ export interface Configuration extends ConfigurationText {
 /** @throws ConfigError or Error for a file that cannot be read */
 export async function readConfiguration(options: ConfigurationOptions): Promise<Configuration> {
   const { config: file, pushpinConf, pushpinRoutes } = options;
-  if (pushpinConf === undefined) return { file, text: await readText(file), findings: [] };
+  if (pushpinConf === undefined) return { file, text: await readConfigText(file), findings: [] };
   const { text, findings, routeCount } = convertPushpin(pushpinConf, pushpinRoutes);
   if (routeCount === 0) throw new Error(`No route of ${pushpinConf} can be taken over; "foregate import pushpin" tells why.`);
   // Errors name a file that could be written: the one that `foregate import pushpin` makes.

@@ -1,5 +1,5 @@
 /** How the command ends when something is wrong: 2 for a configuration, 1 for all else; one plain message, no stack. */
-import { ConfigError } from '../gateway/config/report.ts';
+import { ConfigError } from '../gateway/core/problem.ts';
 
 /** Says what is wrong on standard error and sets the exit code. */
 export function exitWith(error: unknown): void {

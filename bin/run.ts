@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { changeLine, limitWarnings } from '../gateway/config/gateway-limits.ts';
 import { listenerSettings } from '../gateway/config/listeners.ts';
 import type { LoadedConfig } from '../gateway/config/load.ts';
-import { ConfigError } from '../gateway/config/report.ts';
+import { ConfigError } from '../gateway/core/problem.ts';
 import { toMs } from '../gateway/core/duration.ts';
 import type { Log } from '../gateway/core/log.ts';
 import type { Foregate, Reloaded } from '../gateway/foregate.ts';

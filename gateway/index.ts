@@ -3,7 +3,7 @@ import { parts } from './parts.ts';
 import { loadConfig as load, loadText as loadFromText, type LoadedConfig } from './config/load.ts';
 
 export { createForegate, type Foregate, type Reloaded } from './foregate.ts';
-export { ConfigError } from './config/report.ts';
+export { ConfigError } from './core/problem.ts';
 export type { LoadedConfig } from './config/load.ts';
 export type { Log, LogFields } from './core/log.ts';
 

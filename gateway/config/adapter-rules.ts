@@ -1,12 +1,10 @@
 /** What a schema cannot say of adapters: which there are, and which of their options go together. */
 import type { Adapter } from '../core/adapter.ts';
 import { isHeaderName, isHeaderValue, normalName } from '../core/headers.ts';
-import { isMapping } from './json-schema.ts';
+import { isMapping, type Mapping } from '../core/mapping.ts';
 import { didYouMean, finding, type Finding } from './report.ts';
 import { isOurs, isUnread } from './rules.ts';
-import type { Path } from './walk.ts';
-
-type Mapping = Readonly<Record<string, unknown>>;
+import type { Path } from '../core/problem.ts';
 
 /** All findings about the adapters of a file in which short forms are written out. */
 export function checkAdapters(file: Mapping, adapters: readonly Adapter[]): Finding[] {

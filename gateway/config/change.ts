@@ -1,8 +1,7 @@
 /** What to change in a configuration file: where a setting stands, or would have to, and the words to write there. */
-import { isMapping } from './json-schema.ts';
+import { isMapping } from '../core/mapping.ts';
 import type { LoadedConfig } from './load.ts';
-import { formatPath } from './report.ts';
-import type { Path } from './walk.ts';
+import { formatPath, type Path } from '../core/problem.ts';
 
 export interface Change {
   /** As the caller named it. */

@@ -6,7 +6,7 @@ import { derivedMark } from '../core/setting-types.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { finding, fromSchemaErrors, type Finding } from './report.ts';
 import type { Substituted } from './secrets.ts';
-import type { Path } from './walk.ts';
+import type { Path } from '../core/problem.ts';
 
 /** All that is wrong with `value`, which stands at `base` in the file. A schema that is none is a finding too. */
 export function checkWith(

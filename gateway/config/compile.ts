@@ -32,7 +32,7 @@ import { redactor } from '../wire/json-redact.ts';
 import { webSocketOverHttp } from '../wire/websocket-over-http.ts';
 import type { LoadedConfig, LoadedRoute } from './load.ts';
 import type { LoadedPolicy } from './parts.ts';
-import { ConfigError } from './report.ts';
+import { ConfigError } from '../core/problem.ts';
 
 export interface CompileContext {
   readonly store: Store;

@@ -1,6 +1,7 @@
 /** Fills in what the file leaves out: defaults of the schema, and what `defaults` of the file says for all routes. */
 import { fits } from './check.ts';
-import { isMapping, type JsonSchema } from './json-schema.ts';
+import { isMapping } from '../core/mapping.ts';
+import type { JsonSchema } from './json-schema.ts';
 import { asWritten } from './schema.ts';
 
 /** A copy of `value` with the defaults of a schema; in a union those of the branch that the value fits. */

@@ -15,8 +15,3 @@ export interface JsonSchema {
 }
 
 export type Schemas = Readonly<Record<string, JsonSchema>>;
-
-/** A mapping of the file: a plain object. */
-export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

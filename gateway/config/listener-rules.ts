@@ -2,11 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { isMapping } from './json-schema.ts';
+import { isMapping, type Mapping } from '../core/mapping.ts';
 import { finding, type Finding } from './report.ts';
-import type { Path } from './walk.ts';
-
-type Mapping = Readonly<Record<string, unknown>>;
+import type { Path } from '../core/problem.ts';
 
 /** `sun_path` of Linux has 108 bytes, with the one that ends it. */
 const socketPathBytes = 107;

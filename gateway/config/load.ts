@@ -6,16 +6,16 @@ import { SettingsSchema, type RouteSettings, type Settings } from '../core/setti
 import { checkAdapters } from './adapter-rules.ts';
 import { checkWith } from './check.ts';
 import { mergeDefaults, withDefaults } from './defaults.ts';
-import { isMapping } from './json-schema.ts';
+import { isMapping, type Mapping } from '../core/mapping.ts';
 import { checkListeners } from './listener-rules.ts';
 import type { LoadedPolicy, Parts } from './parts.ts';
 import { readPolicies, type PolicyTerms } from './policies.ts';
-import { ConfigError, formatPath, type Finding, type Problem } from './report.ts';
+import { ConfigError, formatPath, type Path, type Problem } from '../core/problem.ts';
+import type { Finding } from './report.ts';
 import { checkRules } from './rules.ts';
 import { checkingSchema, plain } from './schema.ts';
 import { fillIn, substitute, type Environment } from './secrets.ts';
-import { parseSource, readSource, type Source } from './source.ts';
-import type { Path } from './walk.ts';
+import { parseSource, readText, type Source } from '../../openapi/source.ts';
 import { testBackendUrl } from '../core/target-settings.ts';
 
 /** A checked configuration, deeply frozen. */
@@ -46,7 +46,14 @@ export interface LoadedRoute {
  * @throws ConfigError with everything that is wrong.
  */
 export async function loadConfig(file: string, parts: Parts, environment: Environment = process.env): Promise<LoadedConfig> {
-  return loadSource(await readSource(file), parts, environment);
+  return loadText(file, await readConfigText(file), parts, environment);
+}
+
+const smallest = 'routes:\n  - id: main\n    target: http://127.0.0.1:8080';
+
+/** @throws ConfigError if there is no such file, or it is too large or no text */
+export function readConfigText(file: string): Promise<string> {
+  return readText(file, `. Make one, or name another with --config. The smallest is:\n\n${smallest}\n`);
 }
 
 /**
@@ -90,8 +97,6 @@ function firstPerPath(findings: readonly Finding[]): Finding[] {
   for (const one of findings) if (!first.has(formatPath(one.path))) first.set(formatPath(one.path), one);
   return [...first.values()];
 }
-
-type Mapping = Readonly<Record<string, unknown>>;
 
 /** Targets and adapters given as text become mappings. */
 function writtenOut(file: Mapping): Mapping {

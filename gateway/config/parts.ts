@@ -1,7 +1,7 @@
 /** What a configuration may name with `use`: handed in by the caller, so that nothing registers itself. */
 import type { Adapter } from '../core/adapter.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
-import type { Problem } from './report.ts';
+import type { Problem } from '../core/problem.ts';
 
 export interface Parts {
   readonly policies: readonly PolicyDefinition[];

@@ -6,12 +6,12 @@ import { pathToFileURL } from 'node:url';
 import type { PolicyDefinition } from '../core/policy.ts';
 import { checkWith } from './check.ts';
 import { withDefaults } from './defaults.ts';
-import { isMapping } from './json-schema.ts';
+import { isMapping } from '../core/mapping.ts';
 import type { LoadedPolicy } from './parts.ts';
 import { didYouMean, finding, type Finding } from './report.ts';
 import { asWritten, plain } from './schema.ts';
 import { fillIn, type Substituted } from './secrets.ts';
-import type { Path } from './walk.ts';
+import type { Path } from '../core/problem.ts';
 
 export interface PolicyTerms {
   readonly builtIn: readonly PolicyDefinition[];

@@ -2,30 +2,9 @@
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import { closest, distance } from 'fastest-levenshtein';
 import { isSecretSchema } from '../core/secret.ts';
-import { isMapping, type JsonSchema } from './json-schema.ts';
-import type { Path } from './walk.ts';
-
-export interface Problem {
-  /** As the caller named it. */
-  readonly file: string;
-  /** From 1; 0 where the file as a whole is meant. */
-  readonly line: number;
-  readonly column: number;
-  /** `routes[0].policies[1].messages`; empty where the file as a whole or its syntax is meant. */
-  readonly path: string;
-  readonly message: string;
-}
-
-/** All that is wrong with a configuration; its message is the whole report. */
-export class ConfigError extends Error {
-  readonly problems: readonly Problem[];
-
-  constructor(problems: readonly Problem[]) {
-    super(formatProblems(problems));
-    this.name = 'ConfigError';
-    this.problems = problems;
-  }
-}
+import { isMapping } from '../core/mapping.ts';
+import type { Path } from '../core/problem.ts';
+import type { JsonSchema } from './json-schema.ts';
 
 /** Something wrong at a path, before its place in the file is looked up. */
 export interface Finding {
@@ -37,29 +16,6 @@ export interface Finding {
 
 export function finding(path: Path, message: string): Finding {
   return { path, message, at: 'value' };
-}
-
-/** One line per problem, its columns below one another. */
-export function formatProblems(problems: readonly Problem[]): string {
-  const places = problems.map(({ file, line, column }) => (line === 0 ? file : `${file}:${line}:${column}`));
-  const placeWidth = Math.max(...places.map(({ length }) => length));
-  const pathWidth = Math.max(...problems.map(({ path }) => path.length));
-  return problems
-    .map(({ path, message }, index) =>
-      [places[index]?.padEnd(placeWidth), ...(pathWidth > 0 ? [path.padEnd(pathWidth)] : []), message].join('  '),
-    )
-    .join('\n');
-}
-
-/** `routes[0].policies[1].messages` */
-export function formatPath(path: Path): string {
-  return path.map(formatKey).join('');
-}
-
-function formatKey(key: string | number, index: number): string {
-  if (typeof key === 'number') return `[${key}]`;
-  if (!/^[\w$-]+$/.test(key)) return `[${JSON.stringify(key)}]`;
-  return index > 0 ? `.${key}` : key;
 }
 
 /** What the checker found, in our words. `substituted` tells for a path what stood there before a variable was put in. */

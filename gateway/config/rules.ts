@@ -15,13 +15,11 @@ import { templateNames } from '../core/path-template.ts';
 import { SettingsSchema } from '../core/settings.ts';
 import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
 import { withDefaults } from './defaults.ts';
-import { isMapping } from './json-schema.ts';
+import { isMapping, type Mapping } from '../core/mapping.ts';
 import { finding, type Finding } from './report.ts';
 import { plain } from './schema.ts';
-import type { Path } from './walk.ts';
+import type { Path } from '../core/problem.ts';
 import { testBackendUrl } from '../core/target-settings.ts';
-
-type Mapping = Readonly<Record<string, unknown>>;
 
 /** All findings about a file in which short forms are written out. */
 export function checkRules(file: Mapping): Finding[] {

@@ -5,9 +5,11 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isPemSchema, isSecretSchema } from '../core/secret.ts';
-import { isMapping, type JsonSchema } from './json-schema.ts';
-import { finding, formatPath, type Finding } from './report.ts';
-import { walk, type Path } from './walk.ts';
+import { isMapping } from '../core/mapping.ts';
+import type { JsonSchema } from './json-schema.ts';
+import { formatPath, type Path } from '../core/problem.ts';
+import { finding, type Finding } from './report.ts';
+import { walk } from './walk.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,8 +1,7 @@
 /** Goes through a value beside its schema: reading secrets from files, hiding them and filling in defaults are such walks. */
-import { isMapping, type JsonSchema } from './json-schema.ts';
-
-/** Where a value stands: keys of mappings and indexes of lists. */
-export type Path = readonly (string | number)[];
+import { isMapping } from '../core/mapping.ts';
+import type { Path } from '../core/problem.ts';
+import type { JsonSchema } from './json-schema.ts';
 
 /** Gives the value that shall stand in a place; the same one to leave it. */
 export type Visit = (value: unknown, schema: JsonSchema, path: Path) => unknown;

@@ -138,6 +138,12 @@ export const limits = {
   storeBatch: 256,
   /** Takes that such a store has not answered; for further ones it counts as away. As many leases; further ones are refused. */
   storeWaiting: 10_000,
+  /** A configuration file, or one file of an API document; larger ones are neither. */
+  sourceBytes: 4_000_000,
+  /** Files that one API document may be made of, itself included. */
+  documentFiles: 256,
+  /** How long one of them may take to come over the network. */
+  documentFetchMs: 10_000,
   /** Worker processes of one program. */
   workers: 64,
   /** How long a worker waits for the primary: for a count, a lease, or a publication that is passed on. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parts } from '../../gateway/parts.ts';
 import { loadText } from '../../gateway/config/load.ts';
-import { ConfigError } from '../../gateway/config/report.ts';
+import { ConfigError } from '../../gateway/core/problem.ts';
 
 const fixtures = fileURLToPath(new URL('../fixtures/config/', import.meta.url));
 const environment = { PORT: '8080', WORD: 'eighty', EMPTY: '', SECRET: 'very-secret-value' };

@@ -9,7 +9,7 @@ import { parts } from '../../gateway/parts.ts';
 import { effectiveSettings } from '../../gateway/config/effective.ts';
 import { loadConfig, loadText, type LoadedConfig } from '../../gateway/config/load.ts';
 import { exampleConfiguration } from '../../gateway/config/reference.ts';
-import { ConfigError } from '../../gateway/config/report.ts';
+import { ConfigError } from '../../gateway/core/problem.ts';
 import { limits } from '../../gateway/core/limits.ts';
 
 const smallest = 'routes: [{ id: main, target: "http://127.0.0.1:8080" }]';

@@ -9,7 +9,7 @@ import { connect as connectTcp, createServer as createTcpServer, type Socket } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { ConfigError } from '../../gateway/config/report.ts';
+import { ConfigError } from '../../gateway/core/problem.ts';
 import type { Log } from '../../gateway/core/log.ts';
 import { createForegate, type Foregate } from '../../gateway/foregate.ts';
 import { clientCertificate, clientKey, serverCertificate, serverKey } from '../downstream/certificates.ts';

@@ -155,7 +155,6 @@ const secretComparer = 'gateway/core/secret.ts';
 /** Comparisons that look like ones of secrets and are none: file, a piece of the line, and why. */
 const harmlessComparisons: readonly (readonly [path: string, piece: string, why: string])[] = [
   ['gateway/config/reference.ts', 'schema.required?.includes(key)', 'the key of a mapping'],
-  ['gateway/config/source.ts', 'String(keyNode.value) === String(key)', 'the key of a mapping'],
   ['adapters/pushpin/target-settings.ts', 'clientCert !== clientKey', 'names of files'],
   ['adapters/conversion/gateway-model.ts', 'keys.get(name) !== key', 'two settings of one file'],
 ];

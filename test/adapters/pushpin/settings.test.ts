@@ -14,7 +14,7 @@ import { writeForegateFile } from '../../../adapters/pushpin/foregate-file.ts';
 import { propertyNames, readRoutesFile } from '../../../adapters/pushpin/routes-file.ts';
 import { importPushpin, type Imported } from '../../../adapters/pushpin/settings.ts';
 import { loadText } from '../../../gateway/config/load.ts';
-import { ConfigError } from '../../../gateway/config/report.ts';
+import { ConfigError } from '../../../gateway/core/problem.ts';
 import { parts } from '../../../gateway/parts.ts';
 import { serverCertificate, serverKey } from '../../downstream/certificates.ts';
 

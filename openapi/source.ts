@@ -1,4 +1,4 @@
-/** A configuration file as text: YAML 1.2, of which JSON is a part, with the place of every key and value. */
+/** A configuration file or an API document as text: YAML 1.2, of which JSON is a part, with the place of every key and value. */
 import { readFile, stat } from 'node:fs/promises';
 import {
   isAlias,
@@ -11,17 +11,11 @@ import {
   type Document,
   type Node,
   type Pair,
+  type YAMLMap,
   type YAMLError,
 } from 'yaml';
-import { ConfigError, type Problem } from './report.ts';
-import type { Path } from './walk.ts';
-
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-  /** The part of the path that exists in the file. */
-  readonly path: Path;
-}
+import { limits } from '../gateway/core/limits.ts';
+import { ConfigError, type Path, type Place, type Problem } from '../gateway/core/problem.ts';
 
 export interface Source {
   /** As the caller named it. */
@@ -31,15 +25,8 @@ export interface Source {
   locate(path: Path, at: 'value' | 'key'): Place;
 }
 
-/** Larger files are no configuration. */
-const fileBytesMax = 4_000_000;
 /** How often anchors may be used in all: a few lines of YAML could otherwise stand for gigabytes. */
 const aliasesMax = 100;
-
-/** @throws ConfigError if there is no such file, or it is not one mapping in YAML or JSON. */
-export async function readSource(file: string): Promise<Source> {
-  return parseSource(file, await readText(file));
-}
 
 /** @throws ConfigError if the text is not one mapping in YAML or JSON. */
 export function parseSource(file: string, text: string): Source {
@@ -47,32 +34,35 @@ export function parseSource(file: string, text: string): Source {
   const document = parse(file, text, lines);
   const faults = telling([...document.errors, ...document.warnings]);
   if (faults.length > 0) throw new ConfigError(faults.map((fault) => syntaxProblem(file, fault, lines)));
-  const unknown = unknownAliases(document);
+  const unknown = text.includes('*') ? unknownAliases(document) : [];
   if (unknown.length > 0) throw new ConfigError(unknown.map((offset) => aliasProblem(file, lines.linePos(offset))));
   const value = toValue(file, document);
   if (!isMap(document.contents))
-    throw problem(file, { ...start(document, lines), message: 'must be a mapping of keys, such as "routes:"' });
+    throw problem(file, { ...start(document, lines), message: 'must be a mapping of keys, such as "routes:" or "openapi:"' });
   return { file, value, locate: (path, at) => locate(document, lines, path, at) };
 }
 
-/** @throws ConfigError if there is no such file, or it is too large or no text */
-export async function readText(file: string): Promise<string> {
+/** `advice`: what to do about a file that is not there. @throws ConfigError if there is none, or it is too large or no text */
+export async function readText(file: string, advice = ''): Promise<string> {
   try {
     const about = await stat(file);
     if (!about.isFile()) throw problem(file, { message: 'is not a file' });
-    if (about.size > fileBytesMax) throw problem(file, { message: `is larger than ${fileBytesMax} bytes` });
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+    if (about.size > limits.sourceBytes) throw problem(file, { message: `is larger than ${limits.sourceBytes} bytes` });
+    return asText(await readFile(file));
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw problem(file, { message: unreadable(error) });
+    throw problem(file, { message: unreadable(error, advice) });
   }
 }
 
-const smallest = 'routes:\n  - id: main\n    target: http://127.0.0.1:8080';
+/** @throws TypeError for bytes that are not UTF-8 */
+export function asText(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+}
 
-function unreadable(error: unknown): string {
+function unreadable(error: unknown, advice: string): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return `was not found. Make one, or name another with --config. The smallest is:\n\n${smallest}\n`;
+  if (code === 'ENOENT') return `was not found${advice}`;
   if (code === 'EACCES') return 'cannot be read: permission denied';
   if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'is not valid UTF-8';
   return `cannot be read (${typeof code === 'string' ? code : 'unknown error'})`;
@@ -179,6 +169,17 @@ function childOf(
     return entry === undefined ? undefined : [undefined, entry as Node];
   }
   if (!isMap(node)) return undefined;
-  const pair = node.items.find(({ key: keyNode }: Pair) => isScalar(keyNode) && String(keyNode.value) === String(key));
+  const pair = pairsOf(node).get(String(key));
   return pair && [pair.key as Node, (pair.value ?? undefined) as Node | undefined];
+}
+
+/** By key: a document with thousands of paths is asked for the places of each. */
+const pairs = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
+
+function pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+  const known = pairs.get(map);
+  if (known !== undefined) return known;
+  const made = new Map(map.items.flatMap((pair) => (isScalar(pair.key) ? [[String(pair.key.value), pair] as const] : [])));
+  pairs.set(map, made);
+  return made;
 }
