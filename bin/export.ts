@@ -7,9 +7,11 @@ import { gatewayModel } from '../adapters/conversion/gateway-model.ts';
 import type { Exporter, OutputFile, Remark } from '../adapters/conversion/gateway-route.ts';
 import { adapters } from '../adapters/index.ts';
 import { loadConfig } from '../gateway/config/load.ts';
-import type { RouteSettings } from '../gateway/core/settings.ts';
 import { parts } from '../gateway/parts.ts';
+import { chosenRoutes } from './chosen-routes.ts';
+import { exportAsyncApi } from './export-asyncapi.ts';
 import { collect, configOption } from './options.ts';
+import { remarkLines } from './remarks.ts';
 
 interface Options {
   readonly config: string;
@@ -22,9 +24,10 @@ interface Options {
 
 export function exportCommand(): Command {
   const command = new Command('export').description(
-    'Writes the configuration of the API gateway behind, from "adapter.gateway" of the routes. What cannot be said there is refused, or said more strictly and told; never more loosely.',
+    'Writes the configuration of the API gateway behind, from "adapter.gateway" of the routes. What cannot be said there is refused, or said more strictly and told; never more loosely. "asyncapi" writes a description for clients instead.',
   );
   for (const exporter of exporters) command.addCommand(exportTo(exporter));
+  command.addCommand(exportAsyncApi());
   return command;
 }
 
@@ -49,7 +52,7 @@ async function exportWith(
   { config, output, route: ids, trust, withSecrets = false }: Options,
 ): Promise<void> {
   const { settings } = await loadConfig(config, parts);
-  const { model, remarks } = gatewayModel(chosen(settings.routes, ids), adapterOf(exporter), {
+  const { model, remarks } = gatewayModel(chosenRoutes(settings.routes, ids), adapterOf(exporter), {
     trusted: trust.length === 0 ? ['127.0.0.1', '::1'] : trust,
     withSecrets,
   });
@@ -59,7 +62,7 @@ async function exportWith(
   if (all.some(({ verdict }) => verdict === 'refused')) throw new Error(refusal('Nothing is written.', all));
   const told = output === '-' ? print(written.files) : await writeAll(output, written.files);
   process.stdout.write(told);
-  process.stderr.write(lines(all));
+  process.stderr.write(remarkLines(all));
 }
 
 /** `tyk-classic` is another form of what the adapter `tyk` knows. */
@@ -67,13 +70,6 @@ function adapterOf({ name }: Exporter): (typeof adapters)[number] {
   const adapter = adapters.find((one) => name === one.name || name.startsWith(`${one.name}-`));
   if (adapter === undefined) throw new TypeError(`There is no adapter for ${name}.`);
   return adapter;
-}
-
-function chosen(routes: readonly RouteSettings[], ids: readonly string[]): readonly RouteSettings[] {
-  const unknown = ids.find((id) => routes.every((route) => route.id !== id));
-  if (unknown !== undefined)
-    throw new Error(`There is no route ${JSON.stringify(unknown)}; routes are ${routes.map(({ id }) => id).join(', ')}.`);
-  return ids.length === 0 ? routes : routes.filter(({ id }) => ids.includes(id));
 }
 
 function print(files: readonly OutputFile[]): string {
@@ -105,11 +101,5 @@ function exists(path: string): Promise<boolean> {
 }
 
 function refusal(first: string, remarks: readonly Remark[]): string {
-  return [first, lines(remarks)].join('\n').trimEnd();
+  return [first, remarkLines(remarks)].join('\n').trimEnd();
 }
-
-function lines(remarks: readonly Remark[]): string {
-  return remarks.map(({ about, verdict, text }) => `${titles[verdict]}${about}: ${text}\n`).join('');
-}
-
-const titles: Readonly<Record<Remark['verdict'], string>> = { refused: 'refused: ', tightened: 'tightened: ', told: '' };

@@ -76,6 +76,22 @@ describe('files of gateways', function () {
     assert.ok(!existsSync(join(folder, 'foregate.yaml')));
   });
 
+  it('of AsyncAPI name what is left out, and are one file', async () => {
+    writeFileSync(
+      join(folder, 'foregate.yaml'),
+      `routes: [{ id: chat, match: { path: /chat }, target: 'http://127.0.0.1:1', headers: { A: ${secret} } }]`,
+    );
+    const { code, stdout, stderr } = await run('export', 'asyncapi', '--server', 'wss://chat.example.com', '--title', 'Chat');
+    assert.deepEqual([code, stdout], [0, 'Wrote asyncapi.yaml.\n']);
+    assert.match(stderr, /^chat: "headers\.A" is left out, as it is secret; /);
+    const document = parse(read('asyncapi.yaml')) as Record<string, unknown>;
+    assert.deepEqual(document['info'], { title: 'Chat', version: '1.0.0' });
+    assert.ok(!read('asyncapi.yaml').includes(secret));
+    const wrong = await run('export', 'asyncapi', '--server', 'wss://chat.example.com/below');
+    assert.match(wrong.stderr, /Write scheme, host and port: wss:\/\/chat\.example\.com\./);
+    assert.match((await run('export', 'asyncapi', '--route', 'chta')).stderr, /There is no route "chta"; routes are chat\./);
+  });
+
   for (const [gateway, form, file] of [
     ['apisix', 'apisix', 'apisix.yaml'],
     ['tyk', 'tyk', 'chat.json'],

@@ -1,0 +1,54 @@
+/** What a route says in its file, for documents that others may read: nothing in it is secret. */
+import { isSecretSchema } from '../core/secret.ts';
+import { mergeDefaults } from './defaults.ts';
+import { isMapping, type JsonSchema } from './json-schema.ts';
+import type { LoadedConfig } from './load.ts';
+import { formatPath } from './report.ts';
+import { asWritten, checkingSchema } from './schema.ts';
+import { walk, type Path } from './walk.ts';
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+export interface ShareableRoute {
+  /**
+   * As it is written, `defaults` of the file merged in, without `policies`. Of secrets only names of variables (`${NAME}`) and of
+   * files (`file:PATH`) stay.
+   */
+  readonly written: Mapping;
+  /** Its policies in the same form, in their order, `use` first. */
+  readonly policies: readonly Mapping[];
+  /** What was left out: `policies[0].secret`. */
+  readonly leftOut: readonly string[];
+}
+
+/** The route at this place of `settings.routes`. */
+export function shareableRoute(loaded: LoadedConfig, index: number): ShareableRoute {
+  const leftOut: string[] = [];
+  const keep = (value: unknown, schema: JsonSchema, path: Path): unknown => {
+    const isShown = !isHidden(value, schema);
+    if (!isShown) leftOut.push(formatPath(path));
+    return isShown ? value : undefined;
+  };
+  const { policies: list, ...route } = writtenRoute(loaded, index);
+  const policies = (loaded.routes[index]?.policies ?? []).map(({ definition }, at) => {
+    const { use, dryRun, ...options } = (list as readonly Mapping[])[at] ?? {};
+    const shown = walk(options, asWritten(definition.options), ['policies', at], keep) as Mapping;
+    return { use, ...(dryRun === true && { dryRun }), ...shown };
+  });
+  const schema = checkingSchema().properties?.['routes']?.items ?? {};
+  const shared = { written: walk(route, schema, [], keep), policies };
+  // What was left out is undefined there, and JSON knows no such thing.
+  return { ...(JSON.parse(JSON.stringify(shared)) as Omit<ShareableRoute, 'leftOut'>), leftOut };
+}
+
+function writtenRoute({ source }: LoadedConfig, index: number): Mapping {
+  const file = source.value as Mapping; // It was checked.
+  const defaults = isMapping(file['defaults']) ? file['defaults'] : {};
+  return mergeDefaults(defaults, (file['routes'] as readonly Mapping[])[index] ?? {});
+}
+
+function isHidden(value: unknown, schema: JsonSchema): boolean {
+  if (typeof value !== 'string') return false;
+  if (isSecretSchema(schema)) return !/^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.*)$/.test(value);
+  return /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*@/i.test(value);
+}
