@@ -40,6 +40,16 @@ const textQuery = (name: string, description: string, example: string) => ({
 /** What every call but the health checks may answer. */
 const refusals = { '401': sharedResponse('Unauthorized'), '403': sharedResponse('Forbidden') };
 
+/** And what those may answer, too, that ask for something. */
+const failure = { '500': sharedResponse('Failure') };
+
+/** And those with a body. */
+const bodyFaults = {
+  '400': sharedResponse('BadRequest'),
+  '413': sharedResponse('BodyTooLarge'),
+  '415': sharedResponse('UnknownEncoding'),
+};
+
 const limit = {
   name: 'limit',
   in: 'query',
@@ -128,7 +138,7 @@ const recoverPath: OpenAPIV3_1.PathItemObject = {
       },
       '401': text('Credentials are missing or not valid.', 'Credentials are missing or not valid.\n'),
       '403': text(
-        'Only a client certificate would do, or a page of another site has called.',
+        'Only a client certificate would do, or a page of another site has called, or a name that leads to this machine was used.',
         'A client certificate is needed.\n',
       ),
       '405': text('Only POST is taken.', 'Method not allowed: GET.\n'),
@@ -147,10 +157,10 @@ const refreshPath: OpenAPIV3_1.PathItemObject = {
     requestBody: jsonBody('RefreshBody', 'The session.', { cid: sessionIdExample }),
     responses: {
       '200': json('The session will ask.', ref('Message'), { message: 'Refreshed' }),
-      '400': sharedResponse('BadRequest'),
+      ...bodyFaults,
       ...refusals,
+      ...failure,
       '404': sharedResponse('UnknownConnection'),
-      '413': sharedResponse('BodyTooLarge'),
     },
   },
 };
@@ -166,9 +176,9 @@ const conncheckPath: OpenAPIV3_1.PathItemObject = {
     }),
     responses: {
       '200': json('Those that are open.', ref('ConnectionIds'), [sessionIdExample]),
-      '400': sharedResponse('BadRequest'),
+      ...bodyFaults,
       ...refusals,
-      '413': sharedResponse('BodyTooLarge'),
+      ...failure,
     },
   },
 };
@@ -184,9 +194,9 @@ const revokePath: OpenAPIV3_1.PathItemObject = {
     requestBody: jsonBody('RevokeBody', 'Whose, or which.', { subject: 'alice', until: '2100-01-01T00:00:00Z' }),
     responses: {
       '200': json('They are revoked.', ref('Revoked'), { ended: 2 }),
-      '400': sharedResponse('BadRequest'),
+      ...bodyFaults,
       ...refusals,
-      '413': sharedResponse('BodyTooLarge'),
+      ...failure,
       '503': problem(
         'No more can be remembered, and nothing was done.',
         503,
@@ -212,7 +222,7 @@ const renewPath: OpenAPIV3_1.PathItemObject = {
     }),
     responses: {
       '200': json('The token is renewed.', ref('Message'), { message: 'Renewed' }),
-      '400': sharedResponse('BadRequest'),
+      ...bodyFaults,
       ...refusals,
       '404': sharedResponse('UnknownConnection'),
       '409': problem(
@@ -221,7 +231,6 @@ const renewPath: OpenAPIV3_1.PathItemObject = {
         'Conflict',
         'The session has no token that could be renewed.',
       ),
-      '413': sharedResponse('BodyTooLarge'),
       '422': problem('The token is not taken.', 422, 'Unprocessable Entity', 'The token is of another subject.'),
       '500': problem(
         'Whether it may be taken could not be found out, and nothing was done.',
@@ -248,6 +257,7 @@ const connectionsPath: OpenAPIV3_1.PathItemObject = {
       '200': json('The sessions.', list('Connection'), [connectionExample]),
       '400': sharedResponse('BadRequest'),
       ...refusals,
+      ...failure,
     },
   },
 };
@@ -270,7 +280,9 @@ const connectionPath: OpenAPIV3_1.PathItemObject = {
     ],
     responses: {
       '200': json('The session.', ref('Connection'), connectionExample),
+      '400': sharedResponse('BadRequest'),
       ...refusals,
+      ...failure,
       '404': sharedResponse('UnknownConnection'),
     },
   },
@@ -287,6 +299,7 @@ const channelsPath: OpenAPIV3_1.PathItemObject = {
       '200': json('The channels.', list('Channel'), [{ channel: 'room-1', subscribers: 3 }]),
       '400': sharedResponse('BadRequest'),
       ...refusals,
+      ...failure,
     },
   },
 };
@@ -324,7 +337,7 @@ const metricsPath: OpenAPIV3_1.PathItemObject = {
     tags: ['Operation'],
     summary: 'Gives all metrics',
     description: 'In the text format of Prometheus.',
-    responses: { '200': text('The metrics.', '# TYPE foregate_sessions gauge\nforegate_sessions 2\n'), ...refusals },
+    responses: { '200': text('The metrics.', '# TYPE foregate_sessions gauge\nforegate_sessions 2\n'), ...refusals, ...failure },
   },
 };
 
@@ -364,6 +377,7 @@ const statsPath: OpenAPIV3_1.PathItemObject = {
         targets: [{ target: 'http://127.0.0.1:8080', circuit: 'closed', inFlight: { running: 3, waiting: 0, limit: 40 } }],
       }),
       ...refusals,
+      ...failure,
     },
   },
 };
@@ -385,6 +399,52 @@ const documentPath: OpenAPIV3_1.PathItemObject = {
   },
 };
 
+const docsPath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'docs',
+    tags: ['Operation'],
+    summary: 'Shows this document as a page',
+    description: 'For browsers. All it needs comes from here.',
+    responses: {
+      '200': {
+        description: 'The page.',
+        content: { 'text/html': { schema: { type: 'string' }, example: '<!doctype html><title>Foregate control API</title>' } },
+      },
+      ...refusals,
+    },
+  },
+};
+
+const script = { schema: { type: 'string' as const }, example: 'document.title;' };
+const styles = { schema: { type: 'string' as const }, example: 'body { margin: 0 }' };
+
+const docsFilePath: OpenAPIV3_1.PathItemObject = {
+  get: {
+    operationId: 'docsFile',
+    tags: ['Operation'],
+    summary: 'Gives what the page loads',
+    description: 'Scripts and styles.',
+    parameters: [
+      {
+        name: 'file',
+        in: 'path',
+        required: true,
+        description: 'Name of the file.',
+        schema: { type: 'string', enum: [...schemas.docsFiles] },
+        example: 'start.js',
+      },
+    ],
+    responses: {
+      '200': { description: 'The file.', content: { 'text/javascript': script, 'text/css': styles } },
+      '304': { description: 'It is still what the browser has.' },
+      '400': sharedResponse('BadRequest'),
+      ...refusals,
+      ...failure,
+      '404': problem('No such file.', 404, 'Not Found', 'The page has no such file.'),
+    },
+  },
+};
+
 const rootPath: OpenAPIV3_1.PathItemObject = {
   get: {
     operationId: 'root',
@@ -393,8 +453,7 @@ const rootPath: OpenAPIV3_1.PathItemObject = {
     description: 'Every other method has the same answer.',
     responses: {
       '200': text('It is.', 'Foregate API\n'),
-      '401': sharedResponse('Unauthorized'),
-      '403': sharedResponse('Forbidden'),
+      ...refusals,
     },
   },
 };
@@ -404,12 +463,16 @@ const schemaObject = (schema: TSchema): OpenAPIV3_1.SchemaObject => schema;
 
 export const controlDocument: OpenAPIV3_1.Document = {
   openapi: '3.1.0',
+  jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
   info: {
     title: 'Foregate control API',
     version: '1.0.0',
     summary: 'How publishers and operators talk to Foregate.',
     description:
-      'A slash at the end of a path may be there or not. Members of queries and bodies that are not known are ignored.',
+      'A slash at the end of a path may be there or not. Members of queries and bodies that are not known are ignored.\n\n' +
+      'Errors are problem details (RFC 9457), as are those of other methods on these paths (`MethodNotAllowed`). Not so where clients of ' +
+      'GRIP know them as a line of text: those of `/publish/` and `/recover/`, of other paths (`NotFound`), and of what cannot be read as ' +
+      'a request of HTTP/1.1.',
     license: { name: 'MIT', identifier: 'MIT' },
   },
   servers: [{ url: 'http://127.0.0.1:5561', description: 'Where the control API listens, unless set otherwise.' }],
@@ -434,6 +497,8 @@ export const controlDocument: OpenAPIV3_1.Document = {
     '/metrics': metricsPath,
     '/stats': statsPath,
     '/openapi.json': documentPath,
+    '/docs': docsPath,
+    '/docs/{file}': docsFilePath,
     '/': rootPath,
   },
   components: {
@@ -461,16 +526,33 @@ export const controlDocument: OpenAPIV3_1.Document = {
       BadRequest: problem('The call is not valid.', 400, 'Bad Request', 'limit must be a whole number from 1 to 10000.'),
       Unauthorized: {
         ...problem('Credentials are missing or not valid.', 401, 'Unauthorized', 'Credentials are missing or not valid.'),
-        headers: { 'WWW-Authenticate': { description: 'The ways that are open.', schema: { type: 'string' } } },
+        headers: { 'WWW-Authenticate': { description: 'The ways that are open.', required: true, schema: { type: 'string' } } },
       },
       Forbidden: problem(
-        'Only a client certificate would do, or a page of another site has called.',
+        'Only a client certificate would do, or a page of another site has called, or a name that leads to this machine was used.',
         403,
         'Forbidden',
         'A client certificate is needed.',
       ),
       UnknownConnection: problem('No such session.', 404, 'Not Found', 'There is no open session with this id.'),
       BodyTooLarge: problem('The body is too large.', 413, 'Payload Too Large', 'The body is too large.'),
+      UnknownEncoding: problem(
+        'The body is compressed, which is not taken.',
+        415,
+        'Unsupported Media Type',
+        'The encoding of the body is not known.',
+      ),
+      Failure: problem(
+        'Something went wrong here; the log says more.',
+        500,
+        'Internal Server Error',
+        'Something went wrong here.',
+      ),
+      MethodNotAllowed: {
+        ...problem('The path takes other methods.', 405, 'Method Not Allowed', 'Method not allowed: PUT.'),
+        headers: { Allow: { description: 'Those that it takes.', required: true, schema: { type: 'string' } } },
+      },
+      NotFound: text('There is no such path.', 'Not Found\n'),
     },
     securitySchemes: {
       basic: { type: 'http', scheme: 'basic', description: 'A user and a password of `control.auth.basic`.' },

@@ -4,6 +4,8 @@ import { routeCounters } from '../gateway/core/route-statistics.ts';
 
 /** Ids that one `/conncheck/` may ask for. */
 export const connectionIdsMax = 10_000;
+/** What the page at `/docs` loads. */
+export const docsFiles = ['swagger-ui.css', 'swagger-ui-bundle.js', 'start.js'] as const;
 /** Entries of a list, unless the caller says otherwise, and at most. */
 export const listLimit = { default: 1000, max: 10_000 } as const;
 

@@ -12,6 +12,7 @@ import {
   readSources,
   secretFaults,
   staleAllowances,
+  uncheckedCallFaults,
   type Source,
 } from './support/source-rules.ts';
 
@@ -36,6 +37,10 @@ describe('the sources', () => {
 
   it('use an npm package only in the folders it belongs to', () => {
     assert.deepEqual(packageFaults(product), []);
+  });
+
+  it('call the control API in tests only where each call is held against its document', () => {
+    assert.deepEqual(uncheckedCallFaults(everything), []);
   });
 
   it('write to the console only where somebody reads it', () => {
@@ -124,6 +129,13 @@ describe('the rules of the sources', () => {
     assert.deepEqual(packageFaults([source('gateway/control/app.ts', express)]), []);
     assert.equal(packageFaults([source('policies/a.ts', `import Ajv from 'ajv/dist/2020.js';`)]).length, 1);
     assert.equal(packageFaults([source('gateway/front/a.ts', `const x = await import('@scope/thing/part.js');`)]).length, 1);
+  });
+
+  it('find a test that calls past the check of calls', () => {
+    const calls = `import supertest from 'supertest';`;
+    assert.equal(uncheckedCallFaults([source('test/control/app.test.ts', calls)]).length, 1);
+    assert.deepEqual(uncheckedCallFaults([source('test/control/documented-calls.ts', calls)]), []);
+    assert.deepEqual(uncheckedCallFaults([source('test/control/app.test.ts', `import type { Response } from 'supertest';`)]), []);
   });
 
   it('find a built-in module with effects in the core', () => {

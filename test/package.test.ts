@@ -140,8 +140,8 @@ async function carryMessage(node: string, file: string, folder: string): Promise
     client.send('hello');
     assert.equal(await client.nextText(), 'hello');
     await client.close();
-    const health = await fetch(`http://127.0.0.1:${controlPort}/health/ready`);
-    assert.equal(health.status, 200);
+    for (const path of ['/health/ready', '/docs', '/docs/swagger-ui-bundle.js'])
+      assert.equal((await fetch(`http://127.0.0.1:${controlPort}${path}`)).status, 200, path);
   } finally {
     await foregate.stop('SIGTERM', 5000);
     await backend.stop();

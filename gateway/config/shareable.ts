@@ -1,13 +1,12 @@
 /** What a route says in its file, for documents that others may read: nothing in it is secret. */
+import { isMapping, type Mapping } from '../core/mapping.ts';
+import { formatPath, type Path } from '../core/problem.ts';
 import { isSecretSchema } from '../core/secret.ts';
 import { mergeDefaults } from './defaults.ts';
-import { isMapping, type JsonSchema } from './json-schema.ts';
+import type { JsonSchema } from './json-schema.ts';
 import type { LoadedConfig } from './load.ts';
-import { formatPath } from './report.ts';
 import { asWritten, checkingSchema } from './schema.ts';
-import { walk, type Path } from './walk.ts';
-
-type Mapping = Readonly<Record<string, unknown>>;
+import { walk } from './walk.ts';
 
 export interface ShareableRoute {
   /**

@@ -9,6 +9,7 @@ import { toForegateError } from '../core/errors.ts';
 import { denialHead, errorStatus, problemAnswer, send, sendUnread, textAnswer, type Answer } from './answer.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { connectionOperations } from './connections.ts';
+import { docsOperations } from './docs-page.ts';
 import { healthOperations, type HealthParts } from './health.ts';
 import type { Operation } from './operation.ts';
 import { publishHandler, recoverHandler, type PublishParts } from './publish.ts';
@@ -34,7 +35,7 @@ export function createControl(parts: ControlParts): (request: IncomingMessage, r
 
 /** What Express mounts, in its order. */
 export function controlOperations(parts: ControlParts): readonly Operation[] {
-  return [...connectionOperations(parts.host), ...healthOperations(parts)];
+  return [...connectionOperations(parts.host), ...healthOperations(parts), ...docsOperations()];
 }
 
 function createApp(parts: ControlParts): Express {

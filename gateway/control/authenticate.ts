@@ -11,6 +11,7 @@ import { isPromise } from '../core/promise.ts';
 import { digest, isSameDigest, secretBytes } from '../core/secret.ts';
 import type { Denial, Identity } from '../core/session.ts';
 import { tokenVerifier } from '../../policies/token-verifier.ts';
+import { isFromAnotherSite, namesLocalHost } from './browser-calls.ts';
 
 /**
  * Every way that is listed here opens the control API; with none of them everybody may call it. Secrets are resolved. Keys are
@@ -37,8 +38,14 @@ export function createAuthenticate(auth: ControlAuth, log: Log): Authenticate {
   return (request) => {
     const identity =
       (auth.mtls ? certificateIdentity(request) : undefined) ?? headerIdentity(request.headers.authorization, checks);
-    return identity ? { kind: 'admitted', identity } : refused;
+    if (!identity) return refused;
+    return isUnasked(identity) && isFromAnotherSite(request) ? otherSite : { kind: 'admitted', identity };
   };
+}
+
+/** What a browser proves without being asked; a token it only sends where a page has it. */
+function isUnasked({ by }: Identity): boolean {
+  return by === 'basic' || by === 'mtls';
 }
 
 type Check = (credentials: string) => Identity | undefined;
@@ -68,11 +75,16 @@ function firstOf(checks: readonly Check[]): Check {
 
 const openToAll: Admission = { kind: 'admitted', identity: undefined };
 
+const otherSite = deny('forbidden', 'Pages of other sites may not call this.');
+const otherHost = deny(
+  'forbidden',
+  'Without control.auth this is called by an IP address or as localhost, and by no other name.',
+);
+
 /** Without credentials only this machine can call. Its browser can, too, on behalf of any page: that is refused. */
 function admitLocal(request: IncomingMessage): Admission {
-  return request.headers['sec-fetch-site'] === 'cross-site'
-    ? deny('forbidden', 'Pages of other sites may not call this.')
-    : openToAll;
+  if (isFromAnotherSite(request)) return otherSite;
+  return namesLocalHost(request) ? openToAll : otherHost;
 }
 
 function refusal({ basic, bearer }: Checks): Denial {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Server } from 'node:http';
-import supertest from 'supertest';
+import type { Response } from 'supertest';
 import type { ControlParts } from '../../gateway/control/app.ts';
+import { documentedCalls, faultyCalls } from './documented-calls.ts';
 import { controlParts, FakeHost, listen, plainServer } from './fake-host.ts';
 
 describe('control API', () => {
@@ -17,11 +18,14 @@ describe('control API', () => {
     await listen(server);
   }
 
-  const get = (path: string) => supertest(server).get(path);
+  const get = (path: string) => documentedCalls(server).get(path);
   const post = (path: string, body: string | object) =>
-    supertest(server).post(path).set('Content-Type', 'application/json').send(body);
+    documentedCalls(server).post(path).set('Content-Type', 'application/json').send(body);
+  const getFaulty = (path: string) => faultyCalls(server).get(path);
+  const postFaulty = (path: string, body: string | object) =>
+    faultyCalls(server).post(path).set('Content-Type', 'application/json').send(body);
 
-  function assertProblem(answer: supertest.Response, status: number, title: string, detail: string): void {
+  function assertProblem(answer: Response, status: number, title: string, detail: string): void {
     assert.equal(answer.status, status);
     assert.equal(answer.headers['content-type'], 'application/problem+json');
     assert.deepEqual(JSON.parse(answer.text), { type: 'about:blank', title, status, detail });
@@ -35,8 +39,8 @@ describe('control API', () => {
   });
 
   it('has no telling header fields and is not cached', async () => {
-    for (const path of ['/', '/connections', '/health/live', '/nothing', '/metrics']) {
-      const { headers } = await get(path);
+    for (const path of ['/', '/connections', '/health/live', '/metrics', '/nothing']) {
+      const { headers } = await (path === '/nothing' ? getFaulty : get)(path);
       assert.equal(headers['x-powered-by'], undefined);
       assert.equal(headers['etag'], undefined);
       assert.equal(headers['cache-control'], 'no-store');
@@ -45,7 +49,7 @@ describe('control API', () => {
 
   for (const method of ['get', 'post', 'put', 'delete', 'patch', 'options'] as const) {
     it(`says its name to ${method.toUpperCase()} /`, async () => {
-      const answer = await supertest(server)[method]('/');
+      const answer = await (method === 'get' ? documentedCalls : faultyCalls)(server)[method]('/');
       assert.equal(answer.status, 200);
       assert.equal(answer.text, 'Foregate API\n');
       assert.equal(answer.headers['content-type'], 'text/plain');
@@ -54,7 +58,7 @@ describe('control API', () => {
 
   for (const path of ['/nothing', '/publish/x', '/?x=1', '/health', '/connections/a/b']) {
     it(`does not find ${path}`, async () => {
-      const answer = await get(path);
+      const answer = await getFaulty(path);
       assert.equal(answer.status, 404);
       assert.equal(answer.text, 'Not Found\n');
     });
@@ -69,7 +73,7 @@ describe('control API', () => {
     ['options', '/metrics', 'GET, HEAD'],
   ] as const) {
     it(`refuses ${method.toUpperCase()} ${path}`, async () => {
-      const answer = await supertest(server)[method](path);
+      const answer = await faultyCalls(server)[method](path);
       assertProblem(answer, 405, 'Method Not Allowed', `Method not allowed: ${method.toUpperCase()}.`);
       assert.equal(answer.headers['allow'], allow);
     });
@@ -92,7 +96,7 @@ describe('control API', () => {
 
     it('does not look at the media type', async () => {
       host.add('s1', []);
-      const answer = await supertest(server).post('/refresh/').set('Content-Type', 'text/plain').send('{"cid":"s1"}');
+      const answer = await faultyCalls(server).post('/refresh/').set('Content-Type', 'text/plain').send('{"cid":"s1"}');
       assert.equal(answer.status, 200);
     });
 
@@ -108,7 +112,7 @@ describe('control API', () => {
       ['{"cid":""}', '/cid must NOT have fewer than 1 characters.'],
     ] as const) {
       it(`refuses the body ${body || 'that is empty'}`, async () => {
-        assertProblem(await post('/refresh/', body), 400, 'Bad Request', detail);
+        assertProblem(await postFaulty('/refresh/', body), 400, 'Bad Request', detail);
       });
     }
 
@@ -119,12 +123,12 @@ describe('control API', () => {
         'Payload Too Large',
         'The body is too large.',
       );
-      const gzip = await supertest(server).post('/refresh/').set('Content-Encoding', 'gzip').send('{}');
+      const gzip = await faultyCalls(server).post('/refresh/').set('Content-Encoding', 'gzip').send('{}');
       assertProblem(gzip, 415, 'Unsupported Media Type', 'The encoding of the body is not known.');
     });
 
     it('survives a body of 50,000 nested arrays', async () => {
-      const answer = await post('/refresh/', `${'['.repeat(50_000)}${']'.repeat(50_000)}`);
+      const answer = await postFaulty('/refresh/', `${'['.repeat(50_000)}${']'.repeat(50_000)}`);
       assert.equal(answer.status, 400);
     });
   });
@@ -141,12 +145,12 @@ describe('control API', () => {
     it('takes 10,000 ids and no more', async () => {
       const ids = Array.from({ length: 10_001 }, (_, i) => `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`);
       await post('/conncheck/', { ids: ids.slice(1) }).expect(200);
-      assertProblem(await post('/conncheck/', { ids }), 400, 'Bad Request', '/ids must NOT have more than 10000 items.');
+      assertProblem(await postFaulty('/conncheck/', { ids }), 400, 'Bad Request', '/ids must NOT have more than 10000 items.');
     });
 
     it('refuses what is no list of ids', async () => {
       for (const body of [{}, { ids: 'x' }, { ids: [1] }, { ids: null }])
-        assert.equal((await post('/conncheck/', body)).status, 400);
+        assert.equal((await postFaulty('/conncheck/', body)).status, 400);
     });
   });
 
@@ -182,14 +186,14 @@ describe('control API', () => {
     for (const limit of ['0', '-1', '10001', 'x', '', '1.5', '1e3', '99999999999999999999', ' 1']) {
       it(`refuse the limit "${limit}"`, async () => {
         const detail = 'limit must be a whole number from 1 to 10000.';
-        assertProblem(await get(`/connections?limit=${encodeURIComponent(limit)}`), 400, 'Bad Request', detail);
-        assertProblem(await get(`/channels?limit=${encodeURIComponent(limit)}`), 400, 'Bad Request', detail);
+        assertProblem(await getFaulty(`/connections?limit=${encodeURIComponent(limit)}`), 400, 'Bad Request', detail);
+        assertProblem(await getFaulty(`/channels?limit=${encodeURIComponent(limit)}`), 400, 'Bad Request', detail);
       });
     }
 
     it('refuse a member that is given twice', async () => {
-      assertProblem(await get('/connections?channel=a&channel=b'), 400, 'Bad Request', 'channel must be given once.');
-      assertProblem(await get('/channels?prefix=a&prefix=b'), 400, 'Bad Request', 'prefix must be given once.');
+      assertProblem(await getFaulty('/connections?channel=a&channel=b'), 400, 'Bad Request', 'channel must be given once.');
+      assertProblem(await getFaulty('/channels?prefix=a&prefix=b'), 400, 'Bad Request', 'prefix must be given once.');
     });
 
     it('hold 1,000 entries unless more are asked for', async () => {
@@ -212,7 +216,12 @@ describe('control API', () => {
         openedAt: '2026-11-24T09:30:00.000Z',
       });
       assertProblem(await get('/connections/s9'), 404, 'Not Found', 'There is no open session with this id.');
-      assertProblem(await get('/connections/%ff'), 400, 'Bad Request', 'The body is not valid JSON, or the path is not valid.');
+      assertProblem(
+        await getFaulty('/connections/%ff'),
+        400,
+        'Bad Request',
+        'The body is not valid JSON, or the path is not valid.',
+      );
     });
 
     it('the channels that have subscribers', async () => {
@@ -257,7 +266,7 @@ describe('control API', () => {
     });
 
     it('answers HEAD', async () => {
-      const answer = await supertest(server).head('/health/live');
+      const answer = await documentedCalls(server).head('/health/live');
       assert.equal(answer.status, 200);
       assert.equal(answer.text, undefined);
     });

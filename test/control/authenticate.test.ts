@@ -6,11 +6,11 @@ import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { Publisher as GripPublisher } from '@fanoutio/grip';
 import jsonwebtoken from 'jsonwebtoken';
-import supertest from 'supertest';
 import { createAuthenticate, type ControlAuth } from '../../gateway/control/authenticate.ts';
 import { controlServer } from '../../gateway/control/server.ts';
 import { silentLog } from '../../gateway/core/log.ts';
 import { noHooks, type Publisher } from '../../gateway/core/policy.ts';
+import { documentedCalls, faultyCalls } from './documented-calls.ts';
 import { controlParts, FakeHost, listen, plainServer, publishBody } from './fake-host.ts';
 
 const pem = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' });
@@ -50,7 +50,7 @@ describe('authentication of publishers', () => {
   });
 
   const publish = (authorization: string) =>
-    supertest(server).post('/publish/').set('Authorization', authorization).send(publishBody('a'));
+    documentedCalls(server).post('/publish/').type('json').set('Authorization', authorization).send(publishBody('a'));
   const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString('base64')}`;
   const token = (claims: object, key: string | KeyObject, algorithm: jsonwebtoken.Algorithm): string =>
     `Bearer ${jsonwebtoken.sign(claims, key, { algorithm })}`;
@@ -128,6 +128,7 @@ describe('authentication of publishers', () => {
     });
   }
 
+  const undocumented = ['/nothing', '/health', '/HEALTH/live/../../metrics'];
   for (const path of [
     '/',
     '/connections',
@@ -135,12 +136,14 @@ describe('authentication of publishers', () => {
     '/channels',
     '/metrics',
     '/openapi.json',
-    '/nothing',
-    '/health',
-    '/HEALTH/live/../../metrics',
+    '/docs',
+    '/docs/swagger-ui.css',
+    '/docs/start.js',
+    ...undocumented,
   ]) {
     it(`is needed for ${path}`, async () => {
-      const answer = await supertest(server).get(path);
+      const { get } = (undocumented.includes(path) ? faultyCalls : documentedCalls)(server);
+      const answer = await get(path);
       assert.equal(answer.status, 401);
       assert.equal(answer.headers['content-type'], 'application/problem+json');
       assert.deepEqual(JSON.parse(answer.text), {
@@ -149,13 +152,13 @@ describe('authentication of publishers', () => {
         status: 401,
         detail: 'Credentials are missing or not valid.',
       });
-      assert.notEqual((await supertest(server).get(path).auth('bob', 'b')).status, 401);
+      assert.notEqual((await get(path).auth('bob', 'b')).status, 401);
     });
   }
 
   for (const path of ['/health/live', '/health/ready', '/health/live/']) {
     it(`is not needed for ${path}`, async () => {
-      await supertest(server).get(path).expect(200);
+      await documentedCalls(server).get(path).expect(200);
     });
   }
 
@@ -188,7 +191,7 @@ describe('authentication of publishers', () => {
   it('asks only for what is configured', async () => {
     const only = plainServer(controlParts(new FakeHost(), { auth: { bearer: ['k'] } }));
     await listen(only);
-    const answer = await supertest(only).post('/publish/').auth('ann', 'x').send('{}');
+    const answer = await documentedCalls(only).post('/publish/').type('json').auth('ann', 'x').send(publishBody('a'));
     assert.equal(answer.headers['www-authenticate'], 'Bearer realm="foregate"');
     only.close();
   });
@@ -212,12 +215,16 @@ describe('without authentication', () => {
   });
 
   it('everybody who can reach it may call', async () => {
-    await supertest(server).post('/publish/').send(publishBody('a')).expect(200);
-    await supertest(server).get('/connections').expect(200);
+    await documentedCalls(server).post('/publish/').type('json').send(publishBody('a')).expect(200);
+    await documentedCalls(server).get('/connections').expect(200);
   });
 
   it('pages of other sites may not call through a browser on this machine', async () => {
-    const answer = await supertest(server).post('/publish/').set('Sec-Fetch-Site', 'cross-site').send(publishBody('a'));
+    const answer = await documentedCalls(server)
+      .post('/publish/')
+      .type('json')
+      .set('Sec-Fetch-Site', 'cross-site')
+      .send(publishBody('a'));
     assert.equal(answer.status, 403);
   });
 });

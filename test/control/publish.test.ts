@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Server } from 'node:http';
-import supertest from 'supertest';
 import type { ControlParts } from '../../gateway/control/app.ts';
 import { ForegateError } from '../../gateway/core/errors.ts';
 import { deny, noHooks, type Hook, type Publisher, type RouteHooks } from '../../gateway/core/policy.ts';
 import type { Publication } from '../../gateway/core/publication.ts';
 import { publishFaults } from '../wire/publish-items-faults.ts';
+import { documentedCalls, faultyCalls } from './documented-calls.ts';
 import { controlParts, FakeHost, listen, plainServer, publishBody } from './fake-host.ts';
 
 describe('POST /publish/', () => {
@@ -18,7 +18,8 @@ describe('POST /publish/', () => {
     await listen(server);
   }
   const hooks = (...publish: Hook<Publication, Publisher>[]): RouteHooks => ({ ...noHooks, publish });
-  const publish = (body: string) => supertest(server).post('/publish/').set('Content-Type', 'application/json').send(body);
+  const publish = (body: string, calls = documentedCalls) =>
+    calls(server).post('/publish/').set('Content-Type', 'application/json').send(body);
 
   afterEach(() => {
     server.closeAllConnections();
@@ -28,7 +29,7 @@ describe('POST /publish/', () => {
   for (const path of ['/publish/', '/publish']) {
     it(`answers ${path} with one line of text`, async () => {
       await start();
-      const answer = await supertest(server).post(path).send(publishBody('news'));
+      const answer = await documentedCalls(server).post(path).type('json').send(publishBody('news'));
       assert.equal(answer.status, 200);
       assert.equal(answer.headers['content-type'], 'text/plain');
       assert.equal(answer.headers['cache-control'], 'no-store');
@@ -54,7 +55,7 @@ describe('POST /publish/', () => {
 
   it('does not look at the media type of the body', async () => {
     await start();
-    const answer = await supertest(server)
+    const answer = await faultyCalls(server)
       .post('/publish/')
       .set('Content-Type', 'application/x-www-form-urlencoded')
       .send(publishBody('news'));
@@ -64,7 +65,7 @@ describe('POST /publish/', () => {
   for (const method of ['get', 'put', 'delete', 'options', 'patch'] as const) {
     it(`refuses ${method.toUpperCase()}`, async () => {
       await start();
-      const answer = await supertest(server)[method]('/publish/');
+      const answer = await faultyCalls(server)[method]('/publish/');
       assert.equal(answer.status, 405);
       assert.equal(answer.headers['allow'], 'POST');
       assert.equal(answer.text, `Method not allowed: ${method.toUpperCase()}.\n`);
@@ -73,7 +74,7 @@ describe('POST /publish/', () => {
 
   it('is not found with a query', async () => {
     await start();
-    const answer = await supertest(server).post('/publish/?x=1').send(publishBody('news'));
+    const answer = await faultyCalls(server).post('/publish/?x=1').send(publishBody('news'));
     assert.equal(answer.status, 404);
     assert.equal(answer.text, 'Not Found\n');
     assert.deepEqual(host.published, []);
@@ -82,7 +83,7 @@ describe('POST /publish/', () => {
   it('refuses every faulty body with its text and publishes nothing of it', async () => {
     await start();
     for (const [body, text] of publishFaults) {
-      const answer = await publish(body).set('Content-Length', String(Buffer.byteLength(body)));
+      const answer = await publish(body, faultyCalls).set('Content-Length', String(Buffer.byteLength(body)));
       assert.equal(answer.status, 400, body);
       assert.equal(answer.text, `${text}\n`);
       assert.equal(answer.headers['content-type'], 'text/plain');
@@ -93,7 +94,7 @@ describe('POST /publish/', () => {
   it('publishes all items in their order, or none', async () => {
     await start();
     await publish(publishBody('a', 'b', 'c')).expect(200);
-    await publish(publishBody('d', '', 'e')).expect(400);
+    await publish(publishBody('d', '', 'e'), faultyCalls).expect(400);
     assert.deepEqual(host.publishedTo, ['a', 'b', 'c']);
   });
 

@@ -132,6 +132,17 @@ function builtinFaults(path: string, folder: string, from: string, typeOnly: boo
   return [`${path} uses ${from}: the core may know its types, no more`];
 }
 
+/** The one place that calls the control API through supertest, and holds all that goes through it against the document. */
+const callsChecker = 'test/control/documented-calls.ts';
+
+/** Uses of supertest that go past the check of requests and answers. */
+export function uncheckedCallFaults(sources: readonly Source[]): string[] {
+  return sources
+    .filter((source) => source.path !== callsChecker)
+    .filter((source) => imports(source).some(({ from, typeOnly }) => packageName(from) === 'supertest' && !typeOnly))
+    .map((source) => `${source.path} uses supertest: ${callsChecker} has calls that are checked`);
+}
+
 /** `console` where a log or a return value is meant. */
 export function consoleFaults(sources: readonly Source[]): string[] {
   const quiet = sources.filter((source) => !talkers.includes(firstFolder(source.path)));
