@@ -8,7 +8,13 @@ import { join } from 'node:path';
 import { closingLine } from './support/reporter.ts';
 
 const mocha = join(createRequire(import.meta.url).resolve('mocha/package.json'), '../bin/mocha.js');
-const patient = ['test/faults/resets.test.ts', 'test/protocol/keep-alive.test.ts'];
+const patient = [
+  'test/conformance/**/*.test.ts',
+  'test/doctor/**/*.test.ts',
+  'test/engines/**/*.test.ts',
+  'test/faults/**/*.test.ts',
+  'test/protocol/keep-alive.test.ts',
+];
 const others = ['test/**/*.test.ts', ...patient.flatMap((pattern) => ['--ignore', pattern])];
 
 interface Ended {
