@@ -1,139 +1,130 @@
-/** Reads all files of an API document and finds what its `$ref`s lead to (RFC 3986, RFC 6901). */
+/**
+ * Reads all files of an API document and finds what its `$ref`s lead to (RFC 3986, RFC 6901), by `json-schema-ref-parser`. The files
+ * are parsed here, so that each part keeps its place.
+ */
 import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { $RefParser, type FileInfo, type ParserOptions } from '@apidevtools/json-schema-ref-parser';
 import { limits } from '../gateway/core/limits.ts';
 import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
 import { ConfigError, type PlaceInFile, type Problem } from '../gateway/core/problem.ts';
 import type { ReadFile } from './document-files.ts';
-import { KnownPlaces, type DocumentFile } from './known-places.ts';
+import { KnownPlaces } from './known-places.ts';
 import { isBelowData, isReference, type Reference } from './references.ts';
 import { parseSource } from './source.ts';
-
-/** A file that is to be read, and the `$ref` that asks for it. */
-interface Wanted {
-  readonly url: URL;
-  readonly asking: Reference | undefined;
-}
 
 export class Reading {
   readonly places = new KnownPlaces();
   readonly #file: string;
+  readonly #url: URL;
   readonly #read: ReadFile;
-  readonly #files = new Map<string, DocumentFile>();
-  readonly #references = new Set<object>();
-  readonly #problems: Problem[] = [];
+  readonly #parser = new $RefParser();
+  readonly #references = new Set<Reference>();
+  /** Why a file could not be read, by its URL. */
+  readonly #faults = new Map<string, readonly Problem[]>();
+  /** URLs of files that references lead into. */
+  readonly #wanted = new Set<string | undefined>();
+  #files = 0;
 
   constructor(file: string, read: ReadFile) {
     this.#file = file;
+    this.#url = pathToFileURL(resolve(file));
     this.#read = read;
   }
 
   /** What the first file says, once all others are read. @throws ConfigError with all that cannot be read, or leads nowhere */
   async readAll(): Promise<Mapping> {
-    const first = pathToFileURL(resolve(this.#file));
-    const wanted: Wanted[] = [{ url: first, asking: undefined }];
-    const asked = new Set([first.href]);
-    // Grows while it is gone through, to the bound of files.
-    for (const one of wanted) {
-      for (const next of await this.#take(one)) {
-        if (asked.has(next.url.href)) continue;
-        asked.add(next.url.href);
-        wanted.push(next);
-        if (wanted.length > limits.documentFiles) throw this.#tooMany(next);
-      }
+    try {
+      await this.#parser.resolve(this.#url.href, this.#terms());
+    } catch {
+      // Of each file it is kept why, and told below where it is asked for.
     }
-    const root = this.#files.get(first.href)?.source.value;
-    this.#problems.push(...[...this.#references].flatMap((reference) => this.#lost(reference as Reference)));
-    if (this.#problems.length > 0 || !isMapping(root)) throw new ConfigError(this.#problems);
+    const problems = [...(this.#faults.get(this.#url.href) ?? []), ...[...this.#references].flatMap((one) => this.#lost(one))];
+    const root: unknown = problems.length > 0 ? undefined : this.#found(this.#url.href);
+    if (!isMapping(root)) throw new ConfigError(unlike(problems));
     return root;
   }
 
   isKnown(part: object): part is Reference {
-    return this.#references.has(part);
+    return this.#references.has(part as Reference);
   }
 
   /** Undefined if it leads nowhere; a `$ref` if it leads from one to the next without an end. */
   target(ref: string, near: object): unknown {
-    return this.#follow(ref, near, new Set());
+    const base = this.places.fileOf(near)?.url;
+    if (base === undefined || !URL.canParse(ref, base)) return undefined;
+    const found = this.#found(new URL(ref, base).href);
+    // Where more stands beside a `$ref` on the way, both are put together, which is a new part.
+    if (isMapping(found) && this.places.fileOf(found) === undefined) this.places.alias(found, near);
+    return found;
   }
 
-  #follow(ref: string, near: object, passed: Set<object>): unknown {
-    const base = this.places.fileOf(near);
-    if (base === undefined) return undefined;
-    const { file, fragment } = ref.startsWith('#') ? { file: base, fragment: ref.slice(1) } : this.#fileOf(ref, base);
-    const steps = file && tokensOf(fragment);
-    if (steps === undefined) return undefined;
-    let part: unknown = file?.source.value;
-    for (const step of steps) part = childOf(this.#through(part, passed), step);
-    return this.#through(part, passed);
-  }
-
-  /** On from a reference, unless that has been passed already. */
-  #through(part: unknown, passed: Set<object>): unknown {
-    if (!isReference(part) || passed.has(part)) return part;
-    passed.add(part);
-    return this.#follow(part.$ref, part, passed);
-  }
-
-  #fileOf(ref: string, base: DocumentFile): { readonly file: DocumentFile | undefined; readonly fragment: string } {
-    const url = absolute(ref, base);
-    const fragment = url?.hash.slice(1) ?? '';
-    return { file: url && this.#files.get(withoutHash(url).href), fragment };
-  }
-
-  /** Reads one file, and gives those that it names. */
-  async #take({ url, asking }: Wanted): Promise<Wanted[]> {
-    const shown = this.#shown(url);
+  /** Also of members that every object has by birth nothing is found. */
+  #found(url: string): unknown {
     try {
-      this.#refuseLocal(url, shown, asking);
-      const file = { url, source: parseSource(shown, await this.#read(url, shown)) };
-      this.#files.set(url.href, file);
-      return this.#namedIn(file);
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      this.#problems.push(...error.problems.map((problem) => this.#atReference(problem, shown, asking)));
-      return [];
+      const found: unknown = this.#parser.$refs.get(url);
+      return typeof found === 'function' ? undefined : (found ?? undefined);
+    } catch {
+      return undefined;
     }
   }
 
-  #namedIn(file: DocumentFile): Wanted[] {
-    const wanted: Wanted[] = [];
-    this.places.add(file, (part, keys) => {
-      if (!isReference(part) || isBelowData(keys())) return;
-      this.#references.add(part);
-      const url = part.$ref.startsWith('#') ? undefined : absolute(part.$ref, file);
-      if (url !== undefined) wanted.push({ url: withoutHash(url), asking: part });
+  #terms(): ParserOptions {
+    const parse = { order: 1, canParse: true, allowEmpty: true, parse: (file: FileInfo) => this.#parse(file) };
+    const read = { order: 1, canRead: true, read: (file: FileInfo) => this.#text(file) };
+    return {
+      continueOnError: true,
+      parse: { json: false, yaml: false, text: false, binary: false, own: parse },
+      resolve: { file: false, http: false, own: read },
+    };
+  }
+
+  async #text({ url, baseUrl }: FileInfo): Promise<string> {
+    const shown = this.#shown(new URL(url));
+    return this.#keepingFaults(url, async () => {
+      if (baseUrl !== undefined && !this.#wanted.has(url)) throw new TypeError('Only data names this file.');
+      this.#files += 1;
+      if (this.#files > limits.documentFiles)
+        throw unreadable(shown, `is one file too many: a document may have ${limits.documentFiles}`);
+      if (url.startsWith('file:') && baseUrl !== undefined && !baseUrl.startsWith('file:'))
+        throw unreadable(shown, 'is a file here, which a document from the network must not name');
+      return this.#read(new URL(url), shown);
     });
-    return wanted;
   }
 
-  /** What comes from the network names no files of this machine. */
-  #refuseLocal(url: URL, shown: string, asking: Reference | undefined): void {
-    if (url.protocol !== 'file:' || asking === undefined || this.places.fileOf(asking)?.url.protocol === 'file:') return;
-    throw new ConfigError([{ ...wholeFile(shown), message: 'is a file here, which a document from the network must not name' }]);
+  #parse({ url, data }: FileInfo): Promise<unknown> {
+    return this.#keepingFaults(url, async () => {
+      const file = { url: new URL(url), source: parseSource(this.#shown(new URL(url)), String(data)) };
+      this.places.add(file, (part, keys) => {
+        if (!isReference(part) || isBelowData(keys())) return;
+        this.#references.add(part);
+        this.#wanted.add(fileOf(part, this.places)?.href);
+      });
+      return file.source.value;
+    });
   }
 
-  /** A file that cannot be read is told where it is asked for; what is wrong inside of one has a place of its own. */
-  #atReference(problem: Problem, shown: string, asking: Reference | undefined): Problem {
-    if (asking === undefined || problem.line > 0) return problem;
-    return { ...this.#placeOf(asking), message: `leads to ${JSON.stringify(shown)}, which ${problem.message}` };
+  async #keepingFaults<T>(url: string, make: () => Promise<T>): Promise<T> {
+    try {
+      return await make();
+    } catch (error) {
+      if (error instanceof ConfigError) this.#faults.set(url, error.problems);
+      throw error;
+    }
   }
 
-  #tooMany({ asking }: Wanted): ConfigError {
-    const place = asking === undefined ? wholeFile(this.#file) : this.#placeOf(asking);
-    return new ConfigError([{ ...place, message: `is one file too many: a document may have ${limits.documentFiles}` }]);
-  }
-
-  #lost(reference: Reference): Problem[] {
-    if (this.#problems.length > 0 && !reference.$ref.startsWith('#')) return [];
+  #lost(reference: Reference): readonly Problem[] {
     const target = this.target(reference.$ref, reference);
+    const place = this.places.locate(reference, '$ref', 'value') ?? wholeFile(this.#file);
     const shown = JSON.stringify(reference.$ref);
-    if (target === undefined) return [{ ...this.#placeOf(reference), message: `leads nowhere: ${shown}` }];
-    return isReference(target) ? [{ ...this.#placeOf(reference), message: `leads in a circle: ${shown}` }] : [];
-  }
-
-  #placeOf(reference: Reference): PlaceInFile {
-    return this.places.locate(reference, '$ref', 'value') ?? wholeFile(this.#file);
+    if (target !== undefined) return isReference(target) ? [{ ...place, message: `leads in a circle: ${shown}` }] : [];
+    const url = fileOf(reference, this.places);
+    const faults = url && this.#faults.get(url.href);
+    // Behind a file that cannot be read nothing else can be found.
+    if (faults === undefined && this.#faults.size > 0 && !reference.$ref.startsWith('#')) return [];
+    if (url === undefined || faults === undefined) return [{ ...place, message: `leads nowhere: ${shown}` }];
+    const file = JSON.stringify(this.#shown(url));
+    return faults.map((fault) => (fault.line > 0 ? fault : { ...place, message: `leads to ${file}, which ${fault.message}` }));
   }
 
   /** As a person would write it beside the first file; never with a password or query. */
@@ -146,31 +137,22 @@ export class Reading {
   }
 }
 
-function absolute(ref: string, { url }: DocumentFile): URL | undefined {
-  return URL.canParse(ref, url) ? new URL(ref, url) : undefined;
+/** The file that a `$ref` leads into; undefined for what is no URL. */
+function fileOf(reference: Reference, places: KnownPlaces): URL | undefined {
+  const base = places.fileOf(reference)?.url;
+  if (base === undefined || !URL.canParse(reference.$ref, base)) return undefined;
+  const url = new URL(reference.$ref, base);
+  url.hash = '';
+  return url;
 }
 
-function withoutHash(url: URL): URL {
-  const file = new URL(url);
-  file.hash = '';
-  return file;
+/** What is wrong in a file is told once, however many ask for it. */
+function unlike(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
 }
 
-/** Undefined for what is no JSON Pointer. */
-function tokensOf(fragment: string): readonly string[] | undefined {
-  if (fragment === '') return [];
-  if (!fragment.startsWith('/') && !fragment.toLowerCase().startsWith('%2f')) return undefined;
-  try {
-    const [, ...tokens] = decodeURIComponent(fragment).split('/');
-    return tokens.map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
-  } catch {
-    return undefined;
-  }
-}
-
-function childOf(part: unknown, key: string): unknown {
-  if (typeof part !== 'object' || part === null || !Object.hasOwn(part, key)) return undefined;
-  return (part as Mapping)[key];
+function unreadable(file: string, message: string): ConfigError {
+  return new ConfigError([{ ...wholeFile(file), message }]);
 }
 
 function wholeFile(file: string): PlaceInFile {

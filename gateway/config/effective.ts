@@ -22,9 +22,11 @@ export function effectiveSettings(loaded: LoadedConfig): string {
 
 /** Policies as they stand in the file, with all options and without secrets. */
 export function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
-  return policies.map(({ use, dryRun, definition, options }) => ({
+  return policies.map(({ use, dryRun, definition, options, alternatives }) => ({
     use,
     ...(dryRun && { dryRun }),
-    ...(masked(options, plain(definition.options)) as object),
+    ...(alternatives === undefined
+      ? (masked(options, plain(definition.options)) as object)
+      : { of: alternatives.map(shownPolicies) }),
   }));
 }

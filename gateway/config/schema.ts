@@ -4,6 +4,7 @@
  * are already written out, and one for editors, complete with the options of every policy.
  */
 import type { TSchema } from 'typebox';
+import { anyOf } from '../core/any-of.ts';
 import { derivedMark, dryRunText } from '../core/setting-types.ts';
 import { SettingsSchema } from '../core/settings.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
@@ -20,7 +21,7 @@ export function checkingSchema(): JsonSchema {
 /** The schema for editors: `foregate.schema.json`. */
 export function editorSchema(parts: Parts): JsonSchema {
   const names = { enum: parts.adapters.map(({ name }) => name) };
-  const policy = { anyOf: [...parts.policies.map(builtIn), custom(parts.policies)] };
+  const policy = { anyOf: [...parts.policies.map(builtIn), alternatives(), custom([...parts.policies, anyOf])] };
   let target: JsonSchema = {};
   const schema = fileSchema((forms) => {
     target = { anyOf: [forms.target.properties?.['url'] ?? {}, forms.target] };
@@ -146,6 +147,14 @@ function builtIn({ name, summary, options }: PolicyDefinition): JsonSchema {
   };
 }
 
+/** Its lists are of policies, with all their options. */
+function alternatives(): JsonSchema {
+  const schema = builtIn(anyOf);
+  const one = { $ref: '#/$defs/policy' };
+  const of = { ...schema.properties?.['of'], items: { anyOf: [one, { type: 'array', items: one }] } };
+  return { ...schema, properties: { ...schema.properties, of } };
+}
+
 function custom(policies: readonly PolicyDefinition[]): JsonSchema {
   return {
     type: 'object',
@@ -157,11 +166,11 @@ function custom(policies: readonly PolicyDefinition[]): JsonSchema {
 }
 
 function relaxed(schema: JsonSchema): JsonSchema {
-  const { properties, patternProperties, required, items, anyOf, additionalProperties } = schema;
+  const { properties, patternProperties, required, items, anyOf: branches, additionalProperties } = schema;
   return {
     ...schema,
     ...(items && { items: relaxed(items) }),
-    ...(anyOf && { anyOf: anyOf.map(relaxed) }),
+    ...(branches && { anyOf: branches.map(relaxed) }),
     ...(patternProperties && {
       patternProperties: mapValues(patternProperties, relaxed),
       additionalProperties: additionalProperties ?? false,

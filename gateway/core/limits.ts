@@ -180,6 +180,8 @@ export const limits = {
   heldItems: 100,
   /** So long an item with an id is known, and a second one with it is dropped (GRIP: 60 s). */
   duplicateMemoryMs: 60_000,
+  /** Lists of policies of which one is enough. */
+  alternatives: 16,
   /** Ids known at a time, about 150 bytes each; over it the oldest are forgotten early. */
   duplicateIds: 1_000_000,
   /** So long an item waits for the one before it (GRIP: 5 s). */

@@ -101,13 +101,13 @@ describe('an API document', () => {
         'broken.yaml': 'a: 1\na: 2\n',
       }),
       [
-        'api/main.yaml:2:12 b.$ref leads to "api/none.yaml", which was not found',
-        'api/broken.yaml:2:1  this key stands here twice',
-        'api/main.yaml:7:12 g.$ref leads to "https://h.example/x", which was not found',
         'api/main.yaml:1:12 a.$ref leads nowhere: "#/none"',
+        'api/main.yaml:2:12 b.$ref leads to "api/none.yaml", which was not found',
         'api/main.yaml:3:12 c.$ref leads in a circle: "#/d"',
         'api/main.yaml:4:12 d.$ref leads in a circle: "#/c"',
+        'api/broken.yaml:2:1  this key stands here twice',
         'api/main.yaml:6:12 f.$ref leads nowhere: "#anchor"',
+        'api/main.yaml:7:12 g.$ref leads to "https://h.example/x", which was not found',
         'api/main.yaml:8:12 h.$ref leads nowhere: "#/%zz"',
       ],
     );
@@ -132,7 +132,7 @@ describe('an API document', () => {
       );
     assert.equal((await documents(texts(limits.documentFiles))).root['a'] !== undefined, true);
     assert.deepEqual(await problemsOf(texts(limits.documentFiles + 1)), [
-      `api/f255.yaml:1:12 a.$ref is one file too many: a document may have ${limits.documentFiles}`,
+      `api/f255.yaml:1:12 a.$ref leads to "api/f256.yaml", which is one file too many: a document may have ${limits.documentFiles}`,
     ]);
   });
 });

@@ -35,7 +35,7 @@ const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'gateway/core': [],
   'gateway/wire': ['jsonwebtoken', 'rfc6902'],
   'gateway/engines': ['rate-limiter-flexible', 'ioredis', '@nats-io/transport-node'],
-  openapi: ['ajv', 'ajv-formats', 'openapi-types', 're2js', 'yaml'],
+  openapi: ['@apidevtools/json-schema-ref-parser', 'ajv', 'ajv-formats', 'openapi-types', 're2js', 'yaml'],
   policies: ['bcryptjs', 'jsonwebtoken', 'jwks-rsa', 'yaml'],
   adapters: ['express', 'fflate', 'yaml'],
   'gateway/channel': [],
