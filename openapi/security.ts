@@ -40,15 +40,39 @@ export class SecurityReader {
     const needs = requirements.flatMap((requirement) => Object.keys(requirement).map((name) => ({ requirement, name })));
     const unknown = needs.flatMap(({ requirement, name }) => this.#unknown(requirement, name));
     if (unknown.length > 0) return { policies: [], findings: unknown };
-    const checked = needs.filter(({ name }) => !this.#isLeft(name, terms));
-    if (checked.length === 0) return { policies: [], findings: [] };
-    if (requirements.length > 1)
-      return { policies: [], findings: [{ owner, key: 'security', at: 'value', message: alternatives }] };
-    const read = checked.map(({ requirement, name }) => this.#policy(requirement, name, terms));
+    const left = needs.filter(({ name }) => this.#isLeft(name, terms));
+    if (left.length === needs.length) return { policies: [], findings: [] };
+    if (left.length > 0 && requirements.length > 1)
+      return { policies: [], findings: [{ owner, key: 'security', at: 'value', message: halfLeft(left[0]?.name ?? '') }] };
+    const read = requirements.map((requirement) => this.#all(requirement, terms));
+    const findings = read.flatMap((one) => one.findings);
+    const [only, ...more] = read;
+    if (findings.length > 0 || only === undefined) return { policies: [], findings };
+    return { policies: more.length === 0 ? only.policies : [this.#oneOf(read, owner)], findings };
+  }
+
+  /** Of one requirement all hold. */
+  #all(requirement: Mapping, terms: SecurityTerms): SecurityRead {
+    const names = Object.keys(requirement).filter((name) => !this.#isLeft(name, terms));
+    const made = names.map((name) => this.#policy(requirement, name, terms));
     return {
-      policies: read.flatMap((one) => ('policy' in one ? [one.policy] : [])),
-      findings: read.flatMap((one) => ('finding' in one ? [one.finding] : [])),
+      policies: made.flatMap((one) => ('policy' in one ? [one.policy] : [])),
+      findings: made.flatMap((one) => ('finding' in one ? [one.finding] : [])),
     };
+  }
+
+  /** Of several requirements one holds; an empty one lets everybody in. */
+  #oneOf(requirements: readonly SecurityRead[], owner: Mapping): Mapping {
+    const { security } = owner;
+    const lists = requirements.map(({ policies }, index) => ({
+      value: this.#origins.list(policies.map((value) => ({ value, origin: { owner: security as object, key: index } }))),
+      origin: { owner: security as object, key: index },
+    }));
+    const origin = { owner, key: 'security' };
+    return this.#origins.mapping([
+      { key: 'use', value: 'any-of', origin },
+      { key: 'of', value: this.#origins.list(lists), origin },
+    ]);
   }
 
   /** Names of schemes that the document does not have. */
@@ -129,8 +153,9 @@ function isReplaced(option: string, said: Mapping): boolean {
 
 type Made = { readonly policy: Mapping } | { readonly finding: DocumentFinding };
 
-const alternatives =
-  'has alternatives, of which policies cannot check "one or the other"; leave all of them to the gateway ("gateway" under "security"), or write one';
+function halfLeft(name: string): string {
+  return `has alternatives of which "${name}" is left to the gateway, so that nobody would know whether one holds; leave all of them to it, or none`;
+}
 
 const noDetails = 'must be "gateway", or a mapping with the options of a policy';
 const noUse = 'needs "use": no policy is usual for this kind of scheme';

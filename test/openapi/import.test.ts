@@ -220,7 +220,33 @@ components: { securitySchemes: { key: { type: apiKey, in: header, name: apikey }
 `;
     assert.deepEqual(uses(await loaded(document, 'openapi: [{ file: api.yaml, security: { key: gateway } }]')), []);
     assert.deepEqual(uses(await loaded(document, 'openapi: [api.yaml]\ndefaults: { adapter: kong }')), []);
-    assert.match(await reportOf(document), /api\.yaml:4:11 {2}security {2}has alternatives/);
+  });
+
+  it('lets in whom one of several requirements lets in, all of which are checked here', async () => {
+    const document = `${withServer}security: [{ key: [], cert: [] }, { token: [read] }, {}]
+paths: { /a: { get: {} } }
+components:
+  securitySchemes:
+    key: { type: apiKey, in: header, name: apikey }
+    cert: { type: mutualTLS }
+    token: { type: http, scheme: bearer }
+`;
+    const checked = `key: { keys: [{ key: ${'k'.repeat(20)}, name: me }] }`;
+    const config = await loaded(
+      document,
+      `openapi: [{ file: api.yaml, security: { ${checked}, token: { secret: "${'x'.repeat(32)}" } } }]`,
+    );
+    assert.deepEqual(uses(config), ['any-of']);
+    const { settings } = config.routes[0] ?? {};
+    const [{ of: alternatives }] = settings?.policies as unknown as [
+      { readonly of: readonly (readonly { readonly use: string }[])[] },
+    ];
+    assert.deepEqual(
+      alternatives.map((list) => list.map(({ use }) => use)),
+      [['api-key', 'mtls'], ['jwt'], []],
+    );
+    const half = `openapi: [{ file: api.yaml, security: { ${checked}, token: gateway } }]`;
+    assert.match(await reportOf(document, half), /^api\.yaml:4:11 {2}security {2}has alternatives of which "token" is left/);
   });
 
   it('makes its ids unlike those of other routes', async () => {
