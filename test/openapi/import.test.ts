@@ -237,10 +237,8 @@ components:
       `openapi: [{ file: api.yaml, security: { ${checked}, token: { secret: "${'x'.repeat(32)}" } } }]`,
     );
     assert.deepEqual(uses(config), ['any-of']);
-    const { settings } = config.routes[0] ?? {};
-    const [{ of: alternatives }] = settings?.policies as unknown as [
-      { readonly of: readonly (readonly { readonly use: string }[])[] },
-    ];
+    const policies: unknown = config.routes[0]?.settings.policies;
+    const [{ of: alternatives }] = policies as [{ readonly of: readonly (readonly { readonly use: string }[])[] }];
     assert.deepEqual(
       alternatives.map((list) => list.map(({ use }) => use)),
       [['api-key', 'mtls'], ['jwt'], []],
