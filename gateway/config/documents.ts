@@ -1,6 +1,7 @@
 /** Reads the API documents that a configuration names, and makes routes of them. */
 import { dirname, isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Adapter } from '../core/adapter.ts';
 import { isMapping, type Mapping } from '../core/mapping.ts';
 import { ConfigError, type Problem } from '../core/problem.ts';
 import { readApiDocument, type ApiDocument } from '../../openapi/api-document.ts';
@@ -9,7 +10,7 @@ import type { DocumentFinding } from '../../openapi/document-finding.ts';
 import { describeRoutes, type ImportTerms } from '../../openapi/import.ts';
 import { KnownPlaces } from '../../openapi/known-places.ts';
 import type { Source } from '../../openapi/source.ts';
-import { didYouMean, inOrder } from './report.ts';
+import { didYouMean, firstPerPlace, inOrder } from './report.ts';
 import { substitute, type Environment } from './secrets.ts';
 
 /** The kinds of documents, by the setting that names them. */
@@ -35,7 +36,7 @@ export interface ReadDocument {
 export async function readDocuments(
   source: Source,
   more: MoreDocuments,
-  environment: Environment,
+  terms: { readonly environment: Environment; readonly adapters: readonly Adapter[] },
 ): Promise<readonly ReadDocument[]> {
   const file = isMapping(source.value) ? source.value : {};
   const places = new KnownPlaces();
@@ -45,11 +46,12 @@ export async function readDocuments(
   const problems: Problem[] = [];
   for (const { kind, entry } of entriesOf(file, more)) {
     try {
-      const document = await readEntry(entry, source, environment);
+      const document = await readEntry(entry, source, terms.environment);
       const described = describers[kind](document, {
         entry,
         locateEntry: (owner, key, at) => places.locate(owner, key, at),
         defaults: isMapping(file['defaults']) ? file['defaults'] : {},
+        adapters: terms.adapters,
         takenIds,
       });
       for (const { settings } of described.routes) takenIds.add(String(settings['id']));
@@ -60,7 +62,7 @@ export async function readDocuments(
       problems.push(...error.problems);
     }
   }
-  if (problems.length > 0) throw new ConfigError(inOrder(problems));
+  if (problems.length > 0) throw new ConfigError(inOrder(firstPerPlace(problems)));
   return read;
 }
 
