@@ -11,9 +11,11 @@ import type { PolicyDefinition } from '../core/policy.ts';
 import type { JsonSchema, Schemas } from './json-schema.ts';
 import type { Parts } from './parts.ts';
 
-/** The schema that `loadConfig` checks with, after targets and adapters given as text were written out. */
+let checking: JsonSchema | undefined;
+
+/** The schema that `loadConfig` checks with, after targets and adapters given as text were written out; always the same one. */
 export function checkingSchema(): JsonSchema {
-  return fileSchema((forms) => forms);
+  return (checking ??= fileSchema((forms) => forms));
 }
 
 /** The schema for editors: `foregate.schema.json`. */
@@ -36,18 +38,39 @@ export function editorSchema(parts: Parts): JsonSchema {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Foregate configuration',
     ...schema,
+    properties: { ...schema.properties, openapi: documentForms(schema.properties?.['openapi'] ?? {}) },
+    anyOf: [{ required: ['routes'] }, { required: ['openapi'] }],
     $defs: { target, policy },
   };
 }
 
+/** A document may be its file alone, and its targets are those of routes. */
+function documentForms(documents: JsonSchema): JsonSchema {
+  const { items = {} } = documents;
+  const { file = {}, target, targets, ...rest } = items.properties ?? {};
+  const one = { $ref: '#/$defs/target' };
+  const properties = { file, target: { ...target, anyOf: [one] }, targets: { ...targets, items: one }, ...rest };
+  return { ...documents, items: { anyOf: [file, { ...items, properties }] } };
+}
+
 /** A schema as plain data in which everything with a default may be left out and unknown keys are refused. */
 export function asWritten(schema: TSchema): JsonSchema {
-  return relaxed(plain(schema));
+  return once(written, schema, () => relaxed(plain(schema)));
 }
 
 /** A typebox schema as plain data: typebox marks its schemas with hidden properties. */
 export function plain(schema: TSchema): JsonSchema {
-  return JSON.parse(JSON.stringify(schema)) as JsonSchema;
+  return once(plainForms, schema, () => JSON.parse(JSON.stringify(schema)) as JsonSchema);
+}
+
+// Thousands of routes may use one policy: its schema is made, and compiled, once.
+const written = new WeakMap<object, JsonSchema>();
+const plainForms = new WeakMap<object, JsonSchema>();
+
+function once(made: WeakMap<object, JsonSchema>, schema: object, make: () => JsonSchema): JsonSchema {
+  const known = made.get(schema) ?? make();
+  made.set(schema, known);
+  return known;
 }
 
 /** The three places of the file that are written in more than one form. */
@@ -82,7 +105,7 @@ function fileSchema(change: (forms: Forms) => Forms): JsonSchema {
       items: { ...closed({}, { id, match, target: one, targets: { ...targets, items: target }, ...changed }), required: ['id'] },
     },
   });
-  return { ...file, required: ['routes'] };
+  return file;
 }
 
 const defaultsText =

@@ -144,6 +144,9 @@ export const limits = {
   documentFiles: 256,
   /** How long one of them may take to come over the network. */
   documentFetchMs: 10_000,
+  /** Compiled schemas of documents and files that are kept for the next that is the same, and the longest of them. */
+  compiledSchemas: 1000,
+  compiledSchemaChars: 4096,
   /** Worker processes of one program. */
   workers: 64,
   /** How long a worker waits for the primary: for a count, a lease, or a publication that is passed on. */
