@@ -3,9 +3,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { effectiveSettings } from '../gateway/config/effective.ts';
 import { explain } from '../gateway/config/explain.ts';
 import { limitWarnings, warningLines } from '../gateway/config/gateway-limits.ts';
-import { loadConfig } from '../gateway/config/load.ts';
-import { configOption } from './options.ts';
-import { parts } from '../gateway/parts.ts';
+import { loadChosen, type ConfigChoice } from './configuration.ts';
+import { configOption, openApiOption } from './options.ts';
 
 export function checkCommand(): Command {
   return new Command('check')
@@ -13,6 +12,7 @@ export function checkCommand(): Command {
       'Checks a configuration and prints the settings that follow from it, secrets hidden. Ends with 2 if it is wrong.',
     )
     .addOption(configOption())
+    .addOption(openApiOption())
     .option('--explain <path>', 'print only what a request for this path would meet: route, targets and policies', parsePath)
     .addOption(new Option('--transport <transport>', 'of that request').choices(['websocket', 'http']).default('websocket'))
     .option('--method <method>', 'of that request, with --transport http', 'GET')
@@ -21,8 +21,7 @@ export function checkCommand(): Command {
     .action(check);
 }
 
-interface Options {
-  readonly config: string;
+interface Options extends ConfigChoice {
   readonly explain?: string;
   readonly transport: 'websocket' | 'http';
   readonly method: string;
@@ -30,8 +29,8 @@ interface Options {
   readonly tls?: boolean;
 }
 
-async function check({ config, explain: path, transport, method, host, tls: secure = false }: Options): Promise<void> {
-  const loaded = await loadConfig(config, parts);
+async function check({ explain: path, transport, method, host, tls: secure = false, ...choice }: Options): Promise<void> {
+  const loaded = await loadChosen(choice);
   const { createForegate } = await import('../gateway/foregate.ts');
   // Makes the policies as a start would, and opens no port.
   const foregate = await createForegate(loaded);

@@ -2,11 +2,18 @@
 import { watchFile } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { loadText, readConfigText, type LoadedConfig } from '../gateway/config/load.ts';
+import type { MoreDocuments } from '../gateway/config/documents.ts';
 import { parts } from '../gateway/parts.ts';
 import { convertPushpin, type Converted } from './import.ts';
 
-export interface ConfigurationOptions {
-  readonly config: string;
+/** What says which configuration is meant. */
+export interface ConfigChoice {
+  /** Left out: `foregate.yaml`, unless documents are named, which then are all there is. */
+  readonly config?: string;
+  readonly openapi?: readonly string[];
+}
+
+export interface ConfigurationOptions extends ConfigChoice {
   readonly pushpinConf?: string;
   readonly pushpinRoutes?: string;
 }
@@ -15,6 +22,8 @@ export interface ConfigurationOptions {
 export interface ConfigurationText {
   readonly file: string;
   readonly text: string;
+  /** Named beside it, from the working directory. */
+  readonly documents?: MoreDocuments;
 }
 
 export interface Configuration extends ConfigurationText {
@@ -24,17 +33,28 @@ export interface Configuration extends ConfigurationText {
 
 /** @throws ConfigError or Error for a file that cannot be read */
 export async function readConfiguration(options: ConfigurationOptions): Promise<Configuration> {
-  const { config: file, pushpinConf, pushpinRoutes } = options;
-  if (pushpinConf === undefined) return { file, text: await readConfigText(file), findings: [] };
+  const { pushpinConf, pushpinRoutes } = options;
+  if (pushpinConf === undefined) return { ...(await chosenText(options)), findings: [] };
   const { text, findings, routeCount } = convertPushpin(pushpinConf, pushpinRoutes);
   if (routeCount === 0) throw new Error(`No route of ${pushpinConf} can be taken over; "foregate import pushpin" tells why.`);
   // Errors name a file that could be written: the one that `foregate import pushpin` makes.
   return { file: resolve(dirname(pushpinConf), 'foregate.yaml'), text, findings };
 }
 
+async function chosenText({ config, openapi = [] }: ConfigChoice): Promise<ConfigurationText> {
+  const file = config ?? 'foregate.yaml';
+  const isAlone = config === undefined && openapi.length > 0;
+  return { file, text: isAlone ? '{}' : await readConfigText(file), documents: { openapi } };
+}
+
+/** For a command that needs it once. @throws ConfigError for a configuration that is wrong */
+export async function loadChosen(choice: ConfigChoice): Promise<LoadedConfig> {
+  return loadConfiguration(await chosenText(choice));
+}
+
 /** `port`: for clients, instead of the first. @throws ConfigError for a configuration that is wrong */
-export async function loadConfiguration({ file, text }: ConfigurationText, port?: number): Promise<LoadedConfig> {
-  const loaded = await loadText(file, text, parts);
+export async function loadConfiguration({ file, text, documents }: ConfigurationText, port?: number): Promise<LoadedConfig> {
+  const loaded = await loadText(file, text, parts, process.env, documents);
   return port === undefined ? loaded : withPort(loaded, port);
 }
 

@@ -1,7 +1,7 @@
 /** `foregate doctor`: asks the gateway behind each route a few harmless questions, and says what goes together with our settings. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { limitWarnings, warningLines } from '../gateway/config/gateway-limits.ts';
-import { loadConfig, type LoadedConfig } from '../gateway/config/load.ts';
+import type { LoadedConfig } from '../gateway/config/load.ts';
 import { toMs } from '../gateway/core/duration.ts';
 import { requestsMax } from '../gateway/doctor/asker.ts';
 import { examine, type Terms } from '../gateway/doctor/examine.ts';
@@ -9,11 +9,11 @@ import { hasClash, reportLines, type Report } from '../gateway/doctor/finding.ts
 import type { ClientCredential } from '../gateway/doctor/patient.ts';
 import { openStandIn, type StandIn } from '../gateway/doctor/stand-in.ts';
 import { parts } from '../gateway/parts.ts';
-import { configOption, parsePort } from './options.ts';
+import { loadChosen, type ConfigChoice } from './configuration.ts';
+import { configOption, openApiOption, parsePort } from './options.ts';
 import { version } from './version.ts';
 
-interface Options {
-  readonly config: string;
+interface Options extends ConfigChoice {
   readonly route?: string;
   readonly path?: string;
   readonly host?: string;
@@ -33,6 +33,7 @@ export function doctorCommand(): Command {
       `Asks what stands behind each route a few harmless questions (at most ${requestsMax} requests for each target, one at a time, at a path of its own), and says what does not go together with the configuration, with the line to change. Ends with 1 if something clashes, with 2 if the configuration is wrong.`,
     )
     .addOption(configOption())
+    .addOption(openApiOption())
     .option('-r, --route <id>', 'look at this route only')
     .option('--path <path>', 'of the requests (default: the path of the route and "/.foregate-doctor")', parsePath)
     .option('--host <host>', 'that clients ask for (default: the host of the route, else the target)')
@@ -54,7 +55,7 @@ export function doctorCommand(): Command {
 }
 
 async function doctor(options: Options): Promise<void> {
-  const loaded = await loadConfig(options.config, parts);
+  const loaded = await loadChosen(options);
   const reports = await reportsOf(options, loaded, credentialOf(options));
   for (const line of warningLines(limitWarnings(loaded))) console.error(line);
   console.log(options.json ? JSON.stringify(reports, undefined, 2) : reports.flatMap(reportLines).join('\n'));

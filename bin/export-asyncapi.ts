@@ -2,19 +2,18 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { loadConfig, type LoadedConfig } from '../gateway/config/load.ts';
+import type { LoadedConfig } from '../gateway/config/load.ts';
 import { shareableRoute } from '../gateway/config/shareable.ts';
 import type { RouteSettings } from '../gateway/core/settings.ts';
-import { parts } from '../gateway/parts.ts';
 import { asyncApiDocument, type WrittenDocument } from '../openapi/asyncapi-export.ts';
 import type { DocumentedRoute, DocumentRemark } from '../openapi/asyncapi-route.ts';
 import { listenOrigins, urlOrigin } from '../openapi/asyncapi-servers.ts';
 import { chosenRoutes } from './chosen-routes.ts';
-import { collect, configOption } from './options.ts';
+import { loadChosen, type ConfigChoice } from './configuration.ts';
+import { collect, configOption, openApiOption } from './options.ts';
 import { remarkLines } from './remarks.ts';
 
-interface Options {
-  readonly config: string;
+interface Options extends ConfigChoice {
   /** A file, or `-` for standard output. */
   readonly output: string;
   readonly route: readonly string[];
@@ -30,6 +29,7 @@ export function exportAsyncApi(): Command {
       'Writes an AsyncAPI 3.0 document of the WebSockets and event streams of the routes: for generators, catalogues and people who write clients, and to be read back with --asyncapi.',
     )
     .addOption(configOption())
+    .addOption(openApiOption())
     .option('-o, --output <file>', 'where to write; "-" prints it', 'asyncapi.yaml')
     .option('--route <id>', 'only this route; may be repeated', collect, [])
     .option(
@@ -44,8 +44,8 @@ export function exportAsyncApi(): Command {
     .action(exportWith);
 }
 
-async function exportWith({ config, output, ...options }: Options): Promise<void> {
-  const { text, remarks, routeCount } = await writtenDocument(await loadConfig(config, parts), options);
+async function exportWith({ output, ...options }: Options): Promise<void> {
+  const { text, remarks, routeCount } = await writtenDocument(await loadChosen(options), options);
   const isRefused = remarks.some(({ verdict }) => verdict === 'refused');
   if (isRefused || routeCount === 0)
     throw new Error(

@@ -6,15 +6,13 @@ import { exporters } from '../adapters/exporters.ts';
 import { gatewayModel } from '../adapters/conversion/gateway-model.ts';
 import type { Exporter, OutputFile, Remark } from '../adapters/conversion/gateway-route.ts';
 import { adapters } from '../adapters/index.ts';
-import { loadConfig } from '../gateway/config/load.ts';
-import { parts } from '../gateway/parts.ts';
 import { chosenRoutes } from './chosen-routes.ts';
+import { loadChosen, type ConfigChoice } from './configuration.ts';
 import { exportAsyncApi } from './export-asyncapi.ts';
-import { collect, configOption } from './options.ts';
+import { collect, configOption, openApiOption } from './options.ts';
 import { remarkLines } from './remarks.ts';
 
-interface Options {
-  readonly config: string;
+interface Options extends ConfigChoice {
   /** A folder, or `-` for standard output. */
   readonly output: string;
   readonly route: readonly string[];
@@ -35,6 +33,7 @@ function exportTo(exporter: Exporter): Command {
   return new Command(exporter.name)
     .description(exporter.summary)
     .addOption(configOption())
+    .addOption(openApiOption())
     .option('-o, --output <folder>', 'where to write; "-" prints what is to be written', '.')
     .option('--route <id>', 'only this route; may be repeated', collect, [])
     .option(
@@ -49,9 +48,9 @@ function exportTo(exporter: Exporter): Command {
 
 async function exportWith(
   exporter: Exporter,
-  { config, output, route: ids, trust, withSecrets = false }: Options,
+  { output, route: ids, trust, withSecrets = false, ...choice }: Options,
 ): Promise<void> {
-  const { settings } = await loadConfig(config, parts);
+  const { settings } = await loadChosen(choice);
   const { model, remarks } = gatewayModel(chosenRoutes(settings.routes, ids), adapterOf(exporter), {
     trusted: trust.length === 0 ? ['127.0.0.1', '::1'] : trust,
     withSecrets,

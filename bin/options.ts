@@ -3,7 +3,17 @@ import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 
 export function configOption(): Option {
-  return new Option('-c, --config <file>', 'the configuration file, YAML or JSON').default('foregate.yaml');
+  return new Option('-c, --config <file>', 'the configuration file, YAML or JSON (default: "foregate.yaml")');
+}
+
+/** API documents whose operations are routes, beside those of the configuration or in place of one. */
+export function openApiOption(): Option {
+  return new Option(
+    '--openapi <file>',
+    'an OpenAPI document whose operations are routes; may be repeated. Without --config nothing else is read',
+  )
+    .argParser(collect)
+    .default([], 'none');
 }
 
 /** For an option that may stand several times. */

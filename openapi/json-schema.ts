@@ -2,6 +2,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { ForegateError } from '../gateway/core/errors.ts';
+import { limits } from '../gateway/core/limits.ts';
 import { linearPattern } from './linear-pattern.ts';
 
 export interface SchemaFault {
@@ -20,7 +21,7 @@ export type SchemaCheck<T> = (value: unknown) => Checked<T>;
  * @throws ForegateError `bad-request` for a schema that is not valid, names an unknown format or refers to one that is not in it
  */
 export function compileSchema<T>(schema: object): SchemaCheck<T> {
-  return checkOf<T>(new Ajv2020(terms), schema);
+  return checkOf<T>(withFormats(new Ajv2020(terms)), schema);
 }
 
 /**
@@ -28,18 +29,57 @@ export function compileSchema<T>(schema: object): SchemaCheck<T> {
  * @throws ForegateError `bad-request` as above, for a pattern that could take long, and for `uniqueItems` without a bound
  */
 export function compileForeignSchema<T>(schema: object): SchemaCheck<T> {
-  const regExp = Object.assign(linearPattern, { code: 'linearPattern' });
+  const text = JSON.stringify(schema);
+  const known = foreignChecks.get(text) as SchemaCheck<T> | undefined; // The type is the caller's word.
+  const check = known ?? compileForeign<T>(schema, text);
+  keep(text, check);
+  return check;
+}
+
+function compileForeign<T>(schema: object, text: string): SchemaCheck<T> {
   const fault = unboundedUnique(schema, '');
   if (fault !== undefined) throw new ForegateError('bad-request', `The JSON Schema cannot be used: ${fault}.`);
-  return checkOf<T>(new Ajv2020({ ...terms, code: { regExp } }), schema, boundFormats);
+  // Those of different owners may name their parts alike.
+  if (/"\$(id|anchor|dynamicAnchor)":/.test(text)) return checkOf<T>(foreignAjv(), schema);
+  sharedAjv ??= foreignAjv();
+  try {
+    return checkOf<T>(sharedAjv, schema);
+  } finally {
+    sharedAjv.removeSchema(schema);
+  }
+}
+
+/** For schemas that name nothing: to make an instance takes longer than to compile ten schemas. */
+let sharedAjv: Ajv2020 | undefined;
+
+function foreignAjv(): Ajv2020 {
+  const regExp = Object.assign(linearPattern, { code: 'linearPattern' });
+  const ajv = withFormats(new Ajv2020({ ...terms, code: { regExp } }));
+  boundFormats(ajv);
+  return ajv;
+}
+
+/** By their text: thousands of operations of a document have the same few parameters. */
+const foreignChecks = new Map<string, SchemaCheck<unknown>>();
+
+/** The one that was not asked for the longest is forgotten. */
+function keep(text: string, check: SchemaCheck<unknown>): void {
+  if (text.length > limits.compiledSchemaChars) return;
+  foreignChecks.delete(text);
+  foreignChecks.set(text, check);
+  const [oldest] = foreignChecks.keys();
+  if (oldest !== undefined && foreignChecks.size > limits.compiledSchemas) foreignChecks.delete(oldest);
 }
 
 // One instance each: schemas of different owners may carry the same `$id`. One fault is enough, and cannot be made many.
 const terms = { allErrors: false, logger: false, allowUnionTypes: true } as const;
 
-function checkOf<T>(ajv: Ajv2020, schema: object, prepare?: (ajv: Ajv2020) => void): SchemaCheck<T> {
+function withFormats(ajv: Ajv2020): Ajv2020 {
   addFormats.default(ajv);
-  prepare?.(ajv);
+  return ajv;
+}
+
+function checkOf<T>(ajv: Ajv2020, schema: object): SchemaCheck<T> {
   const validate = compile<T>(ajv, schema);
   return (value) => (validate(value) ? { kind: 'valid', value } : { kind: 'invalid', fault: firstFault(validate.errors) });
 }
@@ -63,7 +103,7 @@ function boundFormats(ajv: Ajv2020): void {
 }
 
 /** Each item is compared with each other, unless they are plain values: a long list would hold up everybody. */
-const uniqueItemsMax = 256;
+export const uniqueItemsMax = 256;
 
 /** Where a list has to be bounded, and is not, as a sentence. */
 function unboundedUnique(schema: unknown, pointer: string): string | undefined {

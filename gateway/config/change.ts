@@ -67,8 +67,8 @@ function change(path: Path, { now }: Wish, isDefault: boolean): Pick<Change, 'pa
 }
 
 function placed({ source }: LoadedConfig, path: Path): Pick<Change, 'file' | 'line' | 'column'> {
-  const { line, column } = source.locate(path, 'value');
-  return { file: source.file, line, column };
+  const { file, line, column } = source.locate(path, 'value');
+  return { file, line, column };
 }
 
 function isThere(loaded: LoadedConfig, path: Path): boolean {

@@ -26,7 +26,19 @@ export function fits(schema: JsonSchema, value: unknown): boolean {
   return typeof check !== 'string' && check(value) === true;
 }
 
-function compiled(schema: JsonSchema): ReturnType<Ajv2020['compile']> | string {
+type Compiled = ReturnType<Ajv2020['compile']> | string;
+
+/** By schema: those of policies are used by every route that has them. */
+const known = new WeakMap<JsonSchema, Compiled>();
+
+/** A check, or what is wrong with the schema. */
+function compiled(schema: JsonSchema): Compiled {
+  const check = known.get(schema) ?? compile(schema);
+  known.set(schema, check);
+  return check;
+}
+
+function compile(schema: JsonSchema): Compiled {
   try {
     return ajv().compile(schema);
   } catch (error) {

@@ -1,5 +1,6 @@
 /** Turns checked settings into what runs: routes with their policies and targets. The new world stands complete before the old one goes. */
 import { addressList } from '../core/address-list.ts';
+import type { NamedPolicies } from '../core/any-of.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Dialect } from '../core/dialect.ts';
 import { dryRun } from '../core/dry-run.ts';
@@ -81,7 +82,7 @@ export async function compile(loaded: LoadedConfig, context: CompileContext): Pr
   }
 }
 
-type NamedPolicies = readonly (readonly [name: string, policy: Policy])[];
+type RefuseIdle = (policy: Policy, place: LoadedPolicy['place']) => void;
 
 interface HookTerms {
   /** True for a policy that would do nothing here. */
@@ -118,19 +119,37 @@ class Compiler {
     policies: readonly LoadedPolicy[],
     { isIdle, message, first = [], last = [] }: HookTerms,
   ): Promise<RouteHooks> {
-    const { store, clock, log, metrics, revocations, programKey } = this.#context;
-    const { trusts } = this.#forwarded;
-    const made: (readonly [string, Policy])[] = [];
-    const rehearsed = dryRun({ log, metrics, clock });
-    for (const [index, { use, definition, options, place, dryRun: isDryRun = false }] of policies.entries()) {
-      const own = { scope: `${scope}.${index}`, directory: this.#loaded.directory };
-      const context = { store, clock, log, metrics, revocations, programKey, trusts, ...own };
-      const policy = await created(definition, options, context, place);
-      this.#policies.push(policy);
+    const { clock, log, metrics } = this.#context;
+    const refuseIdle = (policy: Policy, place: LoadedPolicy['place']): void => {
       if (isIdle(policy)) throw new ConfigError([{ ...place, message }]);
-      made.push([use, isDryRun ? rehearsed(use, policy) : policy]);
-    }
-    return compileHooks([...first, ...made, ...last], { log, metrics });
+    };
+    const made = await this.#list(scope, policies, refuseIdle);
+    const rehearsed = dryRun({ log, metrics, clock });
+    const asked = made.map(
+      ([use, policy], index) => [use, policies[index]?.dryRun === true ? rehearsed(use, policy) : policy] as const,
+    );
+    return compileHooks([...first, ...asked, ...last], { log, metrics });
+  }
+
+  async #list(scope: string, policies: readonly LoadedPolicy[], refuseIdle: RefuseIdle): Promise<NamedPolicies> {
+    const made: (readonly [string, Policy])[] = [];
+    for (const [index, policy] of policies.entries())
+      made.push([policy.use, await this.#policy(`${scope}.${index}`, policy, refuseIdle)]);
+    return made;
+  }
+
+  async #policy(scope: string, loaded: LoadedPolicy, refuseIdle: RefuseIdle): Promise<Policy> {
+    const { definition, place, alternatives } = loaded;
+    const { store, clock, log, metrics, revocations, programKey } = this.#context;
+    const own = { scope, directory: this.#loaded.directory, trusts: this.#forwarded.trusts };
+    const lists: NamedPolicies[] = [];
+    for (const [index, list] of alternatives?.entries() ?? [])
+      lists.push(await this.#list(`${scope}.${index}`, list, refuseIdle));
+    const options = alternatives === undefined ? loaded.options : { of: lists };
+    const policy = await created(definition, options, { store, clock, log, metrics, revocations, programKey, ...own }, place);
+    this.#policies.push(policy);
+    refuseIdle(policy, place);
+    return policy;
   }
 
   /** A policy that has nothing to say about publishing would seem to protect the control API, and would not. */

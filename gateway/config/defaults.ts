@@ -13,7 +13,7 @@ export function withDefaults(value: unknown, schema: JsonSchema): unknown {
   if (Array.isArray(value)) return value.map((entry) => (schema.items ? withDefaults(entry, schema.items) : (entry as unknown)));
   if (!isMapping(value) || !schema.properties) return value;
   const known = Object.entries(schema.properties).flatMap(([key, property]) => {
-    const given = Object.hasOwn(value, key) ? value[key] : structuredClone(property.default);
+    const given = Object.hasOwn(value, key) ? value[key] : property.default;
     return given === undefined ? [] : [[key, withDefaults(given, property)] as const];
   });
   const more = Object.entries(value).filter(([key]) => !Object.hasOwn(schema.properties ?? {}, key));

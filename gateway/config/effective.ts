@@ -15,14 +15,18 @@ export function effectiveSettings(loaded: LoadedConfig): string {
   }));
   const listen = settings.listen.map(({ host, port, ...rest }) => (rest.socket === undefined ? { host, port, ...rest } : rest));
   const control = { ...settings.control, policies: shownPolicies(loaded.controlPolicies) };
-  return stringify({ ...settings, listen, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
+  // Its documents are its routes: named as well, they would be read again.
+  const { openapi: _documents, ...whole } = settings;
+  return stringify({ ...whole, listen, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 /** Policies as they stand in the file, with all options and without secrets. */
 export function shownPolicies(policies: readonly LoadedPolicy[]): Record<string, unknown>[] {
-  return policies.map(({ use, dryRun, definition, options }) => ({
+  return policies.map(({ use, dryRun, definition, options, alternatives }) => ({
     use,
     ...(dryRun && { dryRun }),
-    ...(masked(options, plain(definition.options)) as object),
+    ...(alternatives === undefined
+      ? (masked(options, plain(definition.options)) as object)
+      : { of: alternatives.map(shownPolicies) }),
   }));
 }

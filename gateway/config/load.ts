@@ -10,12 +10,14 @@ import { isMapping, type Mapping } from '../core/mapping.ts';
 import { checkListeners } from './listener-rules.ts';
 import type { LoadedPolicy, Parts } from './parts.ts';
 import { readPolicies, type PolicyTerms } from './policies.ts';
-import { ConfigError, formatPath, type Path, type Problem } from '../core/problem.ts';
-import type { Finding } from './report.ts';
+import { ConfigError, formatPath, type Path } from '../core/problem.ts';
+import { inOrder, type Finding } from './report.ts';
 import { checkRules } from './rules.ts';
 import { checkingSchema, plain } from './schema.ts';
 import { fillIn, substitute, type Environment } from './secrets.ts';
-import { parseSource, readText, type Source } from '../../openapi/source.ts';
+import { parseSource, readText } from '../../openapi/source.ts';
+import { composedSource, type ConfigSource } from './config-source.ts';
+import { readDocuments, type MoreDocuments, type ReadDocument } from './documents.ts';
 import { testBackendUrl } from '../core/target-settings.ts';
 
 /** A checked configuration, deeply frozen. */
@@ -31,8 +33,9 @@ export interface LoadedConfig {
   readonly controlPolicies: readonly LoadedPolicy[];
   /** Where texts of `settings` were read from: full paths by the place in the file, `listen[0].tls.cert`. */
   readonly files: ReadonlyMap<string, string>;
-  /** The file as it was written, for messages about it. */
-  readonly source: Source;
+  /** The file as it was written, with the routes of its documents, for messages about it. */
+  readonly source: ConfigSource;
+  readonly documents: readonly ReadDocument[];
 }
 
 export interface LoadedRoute {
@@ -45,8 +48,13 @@ export interface LoadedRoute {
  * Reads and checks a file. Variables come from `environment` (default: the process's).
  * @throws ConfigError with everything that is wrong.
  */
-export async function loadConfig(file: string, parts: Parts, environment: Environment = process.env): Promise<LoadedConfig> {
-  return loadText(file, await readConfigText(file), parts, environment);
+export async function loadConfig(
+  file: string,
+  parts: Parts,
+  environment: Environment = process.env,
+  more: MoreDocuments = {},
+): Promise<LoadedConfig> {
+  return loadText(file, await readConfigText(file), parts, environment, more);
 }
 
 const smallest = 'routes:\n  - id: main\n    target: http://127.0.0.1:8080';
@@ -65,17 +73,28 @@ export async function loadText(
   text: string,
   parts: Parts,
   environment: Environment = process.env,
+  more: MoreDocuments = {},
 ): Promise<LoadedConfig> {
-  return loadSource(parseSource(file, text), parts, environment);
+  const source = parseSource(file, text);
+  const documents = await readDocuments(source, more, environment);
+  const composed = composedSource(
+    source,
+    documents.map(({ described }) => described),
+  );
+  return { ...(await loadSource(composed, parts, environment)), documents };
 }
 
-async function loadSource(source: Source, parts: Parts, environment: Environment): Promise<LoadedConfig> {
+async function loadSource(
+  source: ConfigSource,
+  parts: Parts,
+  environment: Environment,
+): Promise<Omit<LoadedConfig, 'documents'>> {
   const directory = dirname(resolve(source.file));
-  const substituted = substitute(source.value, environment);
+  const substituted = substitute(source.value, environment, (part) => source.isVerbatim(part));
   const { original } = substituted;
   const filled = fillIn(writtenOut(substituted.value as Mapping), checkingSchema(), [], { directory, original });
   const written = filled.value as Mapping;
-  const placeOf = (path: Path): LoadedPolicy['place'] => placeIn(source, path, 'value');
+  const placeOf = (path: Path): LoadedPolicy['place'] => source.locate(path, 'value');
   const policies = await readAllPolicies(written, { builtIn: parts.policies, directory, original, placeOf });
   const findings = firstPerPath([
     ...substituted.findings,
@@ -86,9 +105,10 @@ async function loadSource(source: Source, parts: Parts, environment: Environment
     ...checkRules(written),
     ...checkListeners(written, directory),
   ]);
-  if (findings.length > 0) throw new ConfigError(inOrder(findings, source));
+  if (findings.length > 0)
+    throw new ConfigError(inOrder(findings.map(({ path, message, at }) => ({ ...source.locate(path, at), message }))));
   const config = complete(source.file, directory, written, { policies, adapters: parts.adapters });
-  return frozen({ ...config, files: filled.files, source });
+  return { ...frozen({ ...config, files: filled.files }), source };
 }
 
 /** One finding per path, the first: what comes after it is a consequence, or a guess about a variable that is not there. */
@@ -98,9 +118,10 @@ function firstPerPath(findings: readonly Finding[]): Finding[] {
   return [...first.values()];
 }
 
-/** Targets and adapters given as text become mappings. */
+/** Targets, adapters and documents given as text become mappings. */
 function writtenOut(file: Mapping): Mapping {
   const target = (value: unknown): unknown => (typeof value === 'string' ? { url: value } : value);
+  const fileOf = (value: unknown): unknown => (typeof value === 'string' ? { file: value } : value);
   const options = (value: unknown): unknown =>
     !isMapping(value)
       ? value
@@ -111,6 +132,7 @@ function writtenOut(file: Mapping): Mapping {
         });
   return mapEntries(file, (key, entry) => {
     if (key === 'defaults') return options(entry);
+    if (key === 'openapi' && Array.isArray(entry)) return entry.map(fileOf);
     return key === 'routes' && Array.isArray(entry) ? entry.map(options) : entry;
   });
 }
@@ -149,23 +171,12 @@ function policiesOf(part: unknown): unknown {
   return isMapping(part) ? part['policies'] : undefined;
 }
 
-/** By place in the file. */
-function inOrder(findings: readonly Finding[], source: Source): Problem[] {
-  const problems = findings.map(({ path, message, at }): Problem => ({ ...placeIn(source, path, at), message }));
-  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
-}
-
-function placeIn(source: Source, path: Path, at: Finding['at']): Omit<Problem, 'message'> {
-  const place = source.locate(path, at);
-  return { file: source.file, line: place.line, column: place.column, path: formatPath(place.path) };
-}
-
 function complete(
   file: string,
   directory: string,
   written: Mapping,
   { policies, adapters }: { readonly policies: AllPolicies; readonly adapters: readonly Adapter[] },
-): Omit<LoadedConfig, 'files' | 'source'> {
+): Omit<LoadedConfig, 'files' | 'source' | 'documents'> {
   const settings = settingsOf(written, policies);
   const routes = settings.routes.map((route, index): LoadedRoute => {
     const adapter = adapters.find(({ name }) => name === route.adapter.use);

@@ -14,6 +14,8 @@ export interface LoadedPolicy {
   readonly use: string;
   readonly definition: PolicyDefinition;
   readonly options: Readonly<Record<string, unknown>>;
+  /** For `any-of`: what stands in its `of`. */
+  readonly alternatives?: readonly (readonly LoadedPolicy[])[];
   /** It decides, and everything passes. */
   readonly dryRun?: boolean;
   /** Where it stands, for what only its `create` can find wrong: `new ConfigError([{ ...place, message }])`. */

@@ -3,10 +3,11 @@ import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { anyOf } from '../core/any-of.ts';
+import { isMapping, type Mapping } from '../core/mapping.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
 import { checkWith } from './check.ts';
 import { withDefaults } from './defaults.ts';
-import { isMapping } from '../core/mapping.ts';
 import type { LoadedPolicy } from './parts.ts';
 import { didYouMean, finding, type Finding } from './report.ts';
 import { asWritten, plain } from './schema.ts';
@@ -37,6 +38,7 @@ async function readPolicy(entry: unknown, path: Path, terms: PolicyTerms): Promi
   if (!isMapping(entry)) return { policies: [], findings: [] };
   const { use, dryRun, ...written } = entry;
   if (typeof use !== 'string' || use === '') return { policies: [], findings: [] };
+  if (use === anyOf.name) return readAlternatives(entry, path, terms);
   const found = await findDefinition(use, terms);
   if (typeof found === 'string') return { policies: [], findings: [finding([...path, 'use'], found)] };
   const schema = asWritten(found.options);
@@ -48,12 +50,38 @@ async function readPolicy(entry: unknown, path: Path, terms: PolicyTerms): Promi
   return { policies: [{ use, definition: found, options, dryRun: dryRun === true, place: terms.placeOf(path) }], findings };
 }
 
+async function readAlternatives(
+  { use: _name, dryRun, ...written }: Mapping,
+  path: Path,
+  terms: PolicyTerms,
+): Promise<PoliciesRead> {
+  const wrong = checkWith(asWritten(anyOf.options), written, { base: path, original: terms.original });
+  if (wrong.length > 0) return { policies: [], findings: wrong };
+  const lists = await Promise.all(
+    (written['of'] as readonly unknown[]).map((list, index) => readList(list, [...path, 'of', index], terms)),
+  );
+  const findings = lists.flatMap((list) => list.findings);
+  if (findings.length > 0) return { policies: [], findings };
+  const alternatives = lists.map(({ policies }) => policies);
+  const options = { of: alternatives.map((list) => list.map((one) => ({ use: one.use, ...one.options }))) };
+  const place = terms.placeOf(path);
+  return { policies: [{ use: anyOf.name, definition: anyOf, options, alternatives, dryRun: dryRun === true, place }], findings };
+}
+
+/** One policy, or a list of them; in dry run it would let everybody in. */
+async function readList(list: unknown, path: Path, terms: PolicyTerms): Promise<PoliciesRead> {
+  const read = Array.isArray(list) ? await readPolicies(list, path, terms) : await readPolicy(list, path, terms);
+  const rehearsed = read.policies.find(({ dryRun }) => dryRun === true);
+  if (rehearsed === undefined) return read;
+  return { policies: [], findings: [finding(path, `has "dryRun" for ${rehearsed.use}; it may stand beside any-of only`)] };
+}
+
 /** The definition, or what is wrong with `use`. */
 async function findDefinition(use: string, { builtIn, directory }: PolicyTerms): Promise<PolicyDefinition | string> {
   const known = builtIn.find(({ name }) => name === use);
   if (known) return known;
   if (/^(\.{0,2}\/|[A-Za-z]:[\\/])/.test(use)) return importFile(resolve(directory, use), use);
-  const names = builtIn.map(({ name }) => name);
+  const names = [...builtIn.map(({ name }) => name), anyOf.name];
   if (!/^(@[\w.-]+\/)?[\w-][\w.-]*(\/[\w./-]+)?$/.test(use))
     return `is neither a policy nor a file or package, found ${JSON.stringify(use)}`;
   return importPackage(use, directory, names);

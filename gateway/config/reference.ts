@@ -1,4 +1,5 @@
 /** The reference pages in `docs/`, made from the schemas and tables that the program itself works with. Written by `docs/generate.ts`. */
+import { anyOf } from '../core/any-of.ts';
 import { errors, type ErrorCode } from '../core/errors.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
 import { isPemSchema, isSecretSchema } from '../core/secret.ts';
@@ -80,7 +81,7 @@ const configurationIntro = `Foregate reads one file, \`foregate.yaml\` in the wo
 
 /** `docs/policies.md` */
 export function policiesPage({ policies }: Parts): string {
-  return page(['# Policies', policiesIntro, ...policies.map(policySection), ownPolicies]);
+  return page(['# Policies', policiesIntro, ...policies.map(policySection), policySection(anyOf), ownPolicies]);
 }
 
 const policiesIntro = `Policies are rules for a route's clients. They stand in \`policies\` of a route (or of \`defaults\`, or of \`control\` for publishers), and are asked in the order they stand there; the first refusal counts.

@@ -3,7 +3,7 @@ import type { ErrorObject } from 'ajv/dist/2020.js';
 import { closest, distance } from 'fastest-levenshtein';
 import { isSecretSchema } from '../core/secret.ts';
 import { isMapping } from '../core/mapping.ts';
-import type { Path } from '../core/problem.ts';
+import type { Path, Problem } from '../core/problem.ts';
 import type { JsonSchema } from './json-schema.ts';
 
 /** Something wrong at a path, before its place in the file is looked up. */
@@ -16,6 +16,20 @@ export interface Finding {
 
 export function finding(path: Path, message: string): Finding {
   return { path, message, at: 'value' };
+}
+
+/** By place in their files, the first for each place: what many operations of a document share is wrong once. */
+export function inOrder(problems: readonly Problem[]): Problem[] {
+  const files = [...new Set(problems.map(({ file }) => file))];
+  const first = new Map<string, Problem>();
+  for (const problem of problems) {
+    const { file, line, column, path } = problem;
+    const place = JSON.stringify([file, line, column, path]);
+    if (!first.has(place)) first.set(place, problem);
+  }
+  return [...first.values()].toSorted(
+    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
+  );
 }
 
 /** What the checker found, in our words. `substituted` tells for a path what stood there before a variable was put in. */

@@ -16,6 +16,7 @@ import { SettingsSchema } from '../core/settings.ts';
 import { createSignatureCheck, createSigner } from '../wire/grip-signature.ts';
 import { withDefaults } from './defaults.ts';
 import { isMapping, type Mapping } from '../core/mapping.ts';
+import type { JsonSchema } from './json-schema.ts';
 import { finding, type Finding } from './report.ts';
 import { plain } from './schema.ts';
 import type { Path } from '../core/problem.ts';
@@ -41,6 +42,7 @@ export function checkRules(file: Mapping): Finding[] {
     ...texts(file['trustedProxies']).flatMap(([proxy, index]) => checkRange(proxy, ['trustedProxies', index])),
     ...texts(file['stripHeaders']).flatMap(([name, index]) => checkStripped(name, ['stripHeaders', index])),
     ...checkOptions(defaults, ['defaults']),
+    ...checkThere(file),
     ...checkIds(list(file['routes'])),
     ...checkPath({}, mapping(defaults['path']), ['defaults', 'path']),
     ...list(file['routes']).flatMap((route, index) => [
@@ -51,6 +53,11 @@ export function checkRules(file: Mapping): Finding[] {
       ...checkDelays(defaults, mapping(route), ['routes', index]),
     ]),
   ];
+}
+
+function checkThere(file: Mapping): Finding[] {
+  const named = ['routes', 'openapi'].some((key) => key in file && !(Array.isArray(file[key]) && file[key].length === 0));
+  return named ? [] : [finding(['routes'], 'is missing')];
 }
 
 function checkRoute(route: Mapping, path: Path): Finding[] {
@@ -109,11 +116,13 @@ function checkCloseCode({ code }: Mapping, path: Path): Finding[] {
 }
 
 function checkIds(routes: readonly unknown[]): Finding[] {
-  const ids = routes.map((route) => mapping(route)['id']);
-  return ids.flatMap((id, index) => {
-    const first = ids.indexOf(id);
-    return typeof id === 'string' && first < index
-      ? [finding(['routes', index, 'id'], `is the id of routes[${first}] too: ${JSON.stringify(id)}`)]
+  const first = new Map<unknown, number>();
+  return routes.flatMap((route, index) => {
+    const { id } = mapping(route);
+    const other = first.get(id);
+    if (other === undefined) first.set(id, index);
+    return typeof id === 'string' && other !== undefined
+      ? [finding(['routes', index, 'id'], `is the id of routes[${other}] too: ${JSON.stringify(id)}`)]
       : [];
   });
 }
@@ -270,9 +279,16 @@ function checkClientCertificates(tls: Mapping, index: number): Finding[] {
   return [finding(['listen', index, 'tls', 'clientCertificates'], 'needs "ca": the authority that signs them')];
 }
 
+function listenerSchema(): JsonSchema {
+  const { listen, control, metrics } = plain(SettingsSchema).properties ?? {};
+  return { properties: { ...(listen && { listen }), ...(control && { control }), ...(metrics && { metrics }) } };
+}
+
 /** Everything that will listen on a fixed port. */
 function listeners(file: Mapping): { readonly path: Path; readonly host: string; readonly port: number }[] {
-  const complete = mapping(withDefaults(file, plain(SettingsSchema)));
+  const { listen, control, metrics } = file;
+  const written = Object.fromEntries(Object.entries({ listen, control, metrics }).filter(([, value]) => value !== undefined));
+  const complete = mapping(withDefaults(written, listenerSchema()));
   const clients = list(complete['listen']).map((entry, index) => [entry, ['listen', index]] as const);
   const others = ['control', 'metrics'].map((key) => [complete[key], [key]] as const);
   return [...clients, ...others].flatMap(([entry, path]) => {

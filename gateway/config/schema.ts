@@ -4,21 +4,24 @@
  * are already written out, and one for editors, complete with the options of every policy.
  */
 import type { TSchema } from 'typebox';
+import { anyOf } from '../core/any-of.ts';
 import { derivedMark, dryRunText } from '../core/setting-types.ts';
 import { SettingsSchema } from '../core/settings.ts';
 import type { PolicyDefinition } from '../core/policy.ts';
 import type { JsonSchema, Schemas } from './json-schema.ts';
 import type { Parts } from './parts.ts';
 
-/** The schema that `loadConfig` checks with, after targets and adapters given as text were written out. */
+let checking: JsonSchema | undefined;
+
+/** The schema that `loadConfig` checks with, after targets and adapters given as text were written out; always the same one. */
 export function checkingSchema(): JsonSchema {
-  return fileSchema((forms) => forms);
+  return (checking ??= fileSchema((forms) => forms));
 }
 
 /** The schema for editors: `foregate.schema.json`. */
 export function editorSchema(parts: Parts): JsonSchema {
   const names = { enum: parts.adapters.map(({ name }) => name) };
-  const policy = { anyOf: [...parts.policies.map(builtIn), custom(parts.policies)] };
+  const policy = { anyOf: [...parts.policies.map(builtIn), alternatives(), custom([...parts.policies, anyOf])] };
   let target: JsonSchema = {};
   const schema = fileSchema((forms) => {
     target = { anyOf: [forms.target.properties?.['url'] ?? {}, forms.target] };
@@ -35,18 +38,39 @@ export function editorSchema(parts: Parts): JsonSchema {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Foregate configuration',
     ...schema,
+    properties: { ...schema.properties, openapi: documentForms(schema.properties?.['openapi'] ?? {}) },
+    anyOf: [{ required: ['routes'] }, { required: ['openapi'] }],
     $defs: { target, policy },
   };
 }
 
+/** A document may be its file alone, and its targets are those of routes. */
+function documentForms(documents: JsonSchema): JsonSchema {
+  const { items = {} } = documents;
+  const { file = {}, target, targets, ...rest } = items.properties ?? {};
+  const one = { $ref: '#/$defs/target' };
+  const properties = { file, target: { ...target, anyOf: [one] }, targets: { ...targets, items: one }, ...rest };
+  return { ...documents, items: { anyOf: [file, { ...items, properties }] } };
+}
+
 /** A schema as plain data in which everything with a default may be left out and unknown keys are refused. */
 export function asWritten(schema: TSchema): JsonSchema {
-  return relaxed(plain(schema));
+  return once(written, schema, () => relaxed(plain(schema)));
 }
 
 /** A typebox schema as plain data: typebox marks its schemas with hidden properties. */
 export function plain(schema: TSchema): JsonSchema {
-  return JSON.parse(JSON.stringify(schema)) as JsonSchema;
+  return once(plainForms, schema, () => JSON.parse(JSON.stringify(schema)) as JsonSchema);
+}
+
+// Thousands of routes may use one policy: its schema is made, and compiled, once.
+const written = new WeakMap<object, JsonSchema>();
+const plainForms = new WeakMap<object, JsonSchema>();
+
+function once(made: WeakMap<object, JsonSchema>, schema: object, make: () => JsonSchema): JsonSchema {
+  const known = made.get(schema) ?? make();
+  made.set(schema, known);
+  return known;
 }
 
 /** The three places of the file that are written in more than one form. */
@@ -81,7 +105,7 @@ function fileSchema(change: (forms: Forms) => Forms): JsonSchema {
       items: { ...closed({}, { id, match, target: one, targets: { ...targets, items: target }, ...changed }), required: ['id'] },
     },
   });
-  return { ...file, required: ['routes'] };
+  return file;
 }
 
 const defaultsText =
@@ -123,6 +147,14 @@ function builtIn({ name, summary, options }: PolicyDefinition): JsonSchema {
   };
 }
 
+/** Its lists are of policies, with all their options. */
+function alternatives(): JsonSchema {
+  const schema = builtIn(anyOf);
+  const one = { $ref: '#/$defs/policy' };
+  const of = { ...schema.properties?.['of'], items: { anyOf: [one, { type: 'array', items: one }] } };
+  return { ...schema, properties: { ...schema.properties, of } };
+}
+
 function custom(policies: readonly PolicyDefinition[]): JsonSchema {
   return {
     type: 'object',
@@ -134,11 +166,11 @@ function custom(policies: readonly PolicyDefinition[]): JsonSchema {
 }
 
 function relaxed(schema: JsonSchema): JsonSchema {
-  const { properties, patternProperties, required, items, anyOf, additionalProperties } = schema;
+  const { properties, patternProperties, required, items, anyOf: branches, additionalProperties } = schema;
   return {
     ...schema,
     ...(items && { items: relaxed(items) }),
-    ...(anyOf && { anyOf: anyOf.map(relaxed) }),
+    ...(branches && { anyOf: branches.map(relaxed) }),
     ...(patternProperties && {
       patternProperties: mapValues(patternProperties, relaxed),
       additionalProperties: additionalProperties ?? false,

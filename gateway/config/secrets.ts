@@ -21,11 +21,16 @@ export interface Substituted {
   original(path: Path): string | undefined;
 }
 
-/** Puts variables into every text of `value`; `$${` stands for a plain `${`. */
-export function substitute(value: unknown, environment: Environment): Substituted {
+/** Puts variables into every text of `value` but those of verbatim parts; `$${` stands for a plain `${`. */
+export function substitute(
+  value: unknown,
+  environment: Environment,
+  isVerbatim: (part: object) => boolean = () => false,
+): Substituted {
   const findings: Finding[] = [];
   const originals = new Map<string, string>();
   const visit = (part: unknown, path: Path): unknown => {
+    if (typeof part === 'object' && part !== null && isVerbatim(part)) return part;
     if (Array.isArray(part)) return part.map((entry, index) => visit(entry, [...path, index]));
     if (isMapping(part))
       return Object.fromEntries(Object.entries(part).map(([key, entry]) => [key, visit(entry, [...path, key])]));
@@ -33,7 +38,11 @@ export function substitute(value: unknown, environment: Environment): Substitute
     originals.set(formatPath(path), part);
     return withVariables(part, environment, (message) => findings.push(finding(path, message)));
   };
-  return { value: visit(value, []), findings, original: (path) => originals.get(formatPath(path)) };
+  return {
+    value: visit(value, []),
+    findings,
+    original: (path) => (originals.size === 0 ? undefined : originals.get(formatPath(path))),
+  };
 }
 
 /** Reads `file:PATH` from `directory` (and says by path which files these were), and turns text that came from a variable into the number or switch the schema wants. */

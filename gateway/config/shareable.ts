@@ -6,7 +6,8 @@ import { mergeDefaults } from './defaults.ts';
 import type { JsonSchema } from './json-schema.ts';
 import type { LoadedConfig } from './load.ts';
 import { asWritten, checkingSchema } from './schema.ts';
-import { walk } from './walk.ts';
+import type { LoadedPolicy } from './parts.ts';
+import { walk, type Visit } from './walk.ts';
 
 export interface ShareableRoute {
   /**
@@ -29,15 +30,25 @@ export function shareableRoute(loaded: LoadedConfig, index: number): ShareableRo
     return isShown ? value : undefined;
   };
   const { policies: list, ...route } = writtenRoute(loaded, index);
-  const policies = (loaded.routes[index]?.policies ?? []).map(({ definition }, at) => {
-    const { use, dryRun, ...options } = (list as readonly Mapping[])[at] ?? {};
-    const shown = walk(options, asWritten(definition.options), ['policies', at], keep) as Mapping;
-    return { use, ...(dryRun === true && { dryRun }), ...shown };
-  });
+  const policies = sharedPolicies(loaded.routes[index]?.policies ?? [], list, ['policies'], keep);
   const schema = checkingSchema().properties?.['routes']?.items ?? {};
   const shared = { written: walk(route, schema, [], keep), policies };
   // What was left out is undefined there, and JSON knows no such thing.
   return { ...(JSON.parse(JSON.stringify(shared)) as Omit<ShareableRoute, 'leftOut'>), leftOut };
+}
+
+/** `written`: the list of the file, or the only policy of it. */
+function sharedPolicies(policies: readonly LoadedPolicy[], written: unknown, path: Path, keep: Visit): Mapping[] {
+  const entries = [written].flat() as readonly Mapping[];
+  return policies.map(({ definition, alternatives }, at) => {
+    const { use, dryRun, ...options } = entries[at] ?? {};
+    const lists = options['of'] as readonly unknown[];
+    const shown =
+      alternatives === undefined
+        ? (walk(options, asWritten(definition.options), [...path, at], keep) as Mapping)
+        : { of: alternatives.map((list, index) => sharedPolicies(list, lists[index], [...path, at, 'of', index], keep)) };
+    return { use, ...(dryRun === true && { dryRun }), ...shown };
+  });
 }
 
 function writtenRoute({ source }: LoadedConfig, index: number): Mapping {

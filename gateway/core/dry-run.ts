@@ -10,6 +10,7 @@ import type { Metrics } from './metrics.ts';
 import type { ConnectVerdict, Policy, Publisher } from './policy.ts';
 import { isPromise, type MaybePromise } from './promise.ts';
 import type { ConsumedCredential, Denial, Identity, SessionView } from './session.ts';
+import { SessionShadow } from './session-shadow.ts';
 
 interface Watch {
   readonly log: Log;
@@ -157,54 +158,25 @@ const events = {
   answer: 'policy.would-answer',
 } as const satisfies Record<NonNullable<ConnectVerdict>['kind'], string>;
 
-/** Stands for a session: it shows what the session is and keeps to itself what is done to it. */
-class Double implements SessionView {
+/** Keeps to itself what is done to the session. */
+class Double extends SessionShadow {
   readonly consumed: ConsumedCredential[] = [];
-  readonly #session: SessionView;
   readonly #believed: Believed;
   readonly #wouldEnd: (denial: Denial) => void;
 
   constructor(session: SessionView, believed: Believed, wouldEnd: (denial: Denial) => void) {
-    this.#session = session;
+    super(session);
     this.#believed = believed;
     this.#wouldEnd = wouldEnd;
   }
 
-  get id() {
-    return this.#session.id;
-  }
-
-  get routeId() {
-    return this.#session.routeId;
-  }
-
-  get transport() {
-    return this.#session.transport;
-  }
-
-  get request() {
-    return this.#session.request;
-  }
-
-  get openedAt() {
-    return this.#session.openedAt;
-  }
-
-  get state() {
-    return this.#session.state;
-  }
-
-  get meta() {
-    return this.#session.meta;
-  }
-
   get identity(): Identity | undefined {
-    const believed = this.#believed.get(this.#session);
-    return believed === undefined ? this.#session.identity : believed.identity;
+    const believed = this.#believed.get(this.session);
+    return believed === undefined ? this.session.identity : believed.identity;
   }
 
   set identity(identity: Identity | undefined) {
-    this.#believed.set(this.#session, { identity });
+    this.#believed.set(this.session, { identity });
   }
 
   send(): void {}

@@ -144,6 +144,9 @@ export const limits = {
   documentFiles: 256,
   /** How long one of them may take to come over the network. */
   documentFetchMs: 10_000,
+  /** Compiled schemas of documents and files that are kept for the next that is the same, and the longest of them. */
+  compiledSchemas: 1000,
+  compiledSchemaChars: 4096,
   /** Worker processes of one program. */
   workers: 64,
   /** How long a worker waits for the primary: for a count, a lease, or a publication that is passed on. */
@@ -177,6 +180,8 @@ export const limits = {
   heldItems: 100,
   /** So long an item with an id is known, and a second one with it is dropped (GRIP: 60 s). */
   duplicateMemoryMs: 60_000,
+  /** Lists of policies of which one is enough. */
+  alternatives: 16,
   /** Ids known at a time, about 150 bytes each; over it the oldest are forgotten early. */
   duplicateIds: 1_000_000,
   /** So long an item waits for the one before it (GRIP: 5 s). */

@@ -29,7 +29,7 @@ export const dryRunText =
   'With `true` the policy decides, counts and logs, but everything passes: what it would have refused is told in the log (`policy.would-deny`) and counted (`foregate_policy_dry_run_denials_total`).';
 
 /** `use` names the policy, the rest of the mapping is its options. */
-const UseSchema = Type.Object(
+export const UseSchema = Type.Object(
   {
     use: Type.String({ minLength: 1, description: 'The name of a policy, a file (`./mine.mjs`) or an installed package.' }),
     dryRun: Type.Optional(Type.Boolean({ description: dryRunText })),

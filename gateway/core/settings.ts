@@ -5,12 +5,13 @@
  */
 import { Type, type Static } from 'typebox';
 import { BusSchema } from './bus-settings.ts';
+import { DocumentSchema } from './document-settings.ts';
 import { Duration } from './duration.ts';
 import { limits } from './limits.ts';
 import { ControlSchema, ListenSchema, MetricsSchema } from './listen-settings.ts';
 import { RouteSchema } from './route-settings.ts';
 import { Secret } from './secret.ts';
-import { count, flag, redisPrefix, redisUrl } from './setting-types.ts';
+import { count, derivedMark, flag, redisPrefix, redisUrl } from './setting-types.ts';
 
 /** Fields that gateways and proxies use to vouch for a caller; a client that sends one is lying. */
 const identityHeaders = [
@@ -223,7 +224,16 @@ export const SettingsSchema = Type.Object(
       default: '10s',
       description: 'How long a stop, or a route with `reload: drain`, takes to close its sessions.',
     }),
-    routes: Type.Array(RouteSchema, { minItems: 1, description: 'Where requests go, and under which terms.' }),
+    openapi: Type.Array(DocumentSchema, {
+      default: [],
+      description:
+        'OpenAPI documents (3.0 or 3.1) whose operations are routes, behind those of `routes`; see [OpenAPI](openapi.md). A reload reads them again.',
+    }),
+    routes: Type.Array(RouteSchema, {
+      minItems: 1,
+      [derivedMark]: 'needed without `openapi`',
+      description: 'Where requests go, and under which terms.',
+    }),
   },
   { description: 'Foregate configuration.' },
 );
