@@ -5,6 +5,7 @@ import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import type { Identity } from '../gateway/core/session.ts';
 import { claimText, placeholders } from './claim-text.ts';
 import { AnswerText, answerText, Over, overOf } from './over.ts';
+import { fitsParts } from './star-pattern.ts';
 
 const ChannelsOptions = Type.Object(
   {
@@ -57,21 +58,15 @@ type ChannelPattern = (channel: string, identity: Identity | undefined) => boole
 
 /** @throws ForegateError `bad-request` for a placeholder that is none */
 function channelPattern(pattern: string): ChannelPattern {
-  const [first, ...others] = pattern.split('*').map(claimText);
-  const last = others.pop();
-  if (first === undefined || last === undefined) return (channel, identity) => first?.(identity) === channel;
+  const texts = pattern.split('*').map(claimText);
   return (channel, identity) => {
-    const start = first(identity);
-    const end = last(identity);
-    if (start === undefined || end === undefined || !channel.startsWith(start)) return false;
-    let at = start.length;
-    for (const other of others) {
-      const text = other(identity);
-      const found = text === undefined ? -1 : channel.indexOf(text, at);
-      if (text === undefined || found < 0) return false;
-      at = found + text.length;
+    const parts: string[] = [];
+    for (const text of texts) {
+      const part = text(identity);
+      if (part === undefined) return false;
+      parts.push(part);
     }
-    return channel.length - end.length >= at && channel.endsWith(end);
+    return fitsParts(channel, parts);
   };
 }
 

@@ -7,10 +7,13 @@ import type { Message } from '../gateway/core/event.ts';
 import type { Denial } from '../gateway/core/session.ts';
 import { limits } from '../gateway/core/limits.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
+import type { Publication } from '../gateway/core/publication.ts';
+import { eventData } from '../gateway/wire/event-stream.ts';
 import { compileForeignSchema, type SchemaCheck } from '../openapi/json-schema.ts';
 import { checkBackendMessages } from './backend-messages.ts';
 import { exceeded } from './json-extent.ts';
 import { AnswerText, answerText, Over, overOf } from './over.ts';
+import { starPatterns } from './star-pattern.ts';
 
 const MessageSchemaOptions = Type.Object(
   {
@@ -49,6 +52,18 @@ const MessageSchemaOptions = Type.Object(
       description:
         'Whose messages are checked. `backend`: those in its answers; an answer with a message that does not fit is not carried out at all, and what happens is said by `over`, with close code 1011. Of a WebSocket backend each message is checked for itself. Keep-alives and delayed messages are not checked. In `control.policies` the messages are those that are published as `ws-message`, and one that does not fit is refused with status 400; this needs `backend` or `both`.',
     }),
+    channels: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        minItems: 1,
+        description:
+          'For `control.policies`: the channels whose items are checked, where `*` stands for any text, also none. Without it, all.',
+      }),
+    ),
+    eventStreams: Type.Boolean({
+      default: false,
+      description:
+        'For `control.policies`: whether items for streams are checked too, as event streams: the data of each event is a message.',
+    }),
     over: Over({
       default: 'close',
       description:
@@ -72,8 +87,10 @@ export const messageSchema = definePolicy({
   options: MessageSchemaOptions,
   async create(options, { directory }): Promise<Policy> {
     const check = messageCheck(options, await compiledSchemas(options.schemas, directory));
-    const { from } = options;
+    const { from, channels } = options;
     const refusal = messageRefusal(options);
+    const publish = from === 'client' ? {} : { publish: publicationCheck(check, options) };
+    if (channels !== undefined) return publish;
     const code = options.closeCode === 1007 ? 'invalid-message' : 'bad-request';
     return {
       ...(from !== 'backend' && {
@@ -87,15 +104,26 @@ export const messageSchema = definePolicy({
           const fault = check(message);
           return fault === undefined ? undefined : refusal('bad-reply', fault);
         }),
-        publish({ formats: { message } }) {
-          if (message?.action !== 'send') return undefined;
-          const fault = check({ kind: message.type, data: message.content });
-          return fault === undefined ? undefined : deny('bad-request', fault);
-        },
       }),
+      ...publish,
     };
   },
 });
+
+function publicationCheck(check: MessageCheck, { channels, eventStreams }: MessageSchemaOptions): NonNullable<Policy['publish']> {
+  const isConcerned = starPatterns(channels);
+  return ({ channel, formats }) => {
+    if (!isConcerned(channel)) return undefined;
+    const fault = publishedMessages(formats, eventStreams).map(check).find(Boolean);
+    return fault === undefined ? undefined : deny('bad-request', fault);
+  };
+}
+
+function publishedMessages({ message, stream }: Publication['formats'], eventStreams: boolean): readonly Message[] {
+  const frames: Message[] = message?.action === 'send' ? [{ kind: message.type, data: message.content }] : [];
+  if (!eventStreams || stream?.action !== 'send') return frames;
+  return [...frames, ...eventData(stream.content).map((data): Message => ({ kind: 'text', data }))];
+}
 
 /** @throws ForegateError `bad-request` for a word that means nothing here */
 function messageRefusal({ over, text }: MessageSchemaOptions): (code: ErrorCode, detail: string) => Denial {

@@ -24,6 +24,19 @@ export function lastEventId(bytes: Buffer): string | undefined {
   return undefined;
 }
 
+/** The data of each event in these bytes, which begin with a line; events without data are left out. An end that is cut off counts. */
+export function eventData(bytes: Buffer): Buffer[] {
+  const events: Buffer[] = [];
+  const lines: string[] = [];
+  // As Latin-1 no byte is lost. An empty line ends an event, as the end of the bytes does.
+  for (const line of [...bytes.toString('latin1').split(/\r\n|\n|\r/), '']) {
+    if (line === '' && lines.length > 0) events.push(Buffer.from(lines.splice(0).join('\n'), 'latin1'));
+    const field = /^data(?:: ?(.*))?$/.exec(line);
+    if (field !== null) lines.push(field[1] ?? '');
+  }
+  return events;
+}
+
 function startsLine(bytes: Buffer, at: number): boolean {
   return at === 0 || isLineEnd(bytes[at - 1]);
 }

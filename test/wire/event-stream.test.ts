@@ -1,6 +1,6 @@
 /** Event streams as text: what Foregate adds and what it reads. */
 import assert from 'node:assert/strict';
-import { isEventStream, lastEventId, retryField } from '../../gateway/wire/event-stream.ts';
+import { eventData, isEventStream, lastEventId, retryField } from '../../gateway/wire/event-stream.ts';
 
 describe('event stream text', () => {
   const idOf = (text: string): string | undefined => lastEventId(Buffer.from(text));
@@ -40,5 +40,19 @@ describe('event stream text', () => {
 
   it('writes a time to wait', () => {
     assert.equal(retryField(3000.4).toString(), 'retry: 3000\n\n');
+  });
+
+  it('finds the data of each event, whatever ends its lines', () => {
+    for (const [text, ...data] of [
+      ['data: a\n\ndata:b\n\n', 'a', 'b'],
+      ['event: x\r\ndata: a\r\nid: 1\r\ndata:  b\r\n\r\n', 'a\n b'],
+      ['data: a\rdata: b\r\rdata: c', 'a\nb', 'c'],
+      [': comment\n\nid: 1\n\nretry: 10\n\n'],
+      ['data\n\n', ''],
+      ['datax: a\n data: b\n\n'],
+      ['data: é\n\n\n\n', 'é'],
+      [''],
+    ])
+      assert.deepEqual(eventData(Buffer.from(text ?? '')).map(String), data);
   });
 });
