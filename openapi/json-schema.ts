@@ -63,7 +63,7 @@ function boundFormats(ajv: Ajv2020): void {
 }
 
 /** Each item is compared with each other, unless they are plain values: a long list would hold up everybody. */
-const uniqueItemsMax = 256;
+export const uniqueItemsMax = 256;
 
 /** Where a list has to be bounded, and is not, as a sentence. */
 function unboundedUnique(schema: unknown, pointer: string): string | undefined {
