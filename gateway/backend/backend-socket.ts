@@ -8,6 +8,7 @@ import { ForegateError } from '../core/errors.ts';
 import { contentBytes, type ClientEvent } from '../core/event.ts';
 import { limits } from '../core/limits.ts';
 import { isLastId, isLinkUri, readLastIds } from '../wire/last-ids.ts';
+import { rawMessage, type RawMessage } from './message-types.ts';
 import type { SessionMeta } from './session-meta.ts';
 
 /** What {@link BackendSocket.accept} can add to the handshake's answer. */
@@ -53,12 +54,13 @@ export const gripExtension = 'grip; message-prefix="m:"';
 type Moment = 'opening' | 'open' | 'missed';
 
 /** What a link can be answered with: it may be of many clients at once. */
-export type MissedSocket = Pick<
-  BackendSocket,
+export type MissedSocket<Message = RawMessage> = Pick<
+  BackendSocket<string, Message>,
   'request' | 'lastIds' | 'send' | 'subscribe' | 'unsubscribe' | 'close' | 'unknown'
 >;
 
-export class BackendSocket<Name extends string = string> {
+/** `Name`: names of meta items. `Message`: what may be sent; texts and bytes go as they are, other values as JSON. */
+export class BackendSocket<Name extends string = string, Message = RawMessage> {
   /** The same for the life of the connection (`Connection-Id`). */
   readonly id: string;
   /** The request that brought the events: a POST with the headers of the client's handshake. */
@@ -110,9 +112,10 @@ export class BackendSocket<Name extends string = string> {
   }
 
   /** Sends text, or bytes as a binary message. Ignored after {@link close}. @throws ForegateError `reply-too-large` */
-  send(message: string | Uint8Array): void {
-    const data = Buffer.concat([messagePrefix, typeof message === 'string' ? Buffer.from(message) : message]);
-    this.#add({ kind: typeof message === 'string' ? 'text' : 'binary', data });
+  send(message: Message): void {
+    const raw = rawMessage(message);
+    const data = Buffer.concat([messagePrefix, typeof raw === 'string' ? Buffer.from(raw) : raw]);
+    this.#add({ kind: typeof raw === 'string' ? 'text' : 'binary', data });
   }
 
   /** Asks the client for a sign of life. */
@@ -150,10 +153,10 @@ export class BackendSocket<Name extends string = string> {
   }
 
   /** A frame that the gateway sends to the client in silence, without asking here; undefined: none any more. */
-  keepAlive(message: string | Uint8Array | undefined, { timeoutSeconds, mode }: ToClientLater = {}): void {
+  keepAlive(message: Message | undefined, { timeoutSeconds, mode }: ToClientLater = {}): void {
     if (message === undefined) return this.#control('keep-alive', {});
     this.#control('keep-alive', {
-      ...contentOf(message),
+      ...contentOf(rawMessage(message)),
       ...(timeoutSeconds && { timeout: timeoutSeconds }),
       ...(mode && { mode }),
     });
@@ -166,8 +169,8 @@ export class BackendSocket<Name extends string = string> {
   }
 
   /** Sends once after the time (default 1 second); a second one sends the first at once. */
-  sendDelayed(message: string | Uint8Array, { timeoutSeconds = 1 }: { readonly timeoutSeconds?: number } = {}): void {
-    this.#control('send-delayed', { ...contentOf(message), timeout: timeoutSeconds });
+  sendDelayed(message: Message, { timeoutSeconds = 1 }: { readonly timeoutSeconds?: number } = {}): void {
+    this.#control('send-delayed', { ...contentOf(rawMessage(message)), timeout: timeoutSeconds });
   }
 
   /** Sends what waits for its delay now. */
@@ -244,7 +247,7 @@ export class BackendSocket<Name extends string = string> {
 }
 
 /** Members of a control message that carry a frame; `content-bin` alone would be sent as text (GRIP 3.3). */
-function contentOf(message: string | Uint8Array): Readonly<Record<string, string>> {
+function contentOf(message: RawMessage): Readonly<Record<string, string>> {
   if (typeof message === 'string') return { content: message };
   return { 'content-bin': Buffer.from(message).toString('base64'), 'message-type': 'binary' };
 }

@@ -15,32 +15,39 @@ import type { ClientEvent } from '../core/event.ts';
 import { decodeEvents, encodeEvents, eventsMediaType } from '../wire/websocket-events.ts';
 import { BackendSocket, type MissedSocket } from './backend-socket.ts';
 import { verifyGripSig, type GripSigOptions } from './grip-sig.ts';
+import { jsonMessage, type MessageTypes, type RawMessages } from './message-types.ts';
 import { readBody } from './request-body.ts';
 import { SessionMeta } from './session-meta.ts';
 
 type Result = void | Promise<void>;
 
-/** What a backend does with the events of a client; all optional, all may be asynchronous. `Name`: names of meta items. */
-export interface EventHandlers<Name extends string = string> {
+/**
+ * What a backend does with the events of a client; all optional, all may be asynchronous. `Name`: names of meta items. `Messages`:
+ * types of messages, as `foregate types` writes them; without them messages are texts and bytes.
+ */
+export interface EventHandlers<Name extends string = string, Messages extends MessageTypes = RawMessages> {
   /** The handshake. It is accepted unless the handler refuses it. */
-  open?(socket: BackendSocket<Name>): Result;
-  text?(socket: BackendSocket<Name>, text: string): Result;
-  binary?(socket: BackendSocket<Name>, bytes: Buffer): Result;
+  open?(socket: BackendSocket<Name, Messages['backend']>): Result;
+  /** A text message that is JSON, as its value; others go to `text`. That it is of the type is checked by Foregate, not here. */
+  message?(socket: BackendSocket<Name, Messages['backend']>, message: Messages['client']): Result;
+  /** A text message; with `message`, one that is no JSON. */
+  text?(socket: BackendSocket<Name, Messages['backend']>, text: string): Result;
+  binary?(socket: BackendSocket<Name, Messages['backend']>, bytes: Buffer): Result;
   /** Default: answers with a pong. */
-  ping?(socket: BackendSocket<Name>, bytes: Buffer): Result;
-  pong?(socket: BackendSocket<Name>, bytes: Buffer): Result;
+  ping?(socket: BackendSocket<Name, Messages['backend']>, bytes: Buffer): Result;
+  pong?(socket: BackendSocket<Name, Messages['backend']>, bytes: Buffer): Result;
   /** The client closes; without a code of the client's it is undefined. Answered with the same close, unless the handler closes otherwise. */
-  close?(socket: BackendSocket<Name>, code: number | undefined, reason: string): Result;
+  close?(socket: BackendSocket<Name, Messages['backend']>, code: number | undefined, reason: string): Result;
   /** The client is gone without a close. */
-  disconnect?(socket: BackendSocket<Name>): Result;
+  disconnect?(socket: BackendSocket<Name, Messages['backend']>): Result;
   /** A request without events: after silence (`askEvery`), or because somebody asked for a refresh. */
-  asked?(socket: BackendSocket<Name>): Result;
+  asked?(socket: BackendSocket<Name, Messages['backend']>): Result;
   /**
    * A GET of a subscription's `next` link: something after {@link MissedSocket.lastIds} is missing. Answered with the messages
    * from there on, and a subscription with the id of the last of them. One answer may go to many clients, so the link carries
    * whatever tells them apart.
    */
-  missed?(socket: MissedSocket): Result;
+  missed?(socket: MissedSocket<Messages['backend']>): Result;
 }
 
 export interface SignatureOptions extends GripSigOptions {
@@ -71,8 +78,8 @@ const bodyBytesMax = 1_000_000;
  *   text: (socket, text) => socket.send(`you said ${text}`),
  * }));
  */
-export function webSocketEvents<Name extends string = string>(
-  handlers: EventHandlers<Name>,
+export function webSocketEvents<Name extends string = string, Messages extends MessageTypes = RawMessages>(
+  handlers: EventHandlers<Name, Messages>,
   options: EventOptions = {},
 ): EventMiddleware {
   return (request, response, next) => {
@@ -83,8 +90,8 @@ export function webSocketEvents<Name extends string = string>(
   };
 }
 
-interface Work<Name extends string> {
-  readonly handlers: EventHandlers<Name>;
+interface Work<Name extends string, Messages extends MessageTypes> {
+  readonly handlers: EventHandlers<Name, Messages>;
   readonly options: EventOptions;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -97,7 +104,11 @@ interface TextAnswer {
 }
 
 /** Why this is no request for us, or undefined. */
-function notConcerned(request: IncomingMessage, path: string | undefined, handlers: EventHandlers): TextAnswer | undefined {
+function notConcerned(
+  request: IncomingMessage,
+  path: string | undefined,
+  handlers: { readonly missed?: unknown },
+): TextAnswer | undefined {
   if (path !== undefined && pathOf(request) !== path) return { status: 404, text: 'Not found.' };
   if (handlers.missed && isLink(request)) return undefined;
   if (request.method !== 'POST')
@@ -119,7 +130,7 @@ function mediaType(request: IncomingMessage): string | undefined {
   return request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
 }
 
-async function answer<Name extends string>(work: Work<Name>): Promise<void> {
+async function answer<Name extends string, Messages extends MessageTypes>(work: Work<Name, Messages>): Promise<void> {
   const { request, response, options } = work;
   try {
     const unsigned = signatureFault(request, options.signature);
@@ -175,15 +186,28 @@ function parse(body: Buffer): readonly ClientEvent[] | undefined {
   }
 }
 
-async function handleMissed<Name extends string>({ handlers, request, response }: Work<Name>): Promise<void> {
-  const socket = new BackendSocket(request, '', new SessionMeta(request.headers), 'missed');
+async function handleMissed<Name extends string, Messages extends MessageTypes>({
+  handlers,
+  request,
+  response,
+}: Work<Name, Messages>): Promise<void> {
+  const socket = new BackendSocket<string, Messages['backend']>(request, '', new SessionMeta(request.headers), 'missed');
   await handlers.missed?.(socket);
   write(response, socket);
 }
 
-async function handle<Name extends string>(work: Work<Name>, id: string, events: readonly ClientEvent[]): Promise<void> {
+async function handle<Name extends string, Messages extends MessageTypes>(
+  work: Work<Name, Messages>,
+  id: string,
+  events: readonly ClientEvent[],
+): Promise<void> {
   const opening = events[0]?.kind === 'open' ? 'opening' : 'open';
-  const socket = new BackendSocket<Name>(work.request, id, new SessionMeta<Name>(work.request.headers), opening);
+  const socket = new BackendSocket<Name, Messages['backend']>(
+    work.request,
+    id,
+    new SessionMeta<Name>(work.request.headers),
+    opening,
+  );
   if (events.length === 0) await work.handlers.asked?.(socket);
   for (const event of events) {
     // One after the other: the order of events is the order of their effects.
@@ -194,12 +218,16 @@ async function handle<Name extends string>(work: Work<Name>, id: string, events:
   write(work.response, socket);
 }
 
-function dispatch<Name extends string>(handlers: EventHandlers<Name>, socket: BackendSocket<Name>, event: ClientEvent): Result {
+function dispatch<Name extends string, Messages extends MessageTypes>(
+  handlers: EventHandlers<Name, Messages>,
+  socket: BackendSocket<Name, Messages['backend']>,
+  event: ClientEvent,
+): Result {
   switch (event.kind) {
     case 'open':
       return handlers.open?.(socket);
     case 'text':
-      return handlers.text?.(socket, event.data.toString('utf8'));
+      return textOf(handlers, socket, event.data.toString('utf8'));
     case 'binary':
       return handlers.binary?.(socket, event.data);
     case 'ping':
@@ -213,9 +241,20 @@ function dispatch<Name extends string>(handlers: EventHandlers<Name>, socket: Ba
   }
 }
 
-async function closeOf<Name extends string>(
-  handlers: EventHandlers<Name>,
-  socket: BackendSocket<Name>,
+function textOf<Name extends string, Messages extends MessageTypes>(
+  handlers: EventHandlers<Name, Messages>,
+  socket: BackendSocket<Name, Messages['backend']>,
+  text: string,
+): Result {
+  const message = handlers.message && jsonMessage(text);
+  if (message !== undefined) return handlers.message?.(socket, message.value);
+  if (handlers.message !== undefined && handlers.text === undefined) throw new TypeError('A text message is no JSON.');
+  return handlers.text?.(socket, text);
+}
+
+async function closeOf<Name extends string, Messages extends MessageTypes>(
+  handlers: EventHandlers<Name, Messages>,
+  socket: BackendSocket<Name, Messages['backend']>,
   code: number | undefined,
   reason: string,
 ): Promise<void> {
@@ -224,7 +263,7 @@ async function closeOf<Name extends string>(
 }
 
 /** Header fields and body are complete before the first byte is written. */
-function write(response: ServerResponse, socket: BackendSocket): void {
+function write(response: ServerResponse, socket: Pick<BackendSocket, 'refusal' | 'headers' | 'events'>): void {
   const { refusal } = socket;
   if (refusal) end(response, refusal.status, [textType, refusal.headers], refusal.body);
   else end(response, 200, [socket.headers(), { 'Content-Type': eventsMediaType }], encodeEvents(socket.events()));

@@ -5,6 +5,7 @@
 export { webSocketEvents } from './event-middleware.ts';
 export type { EventHandlers, EventMiddleware, EventOptions, SignatureOptions } from './event-middleware.ts';
 export type { BackendSocket, MissedSocket, OpenOptions, SubscribeOptions, ToClientLater } from './backend-socket.ts';
+export type { MessageTypes, RawMessage, RawMessages } from './message-types.ts';
 export type { SessionMeta } from './session-meta.ts';
 export { verifyGripSig } from './grip-sig.ts';
 export type { GripSigClaims, GripSigOptions, GripSigResult } from './grip-sig.ts';

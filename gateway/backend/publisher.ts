@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
 import { ForegateError, type ErrorCode } from '../core/errors.ts';
 import { parseGripUrl, type PublisherAuth } from './grip-url.ts';
+import { rawMessage, type RawMessage } from './message-types.ts';
 import { algorithmOf, signingKey } from './signing-key.ts';
 
 export interface PublisherOptions {
@@ -27,10 +28,10 @@ export interface PublishResponse {
   readonly body: string | Uint8Array;
 }
 
-/** One item in up to three forms: each session gets the one that fits it. */
-export interface PublishItem {
-  /** For WebSockets: text, or bytes as a binary message. */
-  readonly message?: string | Uint8Array;
+/** One item in up to three forms: each session gets the one that fits it. `Message`: what may be published for WebSockets. */
+export interface PublishItem<Message = RawMessage> {
+  /** For WebSockets: text, or bytes as a binary message; other values, where they have a type, as JSON. */
+  readonly message?: Message;
   /** For HTTP streams and event streams, as it is to be sent. */
   readonly stream?: string | Uint8Array;
   /** For long-polls. */
@@ -42,11 +43,11 @@ export interface PublishItem {
   readonly meta?: Readonly<Record<string, string>>;
 }
 
-export interface Publisher {
+export interface Publisher<Message = RawMessage> {
   /** @throws PublishError */
-  publish(channel: string, item: PublishItem): Promise<void>;
+  publish(channel: string, item: PublishItem<Message>): Promise<void>;
   /** All or nothing: one wrong item and none is published. @throws PublishError */
-  publishAll(items: readonly (PublishItem & { readonly channel: string })[]): Promise<void>;
+  publishAll(items: readonly (PublishItem<Message> & { readonly channel: string })[]): Promise<void>;
   /** Closes the WebSockets and streams of a channel; default code 1000. @throws PublishError */
   close(channel: string, code?: number, reason?: string): Promise<void>;
   /**
@@ -88,7 +89,7 @@ const retryStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
  * const publisher = createPublisher(process.env.GRIP_URL ?? 'http://127.0.0.1:5561/');
  * await publisher.publish('room', { message: 'hello' });
  */
-export function createPublisher(options: PublisherOptions | string): Publisher {
+export function createPublisher<Message = RawMessage>(options: PublisherOptions | string): Publisher<Message> {
   const settings = typeof options === 'string' ? { url: options } : options;
   const parsed = parseGripUrl(settings.url);
   const post = poster(parsed.url, authorization(settings.auth ?? parsed.auth), settings);
@@ -121,9 +122,9 @@ interface WireItem {
   readonly formats: Readonly<Record<string, object>>;
 }
 
-function toWire(channel: string, item: PublishItem): WireItem {
+function toWire(channel: string, item: PublishItem<unknown>): WireItem {
   const formats = {
-    ...(item.message !== undefined && { 'ws-message': content(item.message) }),
+    ...(item.message !== undefined && { 'ws-message': content(rawMessage(item.message)) }),
     ...(item.stream !== undefined && { 'http-stream': content(item.stream) }),
     ...(item.response !== undefined && { 'http-response': responseFormat(item.response) }),
   };
@@ -137,7 +138,7 @@ function toWire(channel: string, item: PublishItem): WireItem {
   };
 }
 
-function content(value: string | Uint8Array): object {
+function content(value: RawMessage): object {
   return typeof value === 'string' ? { content: value } : { 'content-bin': base64(value) };
 }
 

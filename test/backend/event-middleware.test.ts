@@ -163,6 +163,48 @@ describe('webSocketEvents: events', () => {
   });
 });
 
+describe('webSocketEvents: messages with types', () => {
+  interface Chat {
+    readonly client: { readonly type: 'say'; readonly text: string };
+    readonly backend: { readonly type: 'said'; readonly text: string };
+  }
+  const chat: EventHandlers<string, Chat> = {
+    message(socket, { text: said }) {
+      socket.send({ type: 'said', text: said });
+      socket.sendDelayed({ type: 'said', text: 'later' });
+      socket.keepAlive({ type: 'said', text: 'still here' });
+    },
+  };
+  const sent = (handlers: EventHandlers<string, Chat>, message: string) =>
+    listen(webSocketEvents(handlers)).then((origin) => sendEvents(`${origin}/chat`, [text(message)]));
+
+  it('arrive as values and leave as JSON', async () => {
+    const { events } = await sent(chat, '{"type":"say","text":"hello"}');
+    assert.deepEqual(events, [
+      'text m:{"type":"said","text":"hello"}',
+      control({ type: 'send-delayed', content: '{"type":"said","text":"later"}', timeout: 1 }),
+      control({ type: 'keep-alive', content: '{"type":"said","text":"still here"}' }),
+    ]);
+  });
+
+  it('go to the text handler if they are no JSON, and fail without one', async () => {
+    const texts: string[] = [];
+    const handlers = { ...chat, text: (_socket: unknown, said: string) => void texts.push(said) };
+    assert.deepEqual((await sent(handlers, 'hello')).events, []);
+    assert.deepEqual(texts, ['hello']);
+    const origin = await listen(webSocketEvents(chat, { onError: () => undefined }));
+    assert.equal((await sendEvents(`${origin}/chat`, [text('hello')])).status, 500);
+  });
+
+  it('cannot be what JSON cannot say', async () => {
+    const errors: unknown[] = [];
+    const handlers: EventHandlers<string, { client: unknown; backend: unknown }> = { text: (socket) => socket.send(undefined) };
+    const origin = await listen(webSocketEvents(handlers, { onError: (error) => errors.push(error) }));
+    assert.equal((await sendEvents(`${origin}/chat`, [text('hello')])).status, 500);
+    assert.match(String(errors[0]), /A message cannot be of the type undefined/);
+  });
+});
+
 describe('webSocketEvents: what a socket can ask for', () => {
   it('writes control messages in the order of the calls', async () => {
     const answer = await exchange(
