@@ -134,7 +134,7 @@ class KindNames {
     const schema = this.#source.follow(part);
     const mapped = Object.keys(this.#mapping).filter((kind) => this.#mapped(kind) === schema);
     if (mapped.length > 0) return mapped;
-    const said = constantsAt(schema, pathOf(this.by), this.#source);
+    const said = constantsAt(schema, memberPath(this.by), this.#source);
     if (said.length > 0 || !this.#isDiscriminated) return said;
     return Object.keys(this.#components)
       .filter((name) => this.#components[name] === schema)
@@ -158,14 +158,14 @@ class KindNames {
 }
 
 /** The name of a member, or a JSON Pointer (RFC 6901). */
-function pathOf(by: string): string[] {
+export function memberPath(by: string): string[] {
   if (!by.startsWith('/')) return [by];
   const parts = by.split('/').slice(1);
   return parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
 /** What a member of a message can only be, by its `const` or `enum`, also in parts of `allOf`. */
-function constantsAt(schema: unknown, path: readonly string[], source: SchemaSource, seen = new Set<unknown>()): string[] {
+export function constantsAt(schema: unknown, path: readonly string[], source: SchemaSource, seen = new Set<unknown>()): string[] {
   const described = source.follow(schema);
   if (!isMapping(described) || seen.has(described)) return [];
   seen.add(described);
