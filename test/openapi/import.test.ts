@@ -237,12 +237,9 @@ components:
       `openapi: [{ file: api.yaml, security: { ${checked}, token: { secret: "${'x'.repeat(32)}" } } }]`,
     );
     assert.deepEqual(uses(config), ['any-of']);
-    const { settings } = config.routes[0] ?? {};
-    const [{ of: alternatives }] = settings?.policies as unknown as [
-      { readonly of: readonly (readonly { readonly use: string }[])[] },
-    ];
+    const [policy] = config.routes[0]?.policies ?? [];
     assert.deepEqual(
-      alternatives.map((list) => list.map(({ use }) => use)),
+      policy?.alternatives?.map((list) => list.map(({ use }) => use)),
       [['api-key', 'mtls'], ['jwt'], []],
     );
     const half = `openapi: [{ file: api.yaml, security: { ${checked}, token: gateway } }]`;
