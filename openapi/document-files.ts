@@ -10,11 +10,20 @@ export type ReadFile = (url: URL, shown: string) => Promise<string>;
 /** `network`: whether http and https may be used. */
 export function fileReader(network: boolean): ReadFile {
   return (url, shown) => {
-    if (url.protocol === 'file:') return readText(fileURLToPath(url));
+    if (url.protocol === 'file:') return readLocal(url, shown);
     if (url.protocol !== 'http:' && url.protocol !== 'https:') throw unreadable(shown, 'is neither a file nor an http(s) URL');
     if (network) return download(url, shown);
     throw unreadable(shown, 'is on the network: write "network: true" beside the document, or copy it here');
   };
+}
+
+async function readLocal(url: URL, shown: string): Promise<string> {
+  try {
+    return await readText(fileURLToPath(url));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.problems.map((problem) => ({ ...problem, file: shown })));
+  }
 }
 
 async function download(url: URL, shown: string): Promise<string> {

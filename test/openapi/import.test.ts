@@ -237,9 +237,10 @@ components:
       `openapi: [{ file: api.yaml, security: { ${checked}, token: { secret: "${'x'.repeat(32)}" } } }]`,
     );
     assert.deepEqual(uses(config), ['any-of']);
-    const [policy] = config.routes[0]?.policies ?? [];
+    const policies: unknown = config.routes[0]?.settings.policies;
+    const [{ of: alternatives }] = policies as [{ readonly of: readonly (readonly { readonly use: string }[])[] }];
     assert.deepEqual(
-      policy?.alternatives?.map((list) => list.map(({ use }) => use)),
+      alternatives.map((list) => list.map(({ use }) => use)),
       [['api-key', 'mtls'], ['jwt'], []],
     );
     const half = `openapi: [{ file: api.yaml, security: { ${checked}, token: gateway } }]`;
