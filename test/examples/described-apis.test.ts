@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventSource } from 'eventsource';
 import jsonwebtoken from 'jsonwebtoken';
+import { createBackend } from '../../examples/described-chat/backend.ts';
 import { createTicker, type Ticker } from '../../examples/stock-ticker/backend.ts';
 import { eventually } from '../protocol/stage.ts';
+import { openClient, refusedClient, type Client } from '../support/client.ts';
 import { need } from '../support/debian.ts';
 import { freePort, startProcess, waitForPort, type Process } from '../support/processes.ts';
 
@@ -37,10 +39,14 @@ describe('APIs described by a document alone, behind nginx', () => {
     controlUrl = `http://127.0.0.1:${controlPort}`;
     ticker = createTicker(controlUrl);
     const stocks = await startNginx(await listen(ticker.server));
+    const chat = await startNginx(await listen(createBackend(controlUrl)));
     const settings = {
       listen: [{ host: '127.0.0.1', port }],
       control: { host: '127.0.0.1', port: controlPort },
-      openapi: [{ file: join(examples, 'stock-ticker/ticker.openapi.yaml'), target: stocks }],
+      openapi: [
+        { file: join(examples, 'stock-ticker/ticker.openapi.yaml'), target: stocks },
+        { file: join(examples, 'described-chat/chat.openapi.yaml'), target: chat },
+      ],
     };
     await writeFile(join(folder, 'foregate.json'), JSON.stringify(settings));
     const args = ['bin/foregate.ts', 'run', '--config', join(folder, 'foregate.json')];
@@ -164,6 +170,53 @@ describe('APIs described by a document alone, behind nginx', () => {
       }
       const posted = await fetch(`${origin}/stocks/ACME`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
       assert.equal(posted.headers.get('server'), null, String(posted.status));
+    });
+  });
+
+  describe('the chat', () => {
+    const token = tokenFor('chat');
+    const enter = (room: string): Promise<Client> =>
+      openClient(`${origin.replace('http', 'ws')}/rooms/${room}`, { headers: { authorization: `Bearer ${token}` } });
+    const say = (client: Client, message: unknown): void => client.send(JSON.stringify(message));
+    const heard = async (client: Client): Promise<unknown> => JSON.parse(await client.nextText());
+
+    it('lets all in a room hear what one says', async () => {
+      const [ann, bob, eve] = await Promise.all([enter('lobby'), enter('lobby'), enter('cellar')]);
+      await Promise.all([joined('room-lobby', 2), joined('room-cellar', 1)]);
+      say(ann, { type: 'rename', name: 'ann' });
+      say(ann, { type: 'say', text: 'hello' });
+      for (const client of [ann, bob]) assert.deepEqual(await heard(client), { type: 'said', name: 'ann', text: 'hello' });
+      say(eve, { type: 'say', text: 'anybody?' });
+      assert.deepEqual(await heard(eve), { type: 'said', name: 'guest', text: 'anybody?' });
+      await Promise.all([ann, bob, eve].map((client) => client.close()));
+    });
+
+    it('answers a message that the document does not have, with the place of the fault, and goes on', async () => {
+      const client = await enter('hall');
+      await joined('room-hall', 1);
+      for (const [message, detail] of [
+        [{ type: 'rename', name: 'no name' }, /^\/name must match pattern/],
+        [{ type: 'say', text: 'x', quotes: { name: 'bob' } }, /^\/quotes must have required property 'text'/],
+        [{ type: 'shout', text: 'x' }, /of no known kind/],
+      ] as const) {
+        say(client, message);
+        const { type, code, detail: told } = (await heard(client)) as Record<string, string>;
+        assert.deepEqual([type, code], ['error', 'bad-request']);
+        assert.match(told ?? '', detail);
+      }
+      say(client, { type: 'say', text: 'still here' });
+      assert.deepEqual(await heard(client), { type: 'said', name: 'guest', text: 'still here' });
+      await client.close();
+    });
+
+    it('lets nobody in without a token for it, into a room that cannot be, or without a WebSocket', async () => {
+      const url = `${origin.replace('http', 'ws')}/rooms`;
+      const authorization = `Bearer ${token}`;
+      assert.equal((await refusedClient(`${url}/lobby`)).status, 401);
+      const other = { authorization: `Bearer ${tokenFor('ticker')}` };
+      assert.equal((await refusedClient(`${url}/lobby`, { headers: other })).status, 401);
+      assert.equal((await refusedClient(`${url}/No%20Room`, { headers: { authorization } })).status, 400);
+      assert.equal((await fetch(`${origin}/rooms/lobby`, { method: 'POST', headers: { authorization } })).status, 404);
     });
   });
 });
