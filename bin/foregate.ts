@@ -7,6 +7,7 @@ import { exitWith } from './exit.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { keyCommand } from './key.ts';
+import { typesCommand } from './message-types.ts';
 import { publishCommand } from './publish.ts';
 import { runCommand } from './run.ts';
 import { tokenCommand } from './token.ts';
@@ -25,6 +26,7 @@ for (const command of [
   doctorCommand(),
   importCommand(),
   exportCommand(),
+  typesCommand(),
   publishCommand(),
   tokenCommand(),
   keyCommand(),

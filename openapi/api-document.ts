@@ -11,7 +11,7 @@ export interface ApiDocument {
   /** As the caller named it. */
   readonly file: string;
   /**
-   * `$ref`s are replaced by what they lead to, by identity, so that nothing gets larger. Only those are left that close a circle,
+   * `$ref`s are replaced by what they lead to, by identity, so that nothing gets larger. Only those are left that close a circle or lie deep,
    * and those with more beside them than a description.
    */
   readonly root: Mapping;

@@ -4,6 +4,7 @@
  */
 import { RE2JS } from 're2js';
 import { ForegateError } from '../gateway/core/errors.ts';
+import { plainPattern } from './plain-pattern.ts';
 
 export interface Pattern {
   test(text: string): boolean;
@@ -14,7 +15,8 @@ export interface Pattern {
 export function linearPattern(pattern: string): Pattern {
   try {
     const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
-    return { test: (text) => compiled.test(text), toString: () => `linear ${pattern}` };
+    const fast = plainPattern(pattern);
+    return { test: (text) => (fast ?? compiled).test(text), toString: () => `linear ${pattern}` };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `the pattern ${JSON.stringify(pattern)} is none here, where there is no looking around and no \\1: ${reason}`;

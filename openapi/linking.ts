@@ -10,7 +10,8 @@ export interface References {
 }
 
 /**
- * A `$ref` to a part around it stays, so that no part is inside of itself.
+ * A `$ref` to a part around it stays, so that no part is inside of itself, and so does one that would make too many levels: large
+ * documents have long ways from one schema to the next.
  * @returns a part that has too many levels below it, if there is one: then not all is linked
  */
 export function link(root: object, references: References): object | undefined {
@@ -55,7 +56,9 @@ class Linking {
     }
     const target = this.#references.target(child.$ref, child);
     if (!isObject(target) || this.#around.has(target)) return child;
+    if (depth > limits.followedLevels) return child;
     this.link(target, depth);
+    if (depth + (this.#levels.get(target) ?? 0) > limits.followedLevels) return child;
     if (isPlainReference(child)) return target;
     this.link(child, depth);
     return child;

@@ -158,14 +158,14 @@ class KindNames {
 }
 
 /** The name of a member, or a JSON Pointer (RFC 6901). */
-function pathOf(by: string): string[] {
+export function pathOf(by: string): string[] {
   if (!by.startsWith('/')) return [by];
   const parts = by.split('/').slice(1);
   return parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
 /** What a member of a message can only be, by its `const` or `enum`, also in parts of `allOf`. */
-function constantsAt(schema: unknown, path: readonly string[], source: SchemaSource, seen = new Set<unknown>()): string[] {
+export function constantsAt(schema: unknown, path: readonly string[], source: SchemaSource, seen = new Set<unknown>()): string[] {
   const described = source.follow(schema);
   if (!isMapping(described) || seen.has(described)) return [];
   seen.add(described);

@@ -60,6 +60,20 @@ export function schemasBelow(schema: Mapping): unknown[] {
   });
 }
 
+/** What stands below a keyword, with each schema in it written anew. */
+export function rewrittenBelow(keyword: string, value: unknown, write: (schema: unknown) => unknown): unknown {
+  switch (belowKeyword(keyword, value)) {
+    case 'schema':
+      return write(value);
+    case 'list':
+      return Array.isArray(value) ? value.map(write) : value;
+    case 'mapping':
+      return isMapping(value) ? Object.fromEntries(Object.entries(value).map(([name, part]) => [name, write(part)])) : value;
+    default:
+      return value;
+  }
+}
+
 /** A schema whose keywords were written for another version, in those of 2020-12. What is below is not looked at. */
 export function inCurrentWords(schema: Mapping, dialect: SchemaDialect): Mapping {
   if (dialect === 'openapi-3.0') return fromOpenApi30(schema);

@@ -4,7 +4,15 @@
  */
 import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
 import type { DocumentFinding, SchemaSource } from './document-finding.ts';
-import { belowKeyword, dialectOf, inCurrentWords, keywordFindings, schemasBelow, type SchemaDialect } from './schema-keywords.ts';
+import {
+  belowKeyword,
+  dialectOf,
+  inCurrentWords,
+  keywordFindings,
+  rewrittenBelow,
+  schemasBelow,
+  type SchemaDialect,
+} from './schema-keywords.ts';
 
 export interface SelfContained {
   readonly schema: Mapping;
@@ -162,27 +170,10 @@ class Writer {
   }
 
   #keywords(schema: Mapping): Mapping {
-    const current = inCurrentWords(schema, this.#dialect);
-    return Object.fromEntries(Object.entries(current).flatMap(([keyword, value]) => this.#member(keyword, value)));
-  }
-
-  #member(keyword: string, value: unknown): [string, unknown][] {
-    switch (belowKeyword(keyword, value)) {
-      case 'schema':
-        return [[keyword, this.#written(value)]];
-      case 'list':
-        return [[keyword, Array.isArray(value) ? value.map((part) => this.#written(part)) : value]];
-      case 'mapping':
-        return [[keyword, this.#mapping(value)]];
-      case 'data':
-        return [[keyword, value]];
-      default:
-        return [];
-    }
-  }
-
-  #mapping(value: unknown): unknown {
-    if (!isMapping(value)) return value;
-    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, this.#written(part)]));
+    const current = Object.entries(inCurrentWords(schema, this.#dialect));
+    const kept = current.filter(([keyword, value]) => belowKeyword(keyword, value) !== 'words');
+    return Object.fromEntries(
+      kept.map(([keyword, value]) => [keyword, rewrittenBelow(keyword, value, (part) => this.#written(part))]),
+    );
   }
 }

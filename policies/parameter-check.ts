@@ -4,7 +4,14 @@ import { limits } from '../gateway/core/limits.ts';
 import { compileForeignSchema, type SchemaCheck, type SchemaFault } from '../openapi/json-schema.ts';
 import { exceeded } from './json-extent.ts';
 import { meaningsOf, shapeOf, type ValueShape } from './parameter-shape.ts';
-import { styleReader, type ParameterForm, type ParameterPlace, type RawPairs, type StyleTerms } from './parameter-style.ts';
+import {
+  styleReader,
+  type ParameterForm,
+  type ParameterPlace,
+  type RawPairs,
+  type StyleTerms,
+  type WrittenValue,
+} from './parameter-style.ts';
 
 export interface DescribedParameter extends Pick<StyleTerms, 'name' | 'in' | 'style' | 'explode'> {
   readonly required: boolean;
@@ -107,25 +114,34 @@ function compared(name: string, place: ParameterPlace): string {
 function plainReader(described: DescribedParameter, shape: ValueShape): (pairs: RawPairs) => Meanings {
   const { in: place, style, explode } = described;
   const form: ParameterForm = shape.types.has('object') ? 'members' : shape.types.has('array') ? 'list' : 'text';
-  const name = compared(described.name, place);
   const nested = nestedFault(shape, form);
   if (nested !== undefined) throw new ForegateError('bad-request', nested);
-  const read = styleReader({ name, in: place, style, explode, form, properties: shape.names });
-  const members = memberShapes(shape);
-  const items = shape.items();
+  const read = styleReader({ name: compared(described.name, place), in: place, style, explode, form, properties: shape.names });
+  const meant = meaningReader(shape);
   const mayBeEmpty = described.allowEmptyValue && place === 'query';
   return (pairs) => {
     const written = read(pairs);
+    return mayBeEmpty && isEmpty(written) ? asItMay : meant(written);
+  };
+}
+
+function isEmpty(written: WrittenValue): boolean {
+  if (written.kind === 'list') return written.texts.join('') === '';
+  return written.kind === 'text' && written.text === '';
+}
+
+function meaningReader(shape: ValueShape): (written: WrittenValue) => Meanings {
+  const members = memberShapes(shape);
+  const items = shape.items();
+  return (written) => {
     switch (written.kind) {
       case 'absent':
         return written;
       case 'fault':
         return { kind: 'fault', rest: written.text };
       case 'text':
-        if (mayBeEmpty && written.text === '') return asItMay;
         return { kind: 'values', values: meaningsOf(written.text, shape) };
       case 'list':
-        if (mayBeEmpty && written.texts.join('') === '') return asItMay;
         return { kind: 'values', values: listMeanings(written.texts, shape, items) };
       case 'members': {
         const entries = written.members.map(([key, text]) => [key, meaningsOf(text, members(key))[0]]);

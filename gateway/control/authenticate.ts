@@ -11,7 +11,7 @@ import { isPromise } from '../core/promise.ts';
 import { digest, isSameDigest, secretBytes } from '../core/secret.ts';
 import type { Denial, Identity } from '../core/session.ts';
 import { tokenVerifier } from '../../policies/token-verifier.ts';
-import { isFromAnotherSite, namesLocalHost } from './browser-calls.ts';
+import { isFromAnotherSite, isUnderForeignName } from './browser-calls.ts';
 
 /**
  * Every way that is listed here opens the control API; with none of them everybody may call it. Secrets are resolved. Keys are
@@ -78,13 +78,13 @@ const openToAll: Admission = { kind: 'admitted', identity: undefined };
 const otherSite = deny('forbidden', 'Pages of other sites may not call this.');
 const otherHost = deny(
   'forbidden',
-  'Without control.auth this is called by an IP address or as localhost, and by no other name.',
+  'Without control.auth a browser calls this by an IP address or as localhost, and by no other name.',
 );
 
 /** Without credentials only this machine can call. Its browser can, too, on behalf of any page: that is refused. */
 function admitLocal(request: IncomingMessage): Admission {
   if (isFromAnotherSite(request)) return otherSite;
-  return namesLocalHost(request) ? openToAll : otherHost;
+  return isUnderForeignName(request) ? otherHost : openToAll;
 }
 
 function refusal({ basic, bearer }: Checks): Denial {

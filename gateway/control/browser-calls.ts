@@ -21,9 +21,12 @@ function isVisit({ method, headers }: Head): boolean {
   return method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
 }
 
-/** Whether the caller named this machine by an address or as `localhost`, and not by a name that anybody could have led here. */
-export function namesLocalHost({ headers: { host } }: Head): boolean {
-  if (host === undefined) return true; // HTTP/1.0, which no browser speaks.
+/**
+ * Whether the name by which this machine is called is one that anybody could have led here: no address, nor `localhost`. Publishers
+ * may call it as they like: a browser names the origin of a POST, and they do not.
+ */
+export function isUnderForeignName({ method, headers: { host, origin } }: Head): boolean {
+  if (host === undefined || (method === 'POST' && origin === undefined)) return false;
   const name = host.replace(/:\d*$/, '').toLowerCase();
-  return name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0;
+  return name !== 'localhost' && !name.endsWith('.localhost') && isIP(name.replace(/^\[(.*)\]$/, '$1')) === 0;
 }

@@ -142,6 +142,8 @@ export const limits = {
   sourceBytes: 4_000_000,
   /** Files that one API document may be made of, itself included. */
   documentFiles: 256,
+  /** Levels to which a document's `$ref`s are replaced by what they lead to; below them they stay. */
+  followedLevels: 150,
   /** Levels of a document, with what its `$ref`s lead to: each needs stack wherever it is gone through. */
   documentLevels: 300,
   /** How long one of them may take to come over the network. */

@@ -194,7 +194,7 @@ export class Stage {
   /** A call of the control API with a body and its length. */
   call(path: string, body: string, headers: readonly string[] = [], method = 'POST'): Promise<ControlAnswer> {
     const bytes = Buffer.from(body);
-    const lines = [`${method} ${path} HTTP/1.1`, 'Host: control', ...headers, `Content-Length: ${bytes.length}`];
+    const lines = [`${method} ${path} HTTP/1.1`, 'Host: localhost', ...headers, `Content-Length: ${bytes.length}`];
     return this.control(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), bytes]));
   }
 

@@ -105,7 +105,9 @@ describe('calls that a browser makes', () => {
       await start();
       const answer = await read({ Host: name });
       assert.equal(answer.status, 403);
-      assert.match(answer.text, /Without control\.auth this is called by an IP address or as localhost/);
+      assert.match(answer.text, /Without control\.auth a browser calls this by an IP address or as localhost/);
+      assert.equal((await publish({ Host: name, Origin: `http://${name}` })).status, 403);
+      assert.equal((await publish({ Host: name })).status, 200, 'no browser');
       server.close();
       await start(withPassword);
       assert.equal((await read({ Host: name, Authorization: basic })).status, 200);

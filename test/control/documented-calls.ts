@@ -59,11 +59,11 @@ export interface Exchange {
 /** What is wrong with a request by the document; a path and method that it does not have are wrong. */
 export function requestFaults({ method, path, headers, body }: Exchange): string[] {
   const { operation, documented } = operationOf(method, path);
-  const { pathname, searchParams } = new URL(path, 'http://localhost');
+  const [pathname = '', query = ''] = path.split(/\?(.*)/s);
   if (!isDecodable(pathname)) return ['The path cannot be decoded.'];
   const element = {
     method: operation.method as 'get',
-    url: { path: withoutSlash(pathname), query: queryOf(searchParams) },
+    url: { path: withoutSlash(pathname), query: queryOf(new URLSearchParams(query)) },
     headers,
     body: readBody(body, 'application/json'),
   };

@@ -150,7 +150,7 @@ describe('a publisher that dies', () => {
     for (let n = 0; n < 200; n += 1) {
       const publisher = await RawSocket.connect(Number(new URL(stage.controlUrl).port));
       onClear(() => publisher.destroy());
-      publisher.send(`POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${item.length + 1}\r\n\r\n${item}`);
+      publisher.send(`POST /publish/ HTTP/1.1\r\nHost: a\r\nContent-Length: ${item.length + 1}\r\n\r\n${item}`);
       if (n % 2 === 0) publisher.socket.resetAndDestroy();
       else publisher.socket.end();
     }

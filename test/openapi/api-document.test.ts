@@ -122,6 +122,19 @@ describe('an API document', () => {
     assert.equal(at(root, 'level0', 'x', 'y', 'x'), at(root, 'level3'));
   });
 
+  it('keeps a $ref deep below others, and says where it leads', async () => {
+    const schemas = Array.from({ length: 1000 }, (_, index) => `s${index}: { p: { $ref: "#/s${(index + 1) % 1000}" } }`);
+    const { root, follow } = await documents({ 'main.yaml': schemas.join('\n') });
+    let [part, left] = [at(root, 's0'), 0];
+    for (let index = 1; index <= 1000; index += 1) {
+      const next = at(part, 'p');
+      if (next['$ref'] !== undefined) left += 1;
+      part = at({ next: follow(next) }, 'next');
+      assert.equal(part, at(root, `s${index % 1000}`));
+    }
+    assert.ok(left > 1 && left < 20, String(left));
+  });
+
   it('may be made of so many files, and no more', async () => {
     const texts = (count: number): Record<string, string> =>
       Object.fromEntries(

@@ -34,7 +34,11 @@ function otherMethods(path: string, item: object | undefined): Readonly<Record<s
 }
 
 function eachMethod(responses: Responses): Readonly<Record<string, Operation>> {
-  return Object.fromEntries(methods.map((name) => [name, { tags: [], responses }]));
+  const operation = { tags: [], responses };
+  return {
+    ...Object.fromEntries(methods.map((name) => [name, operation])),
+    head: { tags: [], responses: withoutBodies(responses) },
+  };
 }
 
 function withoutBodies(responses: Responses): Responses {

@@ -1,5 +1,6 @@
 /** Schemas of documents become JSON Schemas of their own, which say the same. */
 import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
 import { compileForeignSchema } from '../../openapi/json-schema.ts';
 import { selfContained, type SelfContainedTerms } from '../../openapi/self-contained.ts';
 import { linked, told } from './linked-document.ts';
@@ -79,6 +80,36 @@ describe('schemas of documents', () => {
     assert.ok(takes(beside, root, { left: {} }));
     assert.ok(!takes(beside, root, {}));
     assert.ok(!takes(beside, root, { left: {}, right: 1 }));
+  });
+
+  it('take the same values as when each part is written out', () => {
+    const { part } = fc.letrec<{ part: object }>((tie) => ({
+      part: fc.oneof(
+        { maxDepth: 4, withCrossShrink: true },
+        fc.constantFrom(
+          { type: 'string' },
+          { type: 'integer', minimum: 0 },
+          { enum: [1, 2, 'a', null, true] },
+          { type: 'array' },
+        ),
+        fc.record({ type: fc.constant('object'), properties: fc.record({ a: tie('part'), b: tie('part') }) }),
+        fc.record({ type: fc.constant('array'), items: tie('part') }),
+        fc.record({ anyOf: fc.tuple(tie('part'), tie('part')) }),
+        fc.record({ not: tie('part'), type: fc.constantFrom('object', 'string', 'array') }),
+      ),
+    }));
+    const value = fc.jsonValue({ maxDepth: 3 });
+    fc.assert(
+      fc.property(part, part, fc.array(value, { minLength: 5, maxLength: 20 }), (one, other, values) => {
+        const shared = { properties: { a: one, b: { anyOf: [one, other] }, c: { items: one } }, anyOf: [other, one, true] };
+        const whole = { oneOf: [shared, { items: shared }] };
+        const direct = compileForeignSchema(JSON.parse(JSON.stringify(whole)) as object);
+        const own = compileForeignSchema(made(whole, { components: { schemas: { One: one } } }) as object);
+        for (const each of [...values, { a: values[0], b: values[1] }, values])
+          assert.deepEqual(own(each).kind, direct(each).kind);
+      }),
+      { numRuns: 40 },
+    );
   });
 
   it('of OpenAPI 3.0 are put into newer words', () => {

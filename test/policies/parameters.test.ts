@@ -1,6 +1,7 @@
 /** How parameters are read and which pass: each style by itself, what is said of a fault, and over real sockets. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
+import type { Policy } from '../../gateway/core/policy.ts';
 import { connect, createPolicy, testSession } from '../../gateway/testing/index.ts';
 import { parameters } from '../../policies/parameters.ts';
 import { clearStage, setStage } from '../protocol/stage.ts';
@@ -14,8 +15,12 @@ interface Asked {
 }
 
 /** What is said of a request; undefined if it passes. */
-async function faultOf(options: object, { path = '/', headers = [] }: Asked): Promise<string | undefined> {
-  const { verdict } = await connect(await createPolicy(parameters, options), testSession({ path, headers }));
+async function faultOf(options: object, asked: Asked): Promise<string | undefined> {
+  return faultBy(await createPolicy(parameters, options), asked);
+}
+
+async function faultBy(policy: Policy, { path = '/', headers = [] }: Asked): Promise<string | undefined> {
+  const { verdict } = await connect(policy, testSession({ path, headers }));
   if (verdict === undefined) return undefined;
   assert.ok(verdict.kind === 'deny' && verdict.code === 'bad-request');
   return verdict.detail;
@@ -176,14 +181,14 @@ describe('parameters', () => {
   }
 
   it('are required in the path, which must fit its template', async () => {
-    const options = {
+    const policy = await createPolicy(parameters, {
       template: '/rooms/{room}/v{version}-{edition}.json',
       parameters: [
         { name: 'version', in: 'path', schema: { type: 'integer' } },
         { name: 'room', in: 'path', schema: { maxLength: 8 } },
         { name: 'edition', in: 'path', schema: { enum: ['a', 'b-c'] } },
       ],
-    };
+    });
     const none = 'The path is not one that is described here.';
     for (const [path, fault] of [
       ['/rooms/lobby/v1-a.json', undefined],
@@ -200,7 +205,7 @@ describe('parameters', () => {
       ['/ROOMS/lobby/v1-a.json', none],
       ['/rooms/lobby', none],
     ] as const)
-      assert.equal(await faultOf(options, { path }), fault, path);
+      assert.equal(await faultBy(policy, { path }), fault, path);
   });
 
   it('have names in header fields without regard to case, and are one list over several fields', async () => {
@@ -225,10 +230,10 @@ describe('parameters', () => {
     ];
     for (const schema of schemas)
       for (const place of ['header', 'cookie'] as const) {
-        const one = { name: 'p', in: place, schema, explode: false };
+        const policy = await createPolicy(parameters, { parameters: [{ name: 'p', in: place, schema, explode: false }] });
         for (const text of [secret, `${secret},${secret}`, `x,${secret}`]) {
           const asked = places[place](place === 'cookie' ? `p=${text}` : text);
-          const said = await faultOf({ parameters: [one] }, asked);
+          const said = await faultBy(policy, asked);
           assert.ok(said !== undefined && !said.includes(secret), `${said} of ${text} by ${JSON.stringify(schema)}`);
         }
       }

@@ -48,7 +48,7 @@ const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'gateway/doctor': [],
   gateway: [],
   'gateway/testing': ['ajv'],
-  bin: ['commander', 'pino', 'jsonwebtoken'],
+  bin: ['commander', 'json-schema-to-typescript', 'pino', 'jsonwebtoken'],
 };
 
 /** The core knows values, not machines: of Node it may use what computes. */

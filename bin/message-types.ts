@@ -1,0 +1,85 @@
+/** `foregate types`: writes TypeScript types of the messages that an API document describes. */
+import { writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { Command } from 'commander';
+import type { compile } from 'json-schema-to-typescript';
+import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
+import { ConfigError } from '../gateway/core/problem.ts';
+import { readApiDocument, type ApiDocument } from '../openapi/api-document.ts';
+import { describedOperations } from '../openapi/described-operations.ts';
+import type { DocumentFinding } from '../openapi/document-finding.ts';
+import { messageTypeSchema } from '../openapi/message-types.ts';
+
+interface Options {
+  readonly openapi: string;
+  readonly output?: string;
+  readonly network?: boolean;
+}
+
+export function typesCommand(): Command {
+  return new Command('types')
+    .description(
+      'Writes TypeScript types of the messages and path parameters of each operation with "x-foregate-messages", for "foregate/express". Needs the package json-schema-to-typescript.',
+    )
+    .requiredOption('--openapi <file>', 'the OpenAPI document')
+    .option('-o, --output <file>', 'where to write, also over what is there (default: standard output)')
+    .option('--network', 'follow "$ref"s to http(s) URLs')
+    .action(types);
+}
+
+async function types({ openapi, output, network = false }: Options): Promise<void> {
+  const text = await typesOf(await readApiDocument(openapi, { network }));
+  if (output === undefined) process.stdout.write(text);
+  else await writeFile(output, text);
+}
+
+/** @throws ConfigError for what is wrong with the document, and Error where it describes no messages */
+async function typesOf(document: ApiDocument): Promise<string> {
+  const { operations, findings } = describedOperations(document);
+  refuse(findings, document);
+  if (operations.length === 0) throw new Error(`${document.file} has no operation with "x-foregate-messages".`);
+  const { schema, findings: wrong } = messageTypeSchema(operations, document);
+  refuse(wrong, document);
+  return typescript(schema, basename(document.file));
+}
+
+function refuse(findings: readonly DocumentFinding[], document: ApiDocument): void {
+  if (findings.length === 0) return;
+  throw new ConfigError(findings.map(({ owner, key, at, message }) => ({ ...document.locate(owner, key, at), message })));
+}
+
+async function typescript(schema: Mapping, file: string): Promise<string> {
+  const library = await loadLibrary();
+  const bannerComment = `/** Types of the messages in ${file.replaceAll('*/', '* /')}, written by "foregate types": changes here are lost. */`;
+  return library.compile(withSides(schema), 'Operations', {
+    bannerComment,
+    additionalProperties: false,
+    style: { singleQuote: true, printWidth: 128 },
+  });
+}
+
+/** What is not described may be anything that could be sent without types. */
+function withSides(schema: Mapping): Mapping {
+  const operations = isMapping(schema['properties']) ? Object.entries(schema['properties']) : [];
+  return {
+    ...schema,
+    properties: Object.fromEntries(operations.map(([name, one]) => [name, isMapping(one) ? withBoth(one) : one])),
+  };
+}
+
+function withBoth(operation: Mapping): Mapping {
+  const described = isMapping(operation['properties']) ? operation['properties'] : {};
+  const properties = { client: { tsType: 'unknown' }, backend: { tsType: 'string | Uint8Array' }, ...described };
+  return { ...operation, properties, required: Object.keys(properties) };
+}
+
+async function loadLibrary(): Promise<{ readonly compile: typeof compile }> {
+  try {
+    return await import('json-schema-to-typescript');
+  } catch (cause) {
+    throw new Error(missing, { cause });
+  }
+}
+
+const missing =
+  '"foregate types" needs the package json-schema-to-typescript, which cannot be loaded: run "npm install --save-dev json-schema-to-typescript@16" where Foregate is installed.';

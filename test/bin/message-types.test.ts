@@ -1,0 +1,100 @@
+/** `foregate types`: what it writes for which document, and what it says of one that is wrong. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { foregate } from './command.ts';
+
+const example = join(import.meta.dirname, '../../examples/described-chat');
+
+describe('foregate types', () => {
+  let folder: string;
+  beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'foregate-types-'))));
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** Runs it for a document; the file may name what it is made of. */
+  async function typesFor(document: string, more: readonly string[] = []) {
+    await writeFile(join(folder, 'api.yaml'), document);
+    return foregate(['types', '--openapi', 'api.yaml', ...more], { cwd: folder });
+  }
+
+  it('writes the types that stand in the example', async () => {
+    const { stdout, stderr, code } = await foregate(['types', '--openapi', 'chat.openapi.yaml'], { cwd: example });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.equal(stdout, await readFile(join(example, 'messages.ts'), 'utf8'));
+  });
+
+  it('makes kinds into unions that are told apart by them, of every WebSocket and event stream', async () => {
+    const document = `
+openapi: 3.0.3
+x-foregate-messages: { client: { ping: { type: object } }, backend: { 7: { $ref: '#/components/schemas/Seven' }, '8': true } }
+paths:
+  /ws/{id}.json:
+    parameters: [{ name: id, in: path, schema: { type: string } }, { name: q, in: query, schema: { type: string } }]
+    post:
+      parameters: [{ name: id, in: path, required: true, schema: { type: integer, nullable: true } }]
+      requestBody: { content: { application/websocket-events: {} } }
+  /stream:
+    get:
+      operationId: ticker
+      responses: { '200': { content: { 'text/event-stream; charset=utf-8': {} } } }
+      x-foregate-messages: { by: /a/b, client: { x: { type: object } } }
+  /plain:
+    get: { responses: { '200': { content: { text/plain: {} } } } }
+  /own:
+    get: { operationId: own, x-foregate-messages: { client: { oneOf: [{ $ref: '#/components/schemas/Tree' }] } } }
+components:
+  schemas:
+    Seven: { title: Not A Name, type: object, properties: { type: { type: integer } }, additionalProperties: true }
+    Tree:
+      type: object
+      required: [type]
+      properties: { type: { enum: [tree, bush] }, parts: { type: array, items: { $ref: '#/components/schemas/Tree' } } }
+`;
+    const { stdout, stderr } = await typesFor(document, ['--output', 'types.ts']);
+    assert.equal(stdout + stderr, '');
+    const written = await readFile(join(folder, 'types.ts'), 'utf8');
+    assert.match(
+      written,
+      /^\/\*\* Types of the messages in api\.yaml, written by "foregate types": changes here are lost\. \*\/\n/,
+    );
+    const compact = written.replaceAll(/\s+/g, ' ');
+    const ping = "{ type: 'ping'; }";
+    const sides = "backend: | (Seven & { type: '7' | 7; }) | { type: '8' | 8; };";
+    for (const piece of [
+      `'POST /ws/{id}.json': { client: {} & ${ping}; ${sides} path: { id: number | null; }; };`,
+      'own: { client: Tree; backend: string | Uint8Array; };',
+      "export interface Tree { type: 'tree' | 'bush'; parts?: Tree[]; }",
+      'export interface Seven { type?: number; [k: string]: unknown; }',
+    ])
+      assert.ok(compact.includes(piece), `${piece}\nis not in\n${written}`);
+    assert.doesNotMatch(written, /plain/);
+  });
+
+  for (const [exit, what, document, told] of [
+    [1, 'describes no messages', 'openapi: 3.1.0\npaths: {}\n', /^api\.yaml has no operation with "x-foregate-messages"\.$/m],
+    [
+      2,
+      'has an unknown member',
+      'openapi: 3.1.0\npaths:\n  /a:\n    get:\n      x-foregate-messages:\n        clients: {}\n        client: { a: true }\n',
+      /^api\.yaml:6:9 +\S+clients +is not known here/m,
+    ],
+    [
+      2,
+      'has a keyword that is none',
+      'openapi: 3.1.0\npaths:\n  /a:\n    get:\n      x-foregate-messages:\n        client: { a: { typ: object } }\n',
+      /^api\.yaml:6:24 +\S+typ +is no keyword of JSON Schema/m,
+    ],
+    [
+      2,
+      'has one id twice',
+      'openapi: 3.1.0\npaths:\n  /a:\n    x-foregate-messages: { client: { a: true } }\n    get: { operationId: a }\n    put: { operationId: a }\n',
+      /^api\.yaml:6:25 +\S+ +is the id "a" of another operation, too/m,
+    ],
+  ] as const)
+    it(`ends with ${exit} and says where a document ${what}`, async () => {
+      const { code, stdout, stderr } = await typesFor(document);
+      assert.deepEqual([code, stdout], [exit, '']);
+      assert.match(stderr, told);
+    });
+});
