@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { LoadedConfig } from '../gateway/config/load.ts';
 import { shareableRoute } from '../gateway/config/shareable.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
 import type { RouteSettings } from '../gateway/core/settings.ts';
 import { asyncApiDocument, type WrittenDocument } from '../openapi/asyncapi-export.ts';
 import type { DocumentedRoute, DocumentRemark } from '../openapi/asyncapi-route.ts';
@@ -90,8 +91,6 @@ async function documentedRoute(loaded: LoadedConfig, settings: RouteSettings): P
 function secretText(path: string): string {
   return `"${path}" is left out, as it is secret; say it as \${NAME} or file:PATH, which may stand in the document`;
 }
-
-type Mapping = Readonly<Record<string, unknown>>;
 
 /** A policy `message-schema` with the schemas themselves in place of the files that they stand in. */
 async function inlined(policy: Mapping, directory: string): Promise<Mapping> {

@@ -1,7 +1,9 @@
 /** The channel of one route in an AsyncAPI document, and its operations. */
 import { parameterMembers } from './asyncapi-parameters.ts';
 import { documentedMessages, type DocumentedMessages } from './asyncapi-messages.ts';
-import type { DocumentedRoute, DocumentRemark, Mapping } from './asyncapi-route.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
+import { pathTemplate } from '../gateway/core/path-template.ts';
+import type { DocumentedRoute, DocumentRemark } from './asyncapi-route.ts';
 import { requirements, type Requirement } from './asyncapi-security.ts';
 import type { Servers } from './asyncapi-servers.ts';
 import { plainValue, type EmbeddedSchemas } from './embedded-schema.ts';
@@ -95,7 +97,7 @@ function addressOf(match: RouteSettings['match']): Address {
     const note = `All paths that begin with \`${path}\`.`;
     return { text: /[{}?#]/.test(path) ? null : path, note, names: [] };
   }
-  const names = [...template.matchAll(/\{([^{}]+)\}/g)].map(([, name = '']) => name);
+  const { names } = pathTemplate(template);
   if (names.every((name) => /^[A-Za-z0-9_-]+$/.test(name))) return { text: template, names };
   return { text: null, note: `The path \`${template}\`.`, names: [] };
 }

@@ -3,10 +3,9 @@
  * its place; only what leads back to itself is a component, and is referred to.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { Mapping } from '../gateway/core/mapping.ts';
 import { namedSchemaKeywords, valueKeywords } from './schema-parts.ts';
 import { SchemaPlaces } from './schema-places.ts';
-
-type Mapping = Readonly<Record<string, unknown>>;
 
 /** Of so many parts a schema may consist once it is written out. */
 const partsMax = 20_000;
