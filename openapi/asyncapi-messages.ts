@@ -1,6 +1,8 @@
 /** The messages of a channel of an AsyncAPI document, from the policies `message-schema` of its route. */
 import { isDeepStrictEqual } from 'node:util';
+import { constantsIn } from './channel-kinds.ts';
 import type { EmbeddedSchemas } from './embedded-schema.ts';
+import { pathOf } from './message-kinds.ts';
 import type { Mapping } from '../gateway/core/mapping.ts';
 
 /** Who sends it, in the words of the policy. */
@@ -73,7 +75,10 @@ function described(policy: Mapping, messages: Map<string, Mapping>, schemas: Emb
   return Object.entries(policy['schemas'] as Readonly<Record<string, Mapping>>).map(([kind, { inline }]) => {
     const payload = schemas.embed(inline, kind);
     const summary = `${JSON.stringify(by)} is ${JSON.stringify(kind)}.`;
-    return added(messages, { name: kind, summary, contentType: 'application/json', payload }, kind);
+    const known = constantsIn(payload, pathOf(by), schemas);
+    // Else its payload, or its name, says the same.
+    const own = known.length > 0 && !isDeepStrictEqual(known, [kind]) && { 'x-foregate-kind': kind };
+    return added(messages, { name: kind, summary, contentType: 'application/json', payload, ...own }, kind);
   });
 }
 
