@@ -11,7 +11,7 @@ import type { DocumentedRoute, DocumentRemark } from '../openapi/asyncapi-route.
 import { listenOrigins, urlOrigin } from '../openapi/asyncapi-servers.ts';
 import { chosenRoutes } from './chosen-routes.ts';
 import { loadChosen, type ConfigChoice } from './configuration.ts';
-import { collect, configOption, openApiOption } from './options.ts';
+import { asyncApiOption, collect, configOption, openApiOption } from './options.ts';
 import { remarkLines } from './remarks.ts';
 
 interface Options extends ConfigChoice {
@@ -31,6 +31,7 @@ export function exportAsyncApi(): Command {
     )
     .addOption(configOption())
     .addOption(openApiOption())
+    .addOption(asyncApiOption())
     .option('-o, --output <file>', 'where to write; "-" prints it', 'asyncapi.yaml')
     .option('--route <id>', 'only this route; may be repeated', collect, [])
     .option(

@@ -387,11 +387,14 @@ function encoded(path: string): string {
 
 /** Several channels share servers, messages and extensions. */
 function eachOnce(findings: readonly DocumentFinding[]): DocumentFinding[] {
-  return findings.filter(
-    (one, index) =>
-      findings.findIndex(({ owner, key, message }) => owner === one.owner && key === one.key && message === one.message) ===
-      index,
-  );
+  const told = new Map<object, Set<string>>();
+  return findings.filter(({ owner, key, message }) => {
+    const known = told.get(owner) ?? new Set();
+    const text = `${key ?? ''} ${message}`;
+    const isNew = !known.has(text);
+    told.set(owner, known.add(text));
+    return isNew;
+  });
 }
 
 function noChannels(root: Mapping): DocumentFinding {

@@ -62,8 +62,10 @@ export class OwnPolicies {
     return this.#origins.verbatim(whole);
   }
 
-  #changed(part: Mapping, key: string, change: (value: unknown) => unknown): Mapping {
-    const members = this.#origins.members(part);
-    return this.#origins.mapping(members.map((one) => (one.key === key ? { ...one, value: change(one.value) } : one)));
+  #changed(part: Mapping, name: string, change: (value: unknown) => unknown): Mapping {
+    const members = new Map(this.#origins.members(part).map((one) => [one.key, one]));
+    const meant = members.get(name);
+    if (meant !== undefined) members.set(name, { ...meant, value: change(meant.value) });
+    return this.#origins.mapping([...members.values()]);
   }
 }

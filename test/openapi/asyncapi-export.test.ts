@@ -119,11 +119,11 @@ describe('a document for AsyncAPI', function () {
       ],
     });
     assert.deepEqual(document['components'].schemas, {
-      node: { properties: { next: { $ref: '#/components/schemas/node' }, size: { minimum: 1, allOf: [{ type: 'integer' }] } } },
+      n: { properties: { next: { $ref: '#/components/schemas/n' }, size: { minimum: 1, allOf: [{ type: 'integer' }] } } },
       tree: { type: 'array', items: { $ref: '#/components/schemas/tree' }, maxItems: 4 },
     });
     assert.deepEqual(channel['messages']['tree'].payload, { $ref: '#/components/schemas/tree' });
-    assert.deepEqual(channel['messages']['list'].payload, { $ref: '#/components/schemas/node' });
+    assert.deepEqual(channel['messages']['list'].payload, { $ref: '#/components/schemas/n' });
     assert.deepEqual(channel['messages']['file'].payload.required, ['type', 'text']);
   });
 
