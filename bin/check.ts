@@ -6,7 +6,7 @@ import { explain } from '../gateway/config/explain.ts';
 import { limitWarnings, warningLines } from '../gateway/config/gateway-limits.ts';
 import { exportLines } from './export-warnings.ts';
 import { loadChosen, type ConfigChoice } from './configuration.ts';
-import { configOption, openApiOption } from './options.ts';
+import { asyncApiOption, configOption, openApiOption } from './options.ts';
 
 export function checkCommand(): Command {
   return new Command('check')
@@ -15,6 +15,7 @@ export function checkCommand(): Command {
     )
     .addOption(configOption())
     .addOption(openApiOption())
+    .addOption(asyncApiOption())
     .option('--explain <path>', 'print only what a request for this path would meet: route, targets and policies', parsePath)
     .addOption(new Option('--transport <transport>', 'of that request').choices(['websocket', 'http']).default('websocket'))
     .option('--method <method>', 'of that request, with --transport http', 'GET')

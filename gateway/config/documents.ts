@@ -7,6 +7,7 @@ import { ConfigError, type Problem } from '../core/problem.ts';
 import { readApiDocument, type ApiDocument } from '../../openapi/api-document.ts';
 import type { Described } from '../../openapi/described-route.ts';
 import type { DocumentFinding } from '../../openapi/document-finding.ts';
+import { describeChannels } from '../../openapi/asyncapi-import.ts';
 import { describeRoutes, type ImportTerms } from '../../openapi/import.ts';
 import { KnownPlaces } from '../../openapi/known-places.ts';
 import type { Source } from '../../openapi/source.ts';
@@ -14,7 +15,7 @@ import { didYouMean, firstPerPlace, inOrder } from './report.ts';
 import { substitute, type Environment } from './secrets.ts';
 
 /** The kinds of documents, by the setting that names them. */
-const describers = { openapi: describeRoutes } satisfies Readonly<
+const describers = { openapi: describeRoutes, asyncapi: describeChannels } satisfies Readonly<
   Record<string, (document: ApiDocument, terms: ImportTerms) => Described>
 >;
 type Kind = keyof typeof describers;

@@ -134,7 +134,7 @@ function writtenOut(file: Mapping): Mapping {
         });
   return mapEntries(file, (key, entry) => {
     if (key === 'defaults') return options(entry);
-    if (key === 'openapi' && Array.isArray(entry)) return entry.map(fileOf);
+    if ((key === 'openapi' || key === 'asyncapi') && Array.isArray(entry)) return entry.map(fileOf);
     return key === 'routes' && Array.isArray(entry) ? entry.map(options) : entry;
   });
 }
