@@ -181,7 +181,7 @@ class AsyncApiImport {
       ...this.#origins.members(this.#merged(channel, 'x-foregate-errors')),
       ...(policies.length === 0 ? [] : [{ key: 'policies', value: this.#origins.list(policies), origin: place }]),
     ]);
-    return this.#placed(settings);
+    return { ...this.#placed(settings), isStream: servers[0]?.transport === 'http' };
   }
 
   #id({ channel, options, place }: Draft, servers: readonly ChannelServer[], isWhole: boolean): Member {

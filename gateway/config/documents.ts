@@ -59,8 +59,7 @@ export async function readDocuments(
       problems.push(...described.findings.map((finding) => problemOf(finding, described)));
       read.push({ document, described });
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
+      problems.push(...problemsIn(error, shownName(entry, source)));
     }
   }
   if (problems.length > 0) throw new ConfigError(inOrder(firstPerPlace(problems)));
@@ -86,11 +85,21 @@ function entriesOf(file: Mapping, more: MoreDocuments): Entry[] {
   });
 }
 
+function shownName(entry: Mapping, source: Source): string {
+  const name = String(entry['file']);
+  return fromHere in entry || isAbsolute(name) ? name : join(dirname(source.file), name);
+}
+
+/** A document of `$ref`s that lead from one to the next thousands of times takes more stack than there is. */
+function problemsIn(error: unknown, file: string): readonly Problem[] {
+  if (error instanceof ConfigError) return error.problems;
+  if (!(error instanceof RangeError)) throw error;
+  return [{ file, line: 0, column: 0, path: '', message: 'is nested too deeply, or its "$ref"s lead on and on' }];
+}
+
 async function readEntry(entry: Mapping, source: Source, environment: Environment): Promise<ApiDocument> {
   const { file, network } = substitute({ file: entry['file'], network: entry['network'] }, environment).value as Mapping;
-  const name = String(file);
-  const shown = fromHere in entry || isAbsolute(name) ? name : join(dirname(source.file), name);
-  return readApiDocument(shown, { network: network === true || network === 'true' });
+  return readApiDocument(shownName({ ...entry, file }, source), { network: network === true || network === 'true' });
 }
 
 export function problemOf({ owner, key, at, message, known = [] }: DocumentFinding, { locate }: Described): Problem {

@@ -29,7 +29,7 @@ async function read(file: string, { text, entry = {} }: { text?: string; entry?:
   const document = await readApiDocument(file, {
     ...(text !== undefined && { read: async (url) => (url.href === known ? text : assert.fail(url.href)) }),
   });
-  const described = describeChannels(document, { entry, locateEntry: () => undefined, defaults: {}, takenIds: [] });
+  const described = describeChannels(document, { entry, locateEntry: () => undefined, defaults: {}, adapters: [], takenIds: [] });
   const shown = (finding: DocumentFinding): string => {
     const { line, column } = described.locate(finding);
     return `${line}:${column} ${finding.message}`;
