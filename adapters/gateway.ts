@@ -6,6 +6,7 @@
 import type { ErrorCode } from '../gateway/core/errors.ts';
 import type { Reply } from '../gateway/core/exchange.ts';
 import type { Adapter } from '../gateway/core/adapter.ts';
+import type { GatewayExtensions } from '../gateway/core/gateway-extensions.ts';
 import type { GatewayFacts } from '../gateway/core/gateway-facts.ts';
 import type { Fault, FaultKind, Profile } from '../gateway/core/profile.ts';
 import { credentialHandling } from './credentials.ts';
@@ -30,13 +31,15 @@ export interface GatewayTable {
   readonly credentialHeader?: string;
   readonly renamed?: Profile['renamed'];
   readonly facts: GatewayFacts;
+  readonly extensions?: GatewayExtensions;
   /** The first that fits counts. */
   readonly signs: readonly Sign[];
 }
 
-export function gatewayAdapter({ name, identityHeaders, credentialHeader, renamed, facts, signs }: GatewayTable): Adapter {
+export function gatewayAdapter(table: GatewayTable): Adapter {
+  const { name, identityHeaders, credentialHeader, renamed, facts, extensions, signs } = table;
   const replies = { fault: (reply: Reply) => faultOf(reply, name, signs), ...(renamed && { renamed }) };
-  return adapterOf({ name, identityHeaders, credentialHeader, facts }, replies);
+  return adapterOf({ name, identityHeaders, credentialHeader, facts, ...(extensions && { extensions }) }, replies);
 }
 
 /** For any gateway: `replies` is what is known of its answers. */

@@ -1,10 +1,12 @@
 /** `foregate check`: is the configuration right, and what does it mean with all defaults, or for one request? */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { documentWarnings, problemLine } from '../gateway/config/document-warnings.ts';
 import { effectiveSettings } from '../gateway/config/effective.ts';
 import { explain } from '../gateway/config/explain.ts';
 import { limitWarnings, warningLines } from '../gateway/config/gateway-limits.ts';
+import { exportLines } from './export-warnings.ts';
 import { loadChosen, type ConfigChoice } from './configuration.ts';
-import { configOption, openApiOption } from './options.ts';
+import { asyncApiOption, configOption, openApiOption } from './options.ts';
 
 export function checkCommand(): Command {
   return new Command('check')
@@ -13,6 +15,7 @@ export function checkCommand(): Command {
     )
     .addOption(configOption())
     .addOption(openApiOption())
+    .addOption(asyncApiOption())
     .option('--explain <path>', 'print only what a request for this path would meet: route, targets and policies', parsePath)
     .addOption(new Option('--transport <transport>', 'of that request').choices(['websocket', 'http']).default('websocket'))
     .option('--method <method>', 'of that request, with --transport http', 'GET')
@@ -35,7 +38,8 @@ async function check({ explain: path, transport, method, host, tls: secure = fal
   // Makes the policies as a start would, and opens no port.
   const foregate = await createForegate(loaded);
   await foregate.stop();
-  for (const line of warningLines(limitWarnings(loaded))) console.error(line);
+  const lines = [...warningLines(limitWarnings(loaded)), ...documentWarnings(loaded).map(problemLine), ...exportLines(loaded)];
+  for (const line of lines) console.error(line);
   process.stdout.write(
     path === undefined ? effectiveSettings(loaded) : explain(loaded, { path, transport, method, host, secure }),
   );

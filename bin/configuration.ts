@@ -11,6 +11,7 @@ export interface ConfigChoice {
   /** Left out: `foregate.yaml`, unless documents are named, which then are all there is. */
   readonly config?: string;
   readonly openapi?: readonly string[];
+  readonly asyncapi?: readonly string[];
 }
 
 export interface ConfigurationOptions extends ConfigChoice {
@@ -41,10 +42,10 @@ export async function readConfiguration(options: ConfigurationOptions): Promise<
   return { file: resolve(dirname(pushpinConf), 'foregate.yaml'), text, findings };
 }
 
-async function chosenText({ config, openapi = [] }: ConfigChoice): Promise<ConfigurationText> {
+async function chosenText({ config, openapi = [], asyncapi = [] }: ConfigChoice): Promise<ConfigurationText> {
   const file = config ?? 'foregate.yaml';
-  const isAlone = config === undefined && openapi.length > 0;
-  return { file, text: isAlone ? '{}' : await readConfigText(file), documents: { openapi } };
+  const isAlone = config === undefined && openapi.length + asyncapi.length > 0;
+  return { file, text: isAlone ? '{}' : await readConfigText(file), documents: { openapi, asyncapi } };
 }
 
 /** For a command that needs it once. @throws ConfigError for a configuration that is wrong */

@@ -10,7 +10,7 @@ import type { ClientCredential } from '../gateway/doctor/patient.ts';
 import { openStandIn, type StandIn } from '../gateway/doctor/stand-in.ts';
 import { parts } from '../gateway/parts.ts';
 import { loadChosen, type ConfigChoice } from './configuration.ts';
-import { configOption, openApiOption, parsePort } from './options.ts';
+import { asyncApiOption, configOption, openApiOption, parsePort } from './options.ts';
 import { version } from './version.ts';
 
 interface Options extends ConfigChoice {
@@ -34,6 +34,7 @@ export function doctorCommand(): Command {
     )
     .addOption(configOption())
     .addOption(openApiOption())
+    .addOption(asyncApiOption())
     .option('-r, --route <id>', 'look at this route only')
     .option('--path <path>', 'of the requests (default: the path of the route and "/.foregate-doctor")', parsePath)
     .option('--host <host>', 'that clients ask for (default: the host of the route, else the target)')

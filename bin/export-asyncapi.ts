@@ -4,13 +4,14 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { LoadedConfig } from '../gateway/config/load.ts';
 import { shareableRoute } from '../gateway/config/shareable.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
 import type { RouteSettings } from '../gateway/core/settings.ts';
 import { asyncApiDocument, type WrittenDocument } from '../openapi/asyncapi-export.ts';
 import type { DocumentedRoute, DocumentRemark } from '../openapi/asyncapi-route.ts';
 import { listenOrigins, urlOrigin } from '../openapi/asyncapi-servers.ts';
 import { chosenRoutes } from './chosen-routes.ts';
 import { loadChosen, type ConfigChoice } from './configuration.ts';
-import { collect, configOption, openApiOption } from './options.ts';
+import { asyncApiOption, collect, configOption, openApiOption } from './options.ts';
 import { remarkLines } from './remarks.ts';
 
 interface Options extends ConfigChoice {
@@ -30,6 +31,7 @@ export function exportAsyncApi(): Command {
     )
     .addOption(configOption())
     .addOption(openApiOption())
+    .addOption(asyncApiOption())
     .option('-o, --output <file>', 'where to write; "-" prints it', 'asyncapi.yaml')
     .option('--route <id>', 'only this route; may be repeated', collect, [])
     .option(
@@ -90,8 +92,6 @@ async function documentedRoute(loaded: LoadedConfig, settings: RouteSettings): P
 function secretText(path: string): string {
   return `"${path}" is left out, as it is secret; say it as \${NAME} or file:PATH, which may stand in the document`;
 }
-
-type Mapping = Readonly<Record<string, unknown>>;
 
 /** A policy `message-schema` with the schemas themselves in place of the files that they stand in. */
 async function inlined(policy: Mapping, directory: string): Promise<Mapping> {

@@ -9,7 +9,7 @@ import { adapters } from '../adapters/index.ts';
 import { chosenRoutes } from './chosen-routes.ts';
 import { loadChosen, type ConfigChoice } from './configuration.ts';
 import { exportAsyncApi } from './export-asyncapi.ts';
-import { collect, configOption, openApiOption } from './options.ts';
+import { asyncApiOption, collect, configOption, openApiOption } from './options.ts';
 import { remarkLines } from './remarks.ts';
 
 interface Options extends ConfigChoice {
@@ -34,6 +34,7 @@ function exportTo(exporter: Exporter): Command {
     .description(exporter.summary)
     .addOption(configOption())
     .addOption(openApiOption())
+    .addOption(asyncApiOption())
     .option('-o, --output <folder>', 'where to write; "-" prints what is to be written', '.')
     .option('--route <id>', 'only this route; may be repeated', collect, [])
     .option(

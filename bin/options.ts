@@ -16,6 +16,12 @@ export function openApiOption(): Option {
     .default([], 'none');
 }
 
+export function asyncApiOption(): Option {
+  return new Option('--asyncapi <file>', 'the same for an AsyncAPI document, whose channels are routes')
+    .argParser(collect)
+    .default([], 'none');
+}
+
 /** For an option that may stand several times. */
 export function collect(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];

@@ -19,7 +19,7 @@ import {
 } from './configuration.ts';
 import { messageOf } from './exit.ts';
 import { createLog } from './log.ts';
-import { configOption, openApiOption, parsePort } from './options.ts';
+import { asyncApiOption, configOption, openApiOption, parsePort } from './options.ts';
 import { workerVariable } from './worker-messages.ts';
 
 interface RunOptions extends ConfigurationOptions {
@@ -31,6 +31,7 @@ export function runCommand(): Command {
     .description('Starts Foregate. SIGHUP reads the configuration again, SIGTERM and SIGINT stop.')
     .addOption(configOption())
     .addOption(openApiOption())
+    .addOption(asyncApiOption())
     .option(
       '-p, --port <number>',
       'the port for clients, instead of the first in the configuration; 0 takes any free one',

@@ -1,7 +1,9 @@
 /** The channel of one route in an AsyncAPI document, and its operations. */
 import { parameterMembers } from './asyncapi-parameters.ts';
 import { documentedMessages, type DocumentedMessages } from './asyncapi-messages.ts';
-import type { DocumentedRoute, DocumentRemark, Mapping } from './asyncapi-route.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
+import { pathTemplate } from '../gateway/core/path-template.ts';
+import type { DocumentedRoute, DocumentRemark } from './asyncapi-route.ts';
 import { requirements, type Requirement } from './asyncapi-security.ts';
 import type { Servers } from './asyncapi-servers.ts';
 import { plainValue, type EmbeddedSchemas } from './embedded-schema.ts';
@@ -33,7 +35,9 @@ export function channelOf(
   if (servers.length === 0)
     return { remarks: [told('is left out: no port leads to it. Say how clients reach it with --server')] };
   const needed = requirements(route.checked);
-  const messages = documentedMessages(route.checked, shared.schemas);
+  // Only a WebSocket has messages.
+  const checked = settings.match.transports.includes('websocket') ? route.checked : [];
+  const messages = documentedMessages(checked, shared.schemas);
   const remarks = needed
     .slice(1)
     .map((one) => told(`asks for ${namesOf(one)} as well, which "security" cannot say: it stands in the description`));
@@ -76,9 +80,17 @@ function channel(route: DocumentedRoute, { servers, messages, shared }: ChannelP
     ...(address.note !== undefined && { description: address.note }),
     servers: servers.map((name) => ({ $ref: `#/servers/${name}` })),
     ...parameterMembers(route.checked, address.names, shared.schemas),
-    messages: { ...(settings.match.transports.includes('websocket') && messages.messages), ...streams },
+    messages: { ...(settings.match.transports.includes('websocket') && shownMessages(messages, shared)), ...streams },
     ...(!shared.forClients && ownMembers(route, { address, messages, schemas: shared.schemas })),
   };
+}
+
+function shownMessages({ messages }: DocumentedMessages, { forClients }: Shared): Mapping {
+  const shown = Object.entries(messages).map(([name, message]) => {
+    const { 'x-foregate-kind': _kind, ...rest } = message as Mapping;
+    return [name, forClients ? rest : message] as const;
+  });
+  return Object.fromEntries(shown);
 }
 
 interface Address {
@@ -95,7 +107,7 @@ function addressOf(match: RouteSettings['match']): Address {
     const note = `All paths that begin with \`${path}\`.`;
     return { text: /[{}?#]/.test(path) ? null : path, note, names: [] };
   }
-  const names = [...template.matchAll(/\{([^{}]+)\}/g)].map(([, name = '']) => name);
+  const { names } = pathTemplate(template);
   if (names.every((name) => /^[A-Za-z0-9_-]+$/.test(name))) return { text: template, names };
   return { text: null, note: `The path \`${template}\`.`, names: [] };
 }
@@ -160,7 +172,9 @@ function operations(route: DocumentedRoute, messages: DocumentedMessages, needed
     messages: names.map((name) => ({ $ref: `#/channels/${id}/messages/${name}` })),
   });
   const isWebSocket = match.transports.includes('websocket');
-  const stream = { ...operation('send', [streamName(messages)]), bindings: { http: { method: 'GET', bindingVersion: '0.3.0' } } };
+  // Without methods of its own a route takes any.
+  const binding = match.methods !== undefined && { bindings: { http: { method: 'GET', bindingVersion: '0.3.0' } } };
+  const stream = { ...operation('send', [streamName(messages)]), ...binding };
   return {
     ...(isWebSocket && { [`${id}.receive`]: operation('receive', messages.sent.client) }),
     ...(isWebSocket && { [`${id}.send`]: operation('send', messages.sent.backend) }),

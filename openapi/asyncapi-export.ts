@@ -4,7 +4,8 @@
  */
 import { stringify } from 'yaml';
 import { channelOf } from './asyncapi-channel.ts';
-import type { DocumentedRoute, DocumentRemark, Mapping } from './asyncapi-route.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
+import type { DocumentedRoute, DocumentRemark } from './asyncapi-route.ts';
 import { Servers, type Origin } from './asyncapi-servers.ts';
 import { EmbeddedSchemas, UnsayableSchema } from './embedded-schema.ts';
 

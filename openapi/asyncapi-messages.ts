@@ -1,7 +1,9 @@
 /** The messages of a channel of an AsyncAPI document, from the policies `message-schema` of its route. */
 import { isDeepStrictEqual } from 'node:util';
+import { constantsIn } from './channel-kinds.ts';
 import type { EmbeddedSchemas } from './embedded-schema.ts';
-import type { Mapping } from './asyncapi-route.ts';
+import { pathOf } from './message-kinds.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
 
 /** Who sends it, in the words of the policy. */
 export type Sender = 'client' | 'backend';
@@ -17,7 +19,7 @@ export interface DocumentedMessages {
   readonly said: number;
 }
 
-/** What two policies of a route must have in common to be said at once. */
+/** What two policies of a route must have in common to be said at once, and last what only one for clients has. */
 const ruleNames = ['by', 'default', 'over', 'text', 'closeCode'] as const;
 
 /**
@@ -39,15 +41,18 @@ export function documentedMessages(policies: readonly Mapping[], schemas: Embedd
 
 const anything: Mapping = { name: 'anything', summary: 'Any text or bytes.' };
 
-/** The last policies: one for each sender, or one for both, with the same rules. */
+/** The last policies, if they are the only ones: one for each sender, or one for both, with the same rules. */
 function saidAtTheEnd(policies: readonly Mapping[]): number {
+  const count = policies.filter(isCheck).length;
   const [last, before] = policies.toReversed();
   if (last === undefined || !isCheck(last)) return 0;
-  if (before === undefined || !isCheck(before)) return 1;
-  const arePair = before['from'] === 'client' && last['from'] === 'backend' && isDeepStrictEqual(rulesOf(before), rulesOf(last));
-  // Another one before them would be one too many for the same sender.
-  if (!arePair) return 0;
-  return policies.slice(0, -2).some(isCheck) ? 0 : 2;
+  if (count === 1) return 1;
+  return count === 2 && before !== undefined && isCheck(before) && arePair(before, last) ? 2 : 0;
+}
+
+function arePair(first: Mapping, second: Mapping): boolean {
+  const { closeCode: _ofClients, ...rules } = rulesOf(first);
+  return first['from'] === 'client' && second['from'] === 'backend' && isDeepStrictEqual(rules, rulesOf(second));
 }
 
 function isCheck({ use, dryRun }: Mapping): boolean {
@@ -58,8 +63,10 @@ function isFrom({ from }: Mapping, sender: Sender): boolean {
   return from === sender || from === 'both';
 }
 
+/** The close code is one for messages of clients. */
 function rulesOf(policy: Mapping): Mapping {
-  return Object.fromEntries(ruleNames.flatMap((name) => (policy[name] === undefined ? [] : [[name, policy[name]]])));
+  const names = policy['from'] === 'backend' ? ruleNames.slice(0, -1) : ruleNames;
+  return Object.fromEntries(names.flatMap((name) => (policy[name] === undefined ? [] : [[name, policy[name]]])));
 }
 
 /** The names of the messages that a policy has schemas for. */
@@ -68,7 +75,10 @@ function described(policy: Mapping, messages: Map<string, Mapping>, schemas: Emb
   return Object.entries(policy['schemas'] as Readonly<Record<string, Mapping>>).map(([kind, { inline }]) => {
     const payload = schemas.embed(inline, kind);
     const summary = `${JSON.stringify(by)} is ${JSON.stringify(kind)}.`;
-    return added(messages, { name: kind, summary, contentType: 'application/json', payload }, kind);
+    const known = constantsIn(payload, pathOf(by), schemas);
+    // Else its payload, or its name, says the same.
+    const own = known.length > 0 && !isDeepStrictEqual(known, [kind]) && { 'x-foregate-kind': kind };
+    return added(messages, { name: kind, summary, contentType: 'application/json', payload, ...own }, kind);
   });
 }
 

@@ -1,5 +1,5 @@
 /** Parameters in an AsyncAPI document: of a channel's address, and in the binding for WebSockets those of the handshake. */
-import type { Mapping } from './asyncapi-route.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
 import type { EmbeddedSchemas } from './embedded-schema.ts';
 
 interface Described {

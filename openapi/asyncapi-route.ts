@@ -1,7 +1,6 @@
 /** What a document is told of a route. */
+import type { Mapping } from '../gateway/core/mapping.ts';
 import type { RouteSettings } from '../gateway/core/settings.ts';
-
-export type Mapping = Readonly<Record<string, unknown>>;
 
 export interface DocumentedRoute {
   /** Checked and complete. */

@@ -1,5 +1,5 @@
 /** Security schemes of an AsyncAPI document: where the policies of a route look for credentials. */
-import type { Mapping } from './asyncapi-route.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
 
 /** A scheme under the name that follows from it: equal schemes have one name, others have others. */
 export interface NamedScheme {

@@ -1,6 +1,6 @@
 /** The servers of an AsyncAPI document: how clients reach the ports of Foregate. */
 import type { RouteSettings, Settings } from '../gateway/core/settings.ts';
-import type { Mapping } from './asyncapi-route.ts';
+import type { Mapping } from '../gateway/core/mapping.ts';
 
 /** Scheme and host under which clients come. */
 export interface Origin {

@@ -6,6 +6,8 @@ import type { DocumentFinding } from './document-finding.ts';
 export interface DescribedRoute {
   /** As it would stand in `routes` of foregate.yaml. */
   readonly settings: Mapping;
+  /** Its answers are event streams. */
+  readonly isStream: boolean;
   /** Where the part of it at this path was read, or the nearest part around. */
   locate(path: Path, at: 'key' | 'value'): PlaceInFile;
 }

@@ -3,10 +3,11 @@
  * its place; only what leads back to itself is a component, and is referred to.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { Mapping } from '../gateway/core/mapping.ts';
+import type { SchemaSource } from './document-finding.ts';
+import { isReference } from './references.ts';
 import { namedSchemaKeywords, valueKeywords } from './schema-parts.ts';
 import { SchemaPlaces } from './schema-places.ts';
-
-type Mapping = Readonly<Record<string, unknown>>;
 
 /** Of so many parts a schema may consist once it is written out. */
 const partsMax = 20_000;
@@ -16,7 +17,8 @@ const depthMax = 200;
 /** A schema that cannot stand in a document; the message is a clause. */
 export class UnsayableSchema extends Error {}
 
-export class EmbeddedSchemas {
+export class EmbeddedSchemas implements SchemaSource {
+  readonly root: Mapping = {};
   readonly #components = new Map<string, unknown>();
 
   /**
@@ -29,6 +31,8 @@ export class EmbeddedSchemas {
     for (let round = 1; ; round += 1) {
       const names = new Map(distinct(circular, round));
       const own = [...names].map(([part, one]) => [one, writer(places, names, part)(part)] as const);
+      if (own.some(([one, written]) => isDeepStrictEqual(written, reference(one))))
+        throw new UnsayableSchema('has a schema that only refers to itself');
       if (own.some(([one, written]) => this.#isOther(one, written))) continue;
       for (const [one, written] of own) this.#components.set(one, written);
       return this.#known(writer(places, names)(schema));
@@ -38,6 +42,15 @@ export class EmbeddedSchemas {
   /** `components.schemas`. */
   all(): Mapping {
     return Object.fromEntries([...this.#components].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** What a reference to a component leads to; any other value itself. */
+  follow(value: unknown): unknown {
+    return isReference(value) ? this.target(value.$ref) : value;
+  }
+
+  target(ref: string): unknown {
+    return this.#components.get(ref.replace(componentsPath, ''));
   }
 
   #isOther(name: string, written: unknown): boolean {
@@ -51,8 +64,10 @@ export class EmbeddedSchemas {
   }
 }
 
+const componentsPath = '#/components/schemas/';
+
 function reference(name: string): Mapping {
-  return { $ref: `#/components/schemas/${name}` };
+  return { $ref: `${componentsPath}${name}` };
 }
 
 function componentName(word: string): string {

@@ -3,12 +3,15 @@
  * else from its extensions `x-foregate`. The result is what a person would write in foregate.yaml, and is checked as that is.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { Adapter } from '../gateway/core/adapter.ts';
 import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
 import type { PlaceInFile } from '../gateway/core/problem.ts';
 import type { ApiDocument } from './api-document.ts';
 import type { Described, DescribedPolicy, DescribedRoute } from './described-route.ts';
 import type { DocumentFinding } from './document-finding.ts';
+import { documentRemarks, openOperation } from './document-remarks.ts';
 import { extensionFindings, type Level } from './extensions.ts';
+import { readGateway } from './gateway-members.ts';
 import { MessageReader } from './route-messages.ts';
 import { versionFault } from './openapi-version.ts';
 import { pathItems, usesOf, type Operation, type PathItem } from './operations.ts';
@@ -26,6 +29,8 @@ export interface ImportTerms {
   readonly locateEntry: Locate;
   /** What `defaults` say. Their policies come before those of the document. */
   readonly defaults: Mapping;
+  /** Those that read the extensions of their gateways. */
+  readonly adapters: readonly Adapter[];
   /** Ids of other routes, which the ones that are made here must not be. */
   readonly takenIds: Iterable<string>;
 }
@@ -43,7 +48,7 @@ interface Draft {
   /** Undefined for WebSockets. */
   readonly method: Member | undefined;
   readonly rest: Mapping;
-  readonly place: Origin;
+  readonly isStream: boolean;
 }
 
 class Import {
@@ -84,6 +89,7 @@ class Import {
     const root: Level = { kind: 'document', part: this.#document.root };
     const { items, findings } = pathItems(this.#document, this.#origins);
     this.#findings.push(...findings, ...extensionFindings(root), ...this.#unknownSchemes(root), ...sameTemplates(items));
+    this.#remarks.push(...documentRemarks(this.#document, items));
     const drafts = items.flatMap((item) => joined(this.#draftsOf(item, root)));
     const routes = drafts.map((draft) => this.#route(draft));
     if (routes.length === 0 && this.#findings.length === 0) this.#findings.push(noOperations(this.#document.root));
@@ -108,8 +114,9 @@ class Import {
   /** One for each use: an operation may take events of WebSockets and plain requests. */
   #drafts(item: PathItem, { method, operation }: Operation, levels: readonly Mapping[]): Draft[] {
     const basics = this.#basics(levels);
-    if (basics['ignore'] === true) return [];
     const place: Origin = { owner: item.item, key: method, at: 'key' };
+    if (basics['ignore'] === true) return this.#leftOut(item.item, method);
+    this.#remarks.push(...openOperation(this.#document.root, item.item, { method, operation }));
     const { server, findings } = serverOf(levels);
     this.#findings.push(...findings);
     const targets = this.#targets(basics, server, findings.length > 0, place);
@@ -118,8 +125,9 @@ class Import {
       value: encoded(server.basePath + item.path),
       origin: { owner: item.paths, key: item.path, at: 'key' },
     };
-    const options = this.#options(levels);
-    const { webSocket, plain } = usesOf(operation, this.#document.follow);
+    const written = this.#options(levels);
+    const options = this.#withGateway(written, { item, levels, server, basics });
+    const { webSocket, plain, stream } = usesOf(operation, this.#document.follow);
     const isRelay = server.origin?.startsWith('ws') === true;
     const uses = [...(webSocket || isRelay ? ['websocket' as const] : []), ...(plain && !isRelay ? ['http' as const] : [])];
     return uses.map((transport): Draft => {
@@ -141,9 +149,38 @@ class Import {
           ...this.#origins.members(options).filter(({ key }) => key !== 'id'),
           ...(policies.length === 0 ? [] : [{ key: 'policies', value: this.#origins.list(policies), origin: place }]),
         ]),
-        place,
+        isStream: stream && transport === 'http',
       };
     });
+  }
+
+  #leftOut(item: Mapping, method: string): [] {
+    this.#remarks.push({ owner: item, key: method, at: 'key', message: 'is left out ("ignore")' });
+    return [];
+  }
+
+  /** With what the extensions of the gateway say. */
+  #withGateway(
+    options: Mapping,
+    about: {
+      readonly item: PathItem;
+      readonly levels: readonly Mapping[];
+      readonly server: Server;
+      readonly basics: Mapping;
+    },
+  ): Mapping {
+    const { item, levels, server, basics } = about;
+    const isBehind = 'target' in basics || 'targets' in basics;
+    const { defaults, adapters } = this.#terms;
+    const owner = 'adapter' in options ? options : defaults;
+    const said =
+      'adapter' in owner ? { key: 'adapter', value: owner['adapter'], origin: this.#origins.of(owner, 'adapter') } : undefined;
+    const { adapter, remarks } = readGateway(
+      { adapters, said, path: item.path, root: this.#document.root, levels, backend: isBehind ? server : undefined },
+      this.#origins,
+    );
+    this.#remarks.push(...remarks);
+    return adapter === undefined ? options : this.#origins.mapping([...this.#origins.members(options), adapter]);
   }
 
   /** `x-foregate` of all levels, and the entry over them. */
@@ -216,14 +253,14 @@ class Import {
     return Array.isArray(list) ? list.map((value: unknown, index) => ({ value, origin: { owner: list, key: index } })) : [];
   }
 
-  #route({ id, isNamed, match, rest }: Draft): DescribedRoute {
+  #route({ id, isNamed, match, rest, isStream }: Draft): DescribedRoute {
     const name = isNamed ? id : { ...id, value: this.#ids.free(String(id.value)) };
     const settings = this.#origins.mapping([
       name,
       { key: 'match', value: this.#origins.mapping(match), origin: match[0]?.origin ?? id.origin },
       ...this.#origins.members(rest),
     ]);
-    return this.#placed(settings);
+    return { ...this.#placed(settings), isStream };
   }
 
   #placed(settings: Mapping): DescribedPolicy {

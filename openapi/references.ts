@@ -19,7 +19,7 @@ export function isPlainReference(value: Reference): boolean {
 }
 
 /** What stands there is anybody's data. */
-const dataMembers: ReadonlySet<unknown> = new Set(['example', 'value', 'default', 'const', 'enum', 'payload']);
+const dataMembers: ReadonlySet<unknown> = new Set(['example', 'value', 'default', 'const', 'enum']);
 
 /** Mappings whose keys are names that somebody chose, or status codes: a response may be the `default` one. */
 const naming: ReadonlySet<unknown> = new Set(
@@ -31,9 +31,11 @@ const naming: ReadonlySet<unknown> = new Set(
   ].flatMap((names) => names.split(' ')),
 );
 
-/** Whether a part is data, by its key and that of the mapping around it. */
+/** Whether a part is data, by its key and those of what it is in. In AsyncAPI messages have payloads, and so have their examples. */
 export function isData(path: Path): boolean {
-  return dataMembers.has(path.at(-1)) && !naming.has(path.at(-2));
+  const [among, around, last] = [path.at(-3), path.at(-2), path.at(-1)];
+  if (last === 'payload' || last === 'headers') return among === 'examples' && typeof around === 'number';
+  return dataMembers.has(last) && !naming.has(around);
 }
 
 /** The same for a part anywhere below data. */

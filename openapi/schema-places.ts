@@ -1,5 +1,5 @@
 /** Where the `$ref`s of one JSON Schema (2020-12) lead, inside it: by pointer, `$anchor` or `$id`. */
-import { schemaParts } from './schema-parts.ts';
+import { allSchemaParts, schemaParts } from './schema-parts.ts';
 
 const noBase = 'schema:/';
 
@@ -27,26 +27,25 @@ export class SchemaPlaces {
     return this.#named.get(`${url.href}#${fragment}`);
   }
 
-  /** The parts that a `$ref` in them, or in what they refer to, leads back to; with the last word of that `$ref`. */
+  /**
+   * Parts that a `$ref` leads back to from inside of them, so many that no circle is without one; each with the last word of that
+   * `$ref`.
+   */
   circular(): Map<unknown, string> {
-    const names = new Map<unknown, string>();
-    for (const [target, ref] of this.#targets(this.#root)) names.set(target, /[^/#]*$/.exec(ref)?.[0] ?? '');
-    for (const [target] of this.#reached(this.#root)) if (!this.#reached(target).has(target)) names.delete(target);
-    return names;
-  }
-
-  /** What is referred to in a part, and in what that refers to. */
-  #reached(part: unknown): Map<unknown, string> {
-    const reached = new Map<unknown, string>();
-    const waiting = [part];
-    while (waiting.length > 0) {
-      for (const [target, ref] of this.#targets(waiting.pop())) {
-        if (reached.has(target)) continue;
-        reached.set(target, ref);
-        waiting.push(target);
+    const found = new Map<unknown, string>();
+    const done = new Set<unknown>();
+    const open = new Set<unknown>();
+    const visit = (part: unknown): void => {
+      done.add(part);
+      open.add(part);
+      for (const [target, ref] of this.#targets(part)) {
+        if (open.has(target)) found.set(target, /[^/#]*$/.exec(ref)?.[0] ?? '');
+        else if (!done.has(target)) visit(target);
       }
-    }
-    return reached;
+      open.delete(part);
+    };
+    visit(this.#root);
+    return found;
   }
 
   #targets(part: unknown): [target: unknown, ref: string][] {
@@ -67,11 +66,11 @@ export class SchemaPlaces {
     this.#bases.set(part, own);
     if (own !== base) this.#named.set(own, part);
     if (typeof $anchor === 'string') this.#named.set(`${own}#${$anchor}`, part);
-    for (const inner of schemaParts(part)) this.#note(inner, own);
+    for (const inner of allSchemaParts(part)) this.#note(inner, own);
   }
 }
 
-/** A schema and all schemas in it. */
+/** A schema and all schemas in it that its values meet. */
 function* withInner(part: unknown): Generator<object> {
   if (typeof part !== 'object' || part === null) return;
   yield part;

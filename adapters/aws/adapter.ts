@@ -4,6 +4,7 @@
  */
 import { gatewayAdapter, type Sign } from '../gateway.ts';
 import { hasOnly, type Refusal } from '../refusal.ts';
+import { awsExtensions } from './extensions.ts';
 import { awsFacts } from './facts.ts';
 
 const signs: readonly Sign[] = [
@@ -22,6 +23,7 @@ const signs: readonly Sign[] = [
 export const aws = gatewayAdapter({
   name: 'aws',
   facts: awsFacts,
+  extensions: awsExtensions,
   identityHeaders: [],
   credentialHeader: 'x-api-key',
   renamed: new Map([

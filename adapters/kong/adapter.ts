@@ -5,6 +5,7 @@
  */
 import { gatewayAdapter, type Sign } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
+import { kongExtensions } from './extensions.ts';
 import { kongFacts } from './facts.ts';
 
 const noCredentials =
@@ -28,6 +29,7 @@ const limited = /^API rate limit exceeded$/;
 export const kong = gatewayAdapter({
   name: 'kong',
   facts: kongFacts,
+  extensions: kongExtensions,
   identityHeaders: [
     'x-consumer-id',
     'x-consumer-custom-id',

@@ -4,6 +4,7 @@
  */
 import { gatewayAdapter, type Sign } from '../gateway.ts';
 import { hasOnly, type Refusal } from '../refusal.ts';
+import { tykExtensions } from './extensions.ts';
 import { tykFacts } from './facts.ts';
 
 const signs: readonly Sign[] = [
@@ -27,6 +28,7 @@ export const tyk = gatewayAdapter({
   identityHeaders: ['x-tyk-*'],
   credentialHeader: 'Authorization',
   facts: tykFacts,
+  extensions: tykExtensions,
   signs,
 });
 

@@ -1,19 +1,21 @@
 /** Reads the API documents that a configuration names, and makes routes of them. */
 import { dirname, isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Adapter } from '../core/adapter.ts';
 import { isMapping, type Mapping } from '../core/mapping.ts';
 import { ConfigError, type Problem } from '../core/problem.ts';
 import { readApiDocument, type ApiDocument } from '../../openapi/api-document.ts';
 import type { Described } from '../../openapi/described-route.ts';
 import type { DocumentFinding } from '../../openapi/document-finding.ts';
+import { describeChannels } from '../../openapi/asyncapi-import.ts';
 import { describeRoutes, type ImportTerms } from '../../openapi/import.ts';
 import { KnownPlaces } from '../../openapi/known-places.ts';
 import type { Source } from '../../openapi/source.ts';
-import { didYouMean, inOrder } from './report.ts';
+import { didYouMean, firstPerPlace, inOrder } from './report.ts';
 import { substitute, type Environment } from './secrets.ts';
 
 /** The kinds of documents, by the setting that names them. */
-const describers = { openapi: describeRoutes } satisfies Readonly<
+const describers = { openapi: describeRoutes, asyncapi: describeChannels } satisfies Readonly<
   Record<string, (document: ApiDocument, terms: ImportTerms) => Described>
 >;
 type Kind = keyof typeof describers;
@@ -35,7 +37,7 @@ export interface ReadDocument {
 export async function readDocuments(
   source: Source,
   more: MoreDocuments,
-  environment: Environment,
+  terms: { readonly environment: Environment; readonly adapters: readonly Adapter[] },
 ): Promise<readonly ReadDocument[]> {
   const file = isMapping(source.value) ? source.value : {};
   const places = new KnownPlaces();
@@ -45,22 +47,22 @@ export async function readDocuments(
   const problems: Problem[] = [];
   for (const { kind, entry } of entriesOf(file, more)) {
     try {
-      const document = await readEntry(entry, source, environment);
+      const document = await readEntry(entry, source, terms.environment);
       const described = describers[kind](document, {
         entry,
         locateEntry: (owner, key, at) => places.locate(owner, key, at),
         defaults: isMapping(file['defaults']) ? file['defaults'] : {},
+        adapters: terms.adapters,
         takenIds,
       });
       for (const { settings } of described.routes) takenIds.add(String(settings['id']));
       problems.push(...described.findings.map((finding) => problemOf(finding, described)));
       read.push({ document, described });
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
+      problems.push(...problemsIn(error, shownName(entry, source)));
     }
   }
-  if (problems.length > 0) throw new ConfigError(inOrder(problems));
+  if (problems.length > 0) throw new ConfigError(inOrder(firstPerPlace(problems)));
   return read;
 }
 
@@ -83,11 +85,21 @@ function entriesOf(file: Mapping, more: MoreDocuments): Entry[] {
   });
 }
 
+function shownName(entry: Mapping, source: Source): string {
+  const name = String(entry['file']);
+  return fromHere in entry || isAbsolute(name) ? name : join(dirname(source.file), name);
+}
+
+/** A document of `$ref`s that lead from one to the next thousands of times takes more stack than there is. */
+function problemsIn(error: unknown, file: string): readonly Problem[] {
+  if (error instanceof ConfigError) return error.problems;
+  if (!(error instanceof RangeError)) throw error;
+  return [{ file, line: 0, column: 0, path: '', message: 'is nested too deeply, or its "$ref"s lead on and on' }];
+}
+
 async function readEntry(entry: Mapping, source: Source, environment: Environment): Promise<ApiDocument> {
   const { file, network } = substitute({ file: entry['file'], network: entry['network'] }, environment).value as Mapping;
-  const name = String(file);
-  const shown = fromHere in entry || isAbsolute(name) ? name : join(dirname(source.file), name);
-  return readApiDocument(shown, { network: network === true || network === 'true' });
+  return readApiDocument(shownName({ ...entry, file }, source), { network: network === true || network === 'true' });
 }
 
 export function problemOf({ owner, key, at, message, known = [] }: DocumentFinding, { locate }: Described): Problem {

@@ -16,7 +16,7 @@ export function effectiveSettings(loaded: LoadedConfig): string {
   const listen = settings.listen.map(({ host, port, ...rest }) => (rest.socket === undefined ? { host, port, ...rest } : rest));
   const control = { ...settings.control, policies: shownPolicies(loaded.controlPolicies) };
   // Its documents are its routes: named as well, they would be read again.
-  const { openapi: _documents, ...whole } = settings;
+  const { openapi: _openapi, asyncapi: _asyncapi, ...whole } = settings;
   return stringify({ ...whole, listen, control, routes }, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 

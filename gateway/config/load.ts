@@ -11,7 +11,7 @@ import { checkListeners } from './listener-rules.ts';
 import type { LoadedPolicy, Parts } from './parts.ts';
 import { readPolicies, type PolicyTerms } from './policies.ts';
 import { ConfigError, formatPath, type Path } from '../core/problem.ts';
-import { inOrder, type Finding } from './report.ts';
+import { firstPerPlace, inOrder, type Finding } from './report.ts';
 import { checkRules } from './rules.ts';
 import { checkingSchema, plain } from './schema.ts';
 import { fillIn, substitute, type Environment } from './secrets.ts';
@@ -76,7 +76,7 @@ export async function loadText(
   more: MoreDocuments = {},
 ): Promise<LoadedConfig> {
   const source = parseSource(file, text);
-  const documents = await readDocuments(source, more, environment);
+  const documents = await readDocuments(source, more, { environment, adapters: parts.adapters });
   const composed = composedSource(
     source,
     documents.map(({ described }) => described),
@@ -106,7 +106,9 @@ async function loadSource(
     ...checkListeners(written, directory),
   ]);
   if (findings.length > 0)
-    throw new ConfigError(inOrder(findings.map(({ path, message, at }) => ({ ...source.locate(path, at), message }))));
+    throw new ConfigError(
+      inOrder(firstPerPlace(findings.map(({ path, message, at }) => ({ ...source.locate(path, at), message })))),
+    );
   const config = complete(source.file, directory, written, { policies, adapters: parts.adapters });
   return { ...frozen({ ...config, files: filled.files }), source };
 }
@@ -132,7 +134,7 @@ function writtenOut(file: Mapping): Mapping {
         });
   return mapEntries(file, (key, entry) => {
     if (key === 'defaults') return options(entry);
-    if (key === 'openapi' && Array.isArray(entry)) return entry.map(fileOf);
+    if ((key === 'openapi' || key === 'asyncapi') && Array.isArray(entry)) return entry.map(fileOf);
     return key === 'routes' && Array.isArray(entry) ? entry.map(options) : entry;
   });
 }

@@ -18,18 +18,21 @@ export function finding(path: Path, message: string): Finding {
   return { path, message, at: 'value' };
 }
 
-/** By place in their files, the first for each place: what many operations of a document share is wrong once. */
+/** By place in their files. */
 export function inOrder(problems: readonly Problem[]): Problem[] {
   const files = [...new Set(problems.map(({ file }) => file))];
+  return problems.toSorted((a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column);
+}
+
+/** The first for each place: what many operations of a document share is wrong once. */
+export function firstPerPlace(problems: readonly Problem[]): Problem[] {
   const first = new Map<string, Problem>();
   for (const problem of problems) {
     const { file, line, column, path } = problem;
     const place = JSON.stringify([file, line, column, path]);
     if (!first.has(place)) first.set(place, problem);
   }
-  return [...first.values()].toSorted(
-    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
-  );
+  return [...first.values()];
 }
 
 /** What the checker found, in our words. `substituted` tells for a path what stood there before a variable was put in. */

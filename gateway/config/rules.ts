@@ -56,7 +56,9 @@ export function checkRules(file: Mapping): Finding[] {
 }
 
 function checkThere(file: Mapping): Finding[] {
-  const named = ['routes', 'openapi'].some((key) => key in file && !(Array.isArray(file[key]) && file[key].length === 0));
+  const named = ['routes', 'openapi', 'asyncapi'].some(
+    (key) => key in file && !(Array.isArray(file[key]) && file[key].length === 0),
+  );
   return named ? [] : [finding(['routes'], 'is missing')];
 }
 

@@ -38,8 +38,12 @@ export function editorSchema(parts: Parts): JsonSchema {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Foregate configuration',
     ...schema,
-    properties: { ...schema.properties, openapi: documentForms(schema.properties?.['openapi'] ?? {}) },
-    anyOf: [{ required: ['routes'] }, { required: ['openapi'] }],
+    properties: {
+      ...schema.properties,
+      openapi: documentForms(schema.properties?.['openapi'] ?? {}),
+      asyncapi: documentForms(schema.properties?.['asyncapi'] ?? {}),
+    },
+    anyOf: [{ required: ['routes'] }, { required: ['openapi'] }, { required: ['asyncapi'] }],
     $defs: { target, policy },
   };
 }

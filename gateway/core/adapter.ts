@@ -1,4 +1,5 @@
 /** What is known of one gateway, and how a route makes a profile of it. */
+import type { GatewayExtensions } from './gateway-extensions.ts';
 import type { GatewayFacts } from './gateway-facts.ts';
 import type { Profile } from './profile.ts';
 import type { RouteSettings } from './settings.ts';
@@ -15,5 +16,7 @@ export interface Adapter {
   readonly credentialHeader: string | undefined;
   /** Left out: nothing is known but that. */
   readonly facts?: GatewayFacts;
+  /** Of OpenAPI documents. Left out: the gateway has none that are read. */
+  readonly extensions?: GatewayExtensions;
   profile(settings: AdapterSettings): Profile;
 }

@@ -229,9 +229,14 @@ export const SettingsSchema = Type.Object(
       description:
         'OpenAPI documents (3.0 or 3.1) whose operations are routes, behind those of `routes`; see [OpenAPI](openapi.md). A reload reads them again.',
     }),
+    asyncapi: Type.Array(DocumentSchema, {
+      default: [],
+      description:
+        'AsyncAPI documents (3.0 or 3.1) whose channels of WebSockets and HTTP are routes, behind those of `openapi`; see [AsyncAPI](asyncapi.md). A reload reads them again.',
+    }),
     routes: Type.Array(RouteSchema, {
       minItems: 1,
-      [derivedMark]: 'needed without `openapi`',
+      [derivedMark]: 'needed without `openapi` and `asyncapi`',
       description: 'Where requests go, and under which terms.',
     }),
   },

@@ -72,7 +72,7 @@ describe('the schema for editors', () => {
 describe('the reference', () => {
   it('has a row for keys on every level, with type, default and meaning', () => {
     const page = configurationPage(parts);
-    match(page, /^\| `routes` \| list of mapping \| needed without `openapi` \|/m);
+    match(page, /^\| `routes` \| list of mapping \| needed without `openapi` and `asyncapi` \|/m);
     match(page, /^\| `idle` \| duration \| `30m` \|/m);
     match(page, /^\| `limits\.messageBytes` \| whole number \| `199999` \|/m);
     match(page, /^\| `auth\.basic\[\]\.password` \| secret \| required \|/m);
