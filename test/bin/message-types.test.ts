@@ -77,7 +77,7 @@ components:
       2,
       'has an unknown member',
       'openapi: 3.1.0\npaths:\n  /a:\n    get:\n      x-foregate-messages:\n        clients: {}\n        client: { a: true }\n',
-      /^api\.yaml:6:9 +\S+clients +is not known here/m,
+      /^api\.yaml:6:9 +\S+clients +is not known here; did you mean "client"\?$/m,
     ],
     [
       2,
