@@ -73,7 +73,7 @@ function strangeExtensions(levels: readonly Mapping[], adapters: readonly Adapte
 
 /** Of gateways that have no adapter here, or one that reads nothing. */
 function unknownGateway(level: Mapping, name: string): DocumentFinding[] {
-  return /^x-(?:google|adc|ms|azure)-/.test(name) ? [remark(level, name, 'is not read')] : [];
+  return /^x-(?:adc|ms|azure)-/.test(name) ? [remark(level, name, 'is not read')] : [];
 }
 
 function remark(owner: object, key: string, message: string): DocumentFinding {

@@ -4,6 +4,7 @@
  */
 import { gatewayAdapter, type Sign } from '../gateway.ts';
 import type { Refusal } from '../refusal.ts';
+import { googleExtensions } from './extensions.ts';
 import { apigeeFacts } from './facts.ts';
 
 const cloud: readonly Sign[] = [
@@ -28,6 +29,7 @@ const microgateway: readonly Sign[] = [
 export const apigee = gatewayAdapter({
   name: 'apigee',
   facts: apigeeFacts,
+  extensions: googleExtensions,
   identityHeaders: ['x-authorization-claims', 'x-apigee-*'],
   credentialHeader: 'x-api-key',
   signs: [...cloud, ...microgateway],

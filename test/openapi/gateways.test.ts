@@ -65,9 +65,9 @@ paths:
     assert.deepEqual(warnings(await loaded(kong, 'kong')), [
       'warning: api.yaml:4:1  x-kong-upstream-defaults  is not read; the gateway goes on with it',
     ]);
-    const config = await loaded('openapi: 3.0.2\nx-google-backend: {}\npaths: { /a: { x-kong-name: a, get: {} } }\n', 'tyk');
+    const config = await loaded('openapi: 3.0.2\nx-adc-name: a\npaths: { /a: { x-kong-name: a, get: {} } }\n', 'tyk');
     assert.deepEqual(warnings(config), [
-      'warning: api.yaml:2:1  x-google-backend  is not read',
+      'warning: api.yaml:2:1  x-adc-name  is not read',
       'warning: api.yaml:3:16  paths["/a"].x-kong-name  is read where the adapter is "kong"; here it is not',
     ]);
   });
@@ -94,6 +94,62 @@ x-tyk-api-gateway:
         stripPath: true,
         hideCredential: true,
       },
+    );
+  });
+
+  it('of Google say it in the form of OpenAPI 3, and in the older one', async () => {
+    const { settings } = await loaded(
+      `openapi: 3.0.4
+security: [{ key: [] }]
+x-google-api-management:
+  metrics: { reads: { displayName: Reads } }
+  quota: { readLimit: { metric: reads, unit: "1/min/{project}", values: 1000 } }
+  backends: { main: { address: "https://run.example/base/", deadline: 12.5, pathTranslation: APPEND_PATH_TO_ADDRESS } }
+x-google-backend: main
+paths:
+  /a:
+    get: { x-google-quota: { metricCosts: { reads: 4 } } }
+    put: { security: [{ token: [] }], x-google-backend: { address: "https://other.example", path_translation: APPEND_PATH_TO_ADDRESS } }
+components:
+  securitySchemes:
+    key: { type: apiKey, in: query, name: key }
+    token: { type: oauth2, flows: {}, x-google-issuer: "https://id.example", x-google-jwks_uri: "https://id.example/jwks", x-google-audiences: "a, b" }
+`,
+      'apigee',
+    );
+    const [get, put] = settings.routes.map(({ adapter }) => adapter.gateway);
+    assert.deepEqual(
+      [get?.backend, get?.timeout, get?.auth, get?.credential],
+      ['https://run.example/base', '12500ms', 'key', { query: 'key' }],
+    );
+    assert.deepEqual(get?.limits, [{ count: 250, window: '60s', by: 'caller' }]);
+    assert.deepEqual([put?.backend, put?.auth, put?.limits], ['https://other.example', 'jwt', []]);
+    assert.deepEqual(put?.jwt, { issuer: 'https://id.example', jwks: 'https://id.example/jwks', audience: 'a' });
+  });
+
+  it('of Google are not read where an operation has one address, or names a backend that is not there', async () => {
+    const config = await loaded(
+      `openapi: 3.0.4
+x-google-allow: all
+x-google-management: { quota: { limits: [{ name: l, metric: m, unit: "1/min/{project}", values: { STANDARD: 60 } }] } }
+x-google-backend: { address: "https://run.example" }
+paths:
+  /a:
+    get: { security: [], x-google-backend: { address: "https://run.example/hello" } }
+    put: { security: [], x-google-backend: none }
+    post: { security: [], x-google-quota: { metricCosts: { m: 1 } } }
+`,
+      'apigee',
+    );
+    const post = config.settings.routes.find(({ id }) => id === 'post-a')?.adapter.gateway;
+    assert.deepEqual([post?.backend, post?.limits], ['https://run.example', [{ count: 60, window: '60s', by: 'caller' }]]);
+    assert.deepEqual(
+      warnings(config).map((line) => line.replace('warning: ', '')),
+      [
+        'api.yaml:2:1  x-google-allow  is not read; the gateway goes on with it',
+        'api.yaml:7:26  paths["/a"].get.x-google-backend  has one address for all paths, which is not read',
+        'api.yaml:8:26  paths["/a"].put.x-google-backend  names no backend that is described',
+      ],
     );
   });
 
