@@ -83,7 +83,8 @@ class AsyncApiImport {
       ...this.#unknownSchemes([root, this.#terms.entry]),
       ...channels.flatMap(({ channel }) => this.#unknownSchemes([channel])),
     );
-    if (routes.length === 0 && this.#findings.length === 0) this.#findings.push(noChannels(root));
+    // Why nothing is left is worth more than that nothing is.
+    if (routes.length === 0 && this.#findings.length === 0) this.#findings.push(noChannels(root), ...this.#remarks.splice(0));
     return routes;
   }
 
