@@ -21,7 +21,8 @@ import { OwnPolicies, type OwnPolicy } from './own-policies.ts';
 import { RouteIds } from './route-ids.ts';
 import { MessageReader } from './route-messages.ts';
 import { ParameterReader } from './route-parameters.ts';
-import { SecurityReader } from './security.ts';
+import { encodedPath } from './request-path.ts';
+import { namesGateway, SecurityReader } from './security.ts';
 
 export function describeChannels(document: ApiDocument, terms: ImportTerms): Described {
   return new AsyncApiImport(document, terms).described();
@@ -83,7 +84,8 @@ class AsyncApiImport {
       ...this.#unknownSchemes([root, this.#terms.entry]),
       ...channels.flatMap(({ channel }) => this.#unknownSchemes([channel])),
     );
-    if (routes.length === 0 && this.#findings.length === 0) this.#findings.push(noChannels(root));
+    // Why nothing is left is worth more than that nothing is.
+    if (routes.length === 0 && this.#findings.length === 0) this.#findings.push(noChannels(root), ...this.#remarks.splice(0));
     return routes;
   }
 
@@ -209,7 +211,7 @@ class AsyncApiImport {
     const base = server === undefined ? { text: '' } : basePathOf(server);
     if ('finding' in base) this.#findings.push(base.finding);
     const path = `${'text' in base ? base.text : ''}/${address.replace(/^\//, '')}`;
-    return { key: 'template', value: encoded(path), origin };
+    return { key: 'template', value: encodedPath(path), origin };
   }
 
   #match({ channel, basics, options, place }: Draft, template: Member | undefined, servers: readonly ChannelServer[]): Member[] {
@@ -287,7 +289,7 @@ class AsyncApiImport {
     }
     const reader = new SecurityReader(this.#needs.document(), this.#origins);
     const details = isMapping(basics['security']) ? basics['security'] : {};
-    const { policies, findings } = reader.read([needed], { details, hasGateway: hasGateway(options, this.#terms.defaults) });
+    const { policies, findings } = reader.read([needed], { details, hasGateway: namesGateway(options, this.#terms.defaults) });
     this.#findings.push(...findings);
     return policies;
   }
@@ -369,20 +371,8 @@ function isFinding(value: Mapping | DocumentFinding): value is DocumentFinding {
   return 'owner' in value;
 }
 
-/** The adapter of a gateway that checks what nothing else is said of. */
-function hasGateway(options: Mapping, defaults: Mapping): boolean {
-  const adapter = options['adapter'] ?? defaults['adapter'];
-  const use = isMapping(adapter) ? adapter['use'] : adapter;
-  return typeof use === 'string' && use !== 'generic';
-}
-
 function found({ owner, key, at = 'value' }: Origin): Omit<DocumentFinding, 'message'> {
   return { owner, ...(key !== undefined && { key }), at };
-}
-
-/** As paths come in requests: what cannot stand in one is percent-encoded. */
-function encoded(path: string): string {
-  return path.replaceAll(/[^\x21-\x7e]+/g, (text) => encodeURI(Buffer.from(text).toString()));
 }
 
 /** Several channels share servers, messages and extensions. */

@@ -1,5 +1,6 @@
 /** The kinds of the messages of an AsyncAPI channel: which member of them differs, and what it says. */
-import { isMapping } from '../gateway/core/mapping.ts';
+import { limits } from '../gateway/core/limits.ts';
+import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
 import type { NamedMessage } from './described-channel.ts';
 import type { SchemaSource } from './document-finding.ts';
 import { constantsAt, pathOf } from './message-kinds.ts';
@@ -72,40 +73,59 @@ function kindCount(messages: readonly PayloadMessage[], name: string, source: Sc
 }
 
 /** What a member can only be; of a choice what it can be in its parts, if it says so in each. */
-export function constantsIn(schema: unknown, path: readonly string[], source: SchemaSource, seen = new Set<unknown>()): string[] {
-  const own = constantsAt(schema, path, source);
-  const described = source.follow(schema);
-  const parts = choiceOf(described);
-  if (own.length > 0 || parts === undefined || seen.has(described)) return own;
-  seen.add(described);
-  const found = parts.map((part) => constantsIn(part, path, source, seen));
-  return found.some(({ length }) => length === 0) ? [] : [...new Set(found.flat())];
+export function constantsIn(schema: unknown, path: readonly string[], source: SchemaSource): string[] {
+  return inParts<string[]>(schema, source, [], (part, below) => {
+    const own = constantsAt(part, path, source);
+    const found = own.length > 0 ? [own] : (choiceOf(part)?.map(below) ?? []);
+    return found.some(({ length }) => length === 0) ? [] : [...new Set(found.flat())];
+  });
 }
 
-function choiceOf(schema: unknown): readonly unknown[] | undefined {
-  const choice: unknown = isMapping(schema) ? (schema['oneOf'] ?? schema['anyOf']) : undefined;
-  return Array.isArray(choice) && choice.length > 0 ? choice : undefined;
-}
-
-function isRequired(schema: unknown, name: string, source: SchemaSource, around: readonly unknown[] = []): boolean {
-  const described = source.follow(schema);
-  if (!isMapping(described) || around.includes(described)) return false;
-  const isIn = (part: unknown): boolean => isRequired(part, name, source, [...around, described]);
-  const { required, allOf } = described;
-  if (Array.isArray(required) && required.includes(name)) return true;
-  if (Array.isArray(allOf) && allOf.some(isIn)) return true;
-  return choiceOf(described)?.every(isIn) ?? false;
+function isRequired(schema: unknown, name: string, source: SchemaSource): boolean {
+  return inParts<boolean>(schema, source, false, (part, below) => {
+    const { required } = part;
+    if (Array.isArray(required) && required.includes(name)) return true;
+    return partsOfAll(part).some(below) || (choiceOf(part)?.every(below) ?? false);
+  });
 }
 
 /** Names of members, also of those in parts of the schema. */
-function memberNames(schema: unknown, source: SchemaSource, seen = new Set<unknown>()): Set<string> {
-  const described = source.follow(schema);
-  if (!isMapping(described) || seen.has(described)) return new Set();
-  seen.add(described);
-  const { properties, allOf } = described;
-  const parts = [...(Array.isArray(allOf) ? allOf : []), ...(choiceOf(described) ?? [])];
-  return new Set([
-    ...Object.keys(isMapping(properties) ? properties : {}),
-    ...parts.flatMap((part) => [...memberNames(part, source, seen)]),
-  ]);
+function memberNames(schema: unknown, source: SchemaSource): Set<string> {
+  return inParts<Set<string>>(schema, source, new Set(), (part, below) => {
+    const { properties } = part;
+    const inner = [...partsOfAll(part), ...(choiceOf(part) ?? [])].flatMap((one) => [...below(one)]);
+    return new Set([...Object.keys(isMapping(properties) ? properties : {}), ...inner]);
+  });
+}
+
+/**
+ * Finds something out of a schema and its parts, each of which is looked at once, however often it stands there. `unknown` is what is
+ * taken for a part that is around itself, or too deep.
+ */
+function inParts<T>(
+  schema: unknown,
+  source: SchemaSource,
+  unknown: T,
+  look: (part: Mapping, below: (inner: unknown) => T) => T,
+): T {
+  const known = new Map<unknown, T>();
+  const visit = (value: unknown, depth: number): T => {
+    const part = source.follow(value);
+    const before = known.get(part);
+    if (before !== undefined || !isMapping(part) || depth > limits.checkedDepth) return before ?? unknown;
+    known.set(part, unknown);
+    const found = look(part, (inner) => visit(inner, depth + 1));
+    known.set(part, found);
+    return found;
+  };
+  return visit(schema, 0);
+}
+
+function choiceOf({ oneOf, anyOf }: Mapping): readonly unknown[] | undefined {
+  const choice: unknown = oneOf ?? anyOf;
+  return Array.isArray(choice) && choice.length > 0 ? choice : undefined;
+}
+
+function partsOfAll({ allOf }: Mapping): readonly unknown[] {
+  return Array.isArray(allOf) ? allOf : [];
 }

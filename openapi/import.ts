@@ -18,7 +18,8 @@ import { pathItems, usesOf, type Operation, type PathItem } from './operations.t
 import { Origins, type Locate, type Member, type Origin } from './origins.ts';
 import { ParameterReader } from './route-parameters.ts';
 import { RouteIds } from './route-ids.ts';
-import { SecurityReader } from './security.ts';
+import { encodedPath } from './request-path.ts';
+import { namesGateway, SecurityReader } from './security.ts';
 import { serverOf, type Server } from './servers.ts';
 
 /** What the configuration says beside a document. */
@@ -122,7 +123,7 @@ class Import {
     const targets = this.#targets(basics, server, findings.length > 0, place);
     const template: Member = {
       key: 'template',
-      value: encoded(server.basePath + item.path),
+      value: encodedPath(server.basePath + item.path),
       origin: { owner: item.paths, key: item.path, at: 'key' },
     };
     const written = this.#options(levels);
@@ -219,7 +220,7 @@ class Import {
     const { basics, template, lasts, options, place } = about;
     const security = this.#security.read([root, operation], {
       details: isMapping(basics['security']) ? basics['security'] : {},
-      hasGateway: hasGateway(options, this.#terms.defaults),
+      hasGateway: namesGateway(options, this.#terms.defaults),
     });
     const parameters = this.#parameters.read([path, operation], template);
     const messages = this.#messages.read(lasts ? levels : [path, operation]);
@@ -310,17 +311,6 @@ function idOf(operation: Mapping, options: Mapping, made: string, place: Origin,
 /** Lists replace one another: the innermost counts. */
 function innermost(levels: readonly Mapping[], name: string): Mapping | undefined {
   return levels.toReversed().find((level) => level[name] !== undefined);
-}
-
-function hasGateway(options: Mapping, defaults: Mapping): boolean {
-  const adapter = options['adapter'] ?? defaults['adapter'];
-  const use = isMapping(adapter) ? adapter['use'] : adapter;
-  return typeof use === 'string' && use !== 'generic';
-}
-
-/** As paths come in requests: what cannot stand in one is percent-encoded. */
-function encoded(path: string): string {
-  return path.replaceAll(/[^\x21-\x7e]+/gu, (text) => encodeURIComponent(text.replaceAll(/\p{Surrogate}/gu, '\ufffd')));
 }
 
 /** Two paths that differ only in the names of their parameters are one. */

@@ -16,6 +16,13 @@ export interface SecurityRead {
   readonly findings: readonly DocumentFinding[];
 }
 
+/** Whether a route has the adapter of a gateway, by its own options or the `defaults`. */
+export function namesGateway(options: Mapping, defaults: Mapping): boolean {
+  const adapter = options['adapter'] ?? defaults['adapter'];
+  const use = isMapping(adapter) ? adapter['use'] : adapter;
+  return typeof use === 'string' && use !== 'generic';
+}
+
 /** Makes the policies for what an operation asks for. Those for the same are the same. */
 export class SecurityReader {
   readonly #root: Mapping;

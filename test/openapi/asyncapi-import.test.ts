@@ -92,17 +92,18 @@ describe('an AsyncAPI document in the shape of a public example', () => {
       remarks: ['8:3 is left out: its servers speak mqtt, not ws, wss, http or https'],
     },
     'streetlights-kafka.yaml': {
-      errors: [`12:1 ${noChannel}`],
-      remarks: ['13:3', '17:3'].map((place) => `${place} is left out: its servers speak kafka, not ws, wss, http or https`),
+      errors: [
+        `12:1 ${noChannel}`,
+        ...['13:3', '17:3'].map((at) => `${at} is left out: its servers speak kafka, not ws, wss, http or https`),
+      ],
     },
     'streetlights-mqtt.yaml': {
-      errors: [`12:1 ${noChannel}`],
-      remarks: ['13:3', '17:3'].map((place) => `${place} is left out: its servers speak mqtt, not ws, wss, http or https`),
+      errors: [
+        `12:1 ${noChannel}`,
+        ...['13:3', '17:3'].map((at) => `${at} is left out: its servers speak mqtt, not ws, wss, http or https`),
+      ],
     },
-    'rpc-server.yaml': {
-      errors: [`7:1 ${noChannel}`],
-      remarks: ['8:3 is left out: its servers speak amqp, not ws, wss, http or https'],
-    },
+    'rpc-server.yaml': { errors: [`7:1 ${noChannel}`, '8:3 is left out: its servers speak amqp, not ws, wss, http or https'] },
     'simple.yaml': { errors: [`5:3 ${nowhere}`] },
     'anyof.yaml': { errors: [`5:3 ${nowhere}`] },
     'oneof.yaml': {
