@@ -3,10 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command } from 'commander';
 import type { compile } from 'json-schema-to-typescript';
+import { problemOf } from '../gateway/config/documents.ts';
 import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
 import { ConfigError } from '../gateway/core/problem.ts';
 import { readApiDocument, type ApiDocument } from '../openapi/api-document.ts';
-import { describedOperations } from '../openapi/described-operations.ts';
+import { describedOperations, type DescribedOperations } from '../openapi/described-operations.ts';
 import type { DocumentFinding } from '../openapi/document-finding.ts';
 import { messageTypeSchema } from '../openapi/message-types.ts';
 
@@ -35,17 +36,17 @@ async function types({ openapi, output, network = false }: Options): Promise<voi
 
 /** @throws ConfigError for what is wrong with the document, and Error where it describes no messages */
 async function typesOf(document: ApiDocument): Promise<string> {
-  const { operations, findings } = describedOperations(document);
-  refuse(findings, document);
+  const described = describedOperations(document);
+  const { operations } = described;
+  refuse(described.findings, described);
   if (operations.length === 0) throw new Error(`${document.file} has no operation with "x-foregate-messages".`);
-  const { schema, findings: wrong } = messageTypeSchema(operations, document);
-  refuse(wrong, document);
+  const { schema, findings } = messageTypeSchema(operations, document);
+  refuse(findings, described);
   return typescript(schema, basename(document.file));
 }
 
-function refuse(findings: readonly DocumentFinding[], document: ApiDocument): void {
-  if (findings.length === 0) return;
-  throw new ConfigError(findings.map(({ owner, key, at, message }) => ({ ...document.locate(owner, key, at), message })));
+function refuse(findings: readonly DocumentFinding[], described: DescribedOperations): void {
+  if (findings.length > 0) throw new ConfigError(findings.map((finding) => problemOf(finding, described)));
 }
 
 async function typescript(schema: Mapping, file: string): Promise<string> {

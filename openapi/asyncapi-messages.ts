@@ -45,9 +45,9 @@ const anything: Mapping = { name: 'anything', summary: 'Any text or bytes.' };
 function saidAtTheEnd(policies: readonly Mapping[]): number {
   const count = policies.filter(isCheck).length;
   const [last, before] = policies.toReversed();
-  if (last === undefined || !isCheck(last)) return 0;
+  if (last === undefined || !isSayable(last)) return 0;
   if (count === 1) return 1;
-  return count === 2 && before !== undefined && isCheck(before) && arePair(before, last) ? 2 : 0;
+  return count === 2 && before !== undefined && isSayable(before) && arePair(before, last) ? 2 : 0;
 }
 
 function arePair(first: Mapping, second: Mapping): boolean {
@@ -57,6 +57,11 @@ function arePair(first: Mapping, second: Mapping): boolean {
 
 function isCheck({ use, dryRun }: Mapping): boolean {
   return use === 'message-schema' && dryRun !== true;
+}
+
+/** What is only for publishers has no place among the rules. */
+function isSayable(policy: Mapping): boolean {
+  return isCheck(policy) && policy['eventStreams'] !== true && policy['channels'] === undefined;
 }
 
 function isFrom({ from }: Mapping, sender: Sender): boolean {

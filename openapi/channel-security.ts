@@ -41,13 +41,21 @@ export class ChannelSecurity {
 
   /** What all these parts ask for that no policy meets: `security` of OpenAPI, or what is wrong. Undefined for nothing. */
   needs(parts: readonly Mapping[], policies: readonly unknown[]): Mapping | DocumentFinding | undefined {
-    const checking = policies.filter(isMapping).filter(isChecking);
     let ways: readonly (readonly Scheme[])[] = [[]];
     let first: Origin | undefined;
     for (const part of parts) {
       const list = this.#listed(part);
       if (list === undefined) return { owner: part, key: 'security', at: 'value', message: 'must be a list of security schemes' };
-      if (list.length === 0 || list.some(({ scheme }) => checking.some((policy) => looksFor(policy, scheme)))) continue;
+      if (
+        list.length === 0 ||
+        policies.filter(isMapping).some((policy) =>
+          meets(
+            policy,
+            list.map(({ scheme }) => scheme),
+          ),
+        )
+      )
+        continue;
       first ??= { owner: part, key: 'security' };
       ways = ways.flatMap((way) => list.map((one) => [...way.filter(({ name }) => name !== one.name), one]));
       if (ways.length > waysMax) return { owner: part, key: 'security', at: 'value', message: 'can be met in too many ways' };
@@ -106,16 +114,24 @@ function isChecking({ required, dryRun }: Mapping): boolean {
   return required !== false && dryRun !== true;
 }
 
-const usualPlaces: ReadonlyMap<unknown, Mapping> = new Map([
-  ['jwt', { header: 'Authorization' }],
-  ['introspect', { header: 'Authorization' }],
-  ['api-key', { header: 'X-API-Key' }],
-]);
+/** Whoever passes the policy has shown what one of the schemes asks for. */
+function meets(policy: Mapping, schemes: readonly Mapping[]): boolean {
+  if (!isChecking(policy)) return false;
+  if (policy['use'] !== 'any-of') return schemes.some((scheme) => looksFor(policy, scheme));
+  const lists: readonly unknown[] = Array.isArray(policy['of']) ? policy['of'] : [];
+  return (
+    lists.length > 0 &&
+    lists.every((list) =>
+      [list]
+        .flat()
+        .filter(isMapping)
+        .some((one) => meets(one, schemes)),
+    )
+  );
+}
 
 function looksFor(policy: Mapping, scheme: Mapping): boolean {
-  const { use, from = usualPlaces.get(use), parameter = 'ticket' } = policy;
-  const places = use === 'ticket' ? [{ scheme: { type: 'httpApiKey', in: 'query', name: parameter } }] : schemesOf({ use, from });
-  return places.some((place) => isSamePlace(place.scheme, scheme));
+  return schemesOf(policy).some((place) => isSamePlace(place.scheme, scheme));
 }
 
 /** Tokens of OAuth 2 and OpenID Connect are bearer tokens. */

@@ -1,7 +1,11 @@
 /** The operations of an OpenAPI document whose messages it describes. */
 import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
-import type { DocumentFinding, SchemaSource } from './document-finding.ts';
+import type { PlaceInFile } from '../gateway/core/problem.ts';
+import type { ApiDocument } from './api-document.ts';
+import type { DocumentFinding } from './document-finding.ts';
 import { readMessages, type DescribedMessages } from './messages.ts';
+import { pathItems, usesOf, type PathItem } from './operations.ts';
+import { Origins } from './origins.ts';
 
 export interface DescribedOperation {
   /** The operation's id, or `GET /rooms/{room}`; none twice. */
@@ -16,87 +20,60 @@ export interface DescribedOperation {
 export interface DescribedOperations {
   readonly operations: readonly DescribedOperation[];
   readonly findings: readonly DocumentFinding[];
+  /** Where what is wrong stands. */
+  locate(finding: DocumentFinding): PlaceInFile;
 }
 
 /** In the order of the document. */
-export function describedOperations(source: SchemaSource): DescribedOperations {
-  const found = [...operationsOf(source)].flatMap((one) => describe(one, source));
-  const names = found.map(({ operation }) => operation.name);
-  const twice = found.filter(({ operation }, index) => names.indexOf(operation.name) < index);
-  const unclear = twice.map(({ owner, operation }): DocumentFinding => {
-    const message = `is the id ${JSON.stringify(operation.name)} of another operation, too`;
-    return { owner, key: 'operationId', at: 'value', message };
-  });
+export function describedOperations(document: ApiDocument): DescribedOperations {
+  const origins = new Origins((owner, key, at) => document.locate(owner, key, at));
+  const { items, findings } = pathItems(document, origins);
+  const found = items.flatMap((item) => item.operations.flatMap((one) => describe({ ...item, ...one }, document, origins)));
   return {
     operations: found.map(({ operation }) => operation),
-    findings: [...found.flatMap(({ findings }) => findings), ...unclear],
+    findings: [...findings, ...found.flatMap(({ findings: wrong }) => wrong), ...sameNames(found)],
+    locate: ({ owner, key, at }) => origins.place(owner, key, at) ?? document.locate(owner, key, at),
   };
 }
 
-interface FoundOperation {
-  readonly address: string;
-  readonly item: Mapping;
-  readonly operation: Mapping;
-}
-
-const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
-
-function* operationsOf({ root, follow }: SchemaSource): Generator<FoundOperation> {
-  const { paths } = root;
-  for (const [path, value] of Object.entries(isMapping(paths) ? paths : {})) {
-    const item = follow(value);
-    if (!isMapping(item)) continue;
-    for (const method of methods) {
-      const operation = item[method];
-      if (isMapping(operation)) yield { address: `${method.toUpperCase()} ${path}`, item, operation };
-    }
-  }
-}
-
-interface Read {
-  readonly owner: Mapping;
+interface Found {
+  readonly part: Mapping;
   readonly operation: DescribedOperation;
   readonly findings: readonly DocumentFinding[];
 }
 
-function describe({ address, item, operation }: FoundOperation, source: SchemaSource): Read[] {
-  const levels = isLasting(operation, source) ? [source.root, item, operation] : [item, operation];
-  const extension = levels.map((level) => source.follow(level['x-foregate-messages'])).reduce(merged);
-  if (!isMapping(extension)) return [];
-  const { messages, findings } = readMessages(extension, source);
+function describe(
+  { path, item, method, operation }: PathItem & PathItem['operations'][number],
+  document: ApiDocument,
+  origins: Origins,
+): Found[] {
+  const { root, follow } = document;
+  const { webSocket, stream } = usesOf(operation, follow);
+  const levels = webSocket || stream ? [root, item, operation] : [item, operation];
+  const extension = origins.merged(levels.map((level) => follow(level['x-foregate-messages'])));
+  if (extension === undefined) return [];
+  const { messages, findings } = readMessages(extension, document);
   const { operationId, summary, description } = operation;
-  const text = [summary, description].filter((one) => typeof one === 'string').join('\n\n');
-  const name = typeof operationId === 'string' ? operationId : address;
-  return [
-    {
-      owner: operation,
-      findings,
-      operation: { name, description: text, messages, path: pathParameters([item, operation], source) },
-    },
-  ];
+  const described = {
+    name: typeof operationId === 'string' ? operationId : `${method.toUpperCase()} ${path}`,
+    description: [summary, description].filter((one) => typeof one === 'string').join('\n\n'),
+    messages,
+    path: pathParameters([item, operation], document),
+  };
+  return [{ part: operation, findings, operation: described }];
 }
 
-/** The inner one wins; lists replace one another. */
-function merged(outer: unknown, inner: unknown): unknown {
-  if (!isMapping(outer) || !isMapping(inner)) return inner ?? outer;
-  const entries = Object.entries(inner).map(([key, value]) => [key, merged(outer[key], value)]);
-  return { ...outer, ...Object.fromEntries(entries) };
-}
-
-/** A WebSocket, or an event stream. */
-function isLasting({ requestBody, responses }: Mapping, { follow }: SchemaSource): boolean {
-  const answers = Object.values(isMapping(responses) ? responses : {}).flatMap((one) => contentTypes(follow(one)));
-  return contentTypes(follow(requestBody)).includes('application/websocket-events') || answers.includes('text/event-stream');
-}
-
-/** In lower case, without parameters. */
-function contentTypes(part: unknown): string[] {
-  const content = isMapping(part) && isMapping(part['content']) ? part['content'] : {};
-  return Object.keys(content).map((type) => (type.split(';')[0] ?? '').trim().toLowerCase());
+function sameNames(found: readonly Found[]): DocumentFinding[] {
+  const names = found.map(({ operation }) => operation.name);
+  const twice = found.filter(({ operation }, index) => names.indexOf(operation.name) < index);
+  return twice.map(({ part, operation }) => {
+    const message = `is the id ${JSON.stringify(operation.name)} of another operation, too`;
+    return { owner: part, key: 'operationId', at: 'value', message };
+  });
 }
 
 /** Those of the operation win. */
-function pathParameters(levels: readonly Mapping[], { follow }: SchemaSource): Mapping {
+function pathParameters(levels: readonly Mapping[], { follow }: ApiDocument): Mapping {
   const all = levels.flatMap(({ parameters }) => (Array.isArray(parameters) ? parameters.map(follow) : []));
   const inPath = all.filter(isMapping).filter(({ in: place, name }) => place === 'path' && typeof name === 'string');
   return Object.fromEntries(inPath.map(({ name, schema = {} }) => [name, schema]));

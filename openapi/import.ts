@@ -141,7 +141,8 @@ class Import {
     const isRelay = server.origin?.startsWith('ws') === true;
     const uses = [...(webSocket || isRelay ? ['websocket' as const] : []), ...(plain && !isRelay ? ['http' as const] : [])];
     return uses.map((transport): Draft => {
-      const policies = this.#policies(levels, { basics, template, transport, options, place });
+      const lasts = transport === 'websocket' || stream;
+      const policies = this.#policies(levels, { basics, template, lasts, options, place });
       const match = [
         ...(basics['host'] === undefined
           ? []
@@ -218,19 +219,20 @@ class Import {
     about: {
       readonly basics: Mapping;
       readonly template: Member;
-      readonly transport: 'websocket' | 'http';
+      /** Messages travel in it, so that what the document says of all messages is about it, too. */
+      readonly lasts: boolean;
       readonly options: Mapping;
       readonly place: Origin;
     },
   ): { readonly value: unknown; readonly origin: Origin }[] {
     const [root = {}, path = {}, operation = {}] = levels;
-    const { basics, template, transport, options, place } = about;
+    const { basics, template, lasts, options, place } = about;
     const security = this.#security.read([root, operation], {
       details: isMapping(basics['security']) ? basics['security'] : {},
       hasGateway: hasGateway(options, this.#terms.defaults),
     });
     const parameters = this.#parameters.read([path, operation], template);
-    const messages = this.#messages.read(transport === 'websocket' ? levels : [path, operation]);
+    const messages = this.#messages.read(lasts ? levels : [path, operation]);
     this.#findings.push(...security.findings, ...parameters.findings, ...messages.findings);
     const made = [
       ...security.policies,

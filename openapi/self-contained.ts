@@ -2,6 +2,7 @@
  * Makes of a schema in an API document one JSON Schema (2020-12) that needs no document any more. Parts that are used several times,
  * and those in circles, stand once in `$defs`: a document of parts that name each other twice would else grow without end.
  */
+import { limits } from '../gateway/core/limits.ts';
 import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
 import type { DocumentFinding, SchemaSource } from './document-finding.ts';
 import {
@@ -55,15 +56,16 @@ class Survey {
     this.#dialect = dialectOf(source.root);
   }
 
-  visit(schema: unknown, around: object): void {
+  visit(schema: unknown, around: object, depth = 0): void {
     if (typeof schema === 'boolean') return;
     if (!isMapping(schema)) return void this.findings.push(noSchema(isObject(schema) ? schema : around));
     const uses = this.#uses.get(schema) ?? 0;
     this.#uses.set(schema, uses + 1);
     if (uses > 0) return;
+    if (depth > limits.schemaDepth) return void this.findings.push(tooDeep(schema));
     this.findings.push(...keywordFindings(schema, this.#dialect));
-    this.#visitTarget(schema);
-    for (const part of schemasBelow(schema)) this.visit(part, schema);
+    this.#visitTarget(schema, depth);
+    for (const part of schemasBelow(schema)) this.visit(part, schema, depth + 1);
   }
 
   /** Whether a part has its own place in `$defs`. */
@@ -72,11 +74,11 @@ class Survey {
     return (this.#uses.get(part) ?? 0) > 1 && isLarge(part);
   }
 
-  #visitTarget(schema: Mapping): void {
+  #visitTarget(schema: Mapping, depth: number): void {
     if (typeof schema['$ref'] !== 'string') return;
     const target = this.#source.follow(schema);
     this.#targets.add(target);
-    this.visit(target, schema);
+    this.visit(target, schema, depth + 1);
   }
 }
 
@@ -86,6 +88,14 @@ function isObject(value: unknown): value is object {
 
 function noSchema(owner: object): DocumentFinding {
   return { owner, at: 'value', message: 'is no schema: it must be a mapping, true or false' };
+}
+
+function tooDeep(owner: object): DocumentFinding {
+  return {
+    owner,
+    at: 'value',
+    message: `is too deep: a schema may have ${limits.schemaDepth} levels, those behind its "$ref"s counted`,
+  };
 }
 
 /** A `$ref` is no shorter than what is not. */

@@ -102,7 +102,10 @@ async function readEntry(entry: Mapping, source: Source, environment: Environmen
   return readApiDocument(shownName({ ...entry, file }, source), { network: network === true || network === 'true' });
 }
 
-export function problemOf({ owner, key, at, message, known = [] }: DocumentFinding, { locate }: Described): Problem {
+export function problemOf(
+  { owner, key, at, message, known = [] }: DocumentFinding,
+  { locate }: Pick<Described, 'locate'>,
+): Problem {
   const advice = key === undefined ? '' : didYouMean(String(key), known);
   const listed = advice === '' && known.length > 0 ? `; known here: ${known.join(', ')}` : advice;
   return { ...locate(key === undefined ? { owner, at, message } : { owner, key, at, message }), message: message + listed };

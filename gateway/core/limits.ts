@@ -146,6 +146,8 @@ export const limits = {
   followedLevels: 150,
   /** Levels of a document, with what its `$ref`s lead to: each needs stack wherever it is gone through. */
   documentLevels: 300,
+  /** Levels of a schema in one, `$ref`s counted: each is a call inside another where it is read and compiled. */
+  schemaDepth: 100,
   /** How long one of them may take to come over the network. */
   documentFetchMs: 10_000,
   /** Compiled schemas of documents and files that are kept for the next that is the same, and the longest of them. */

@@ -1,8 +1,10 @@
 /** `foregate types`: what it writes for which document, and what it says of one that is wrong. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { foregate } from './command.ts';
 
 const example = join(import.meta.dirname, '../../examples/described-chat');
@@ -71,13 +73,41 @@ components:
     assert.doesNotMatch(written, /plain/);
   });
 
+  it('is TypeScript and nothing but types, whatever names stand in the document', async () => {
+    const evil = "*/ x'); process.exit(1); \\ `${1}` \u2028\n/*";
+    const schema = { type: 'object', title: evil, description: evil, properties: { [evil]: { const: evil }, constructor: {} } };
+    const ref = { $ref: `#/components/schemas/${encodeURIComponent(evil.replaceAll('~', '~0').replaceAll('/', '~1'))}` };
+    const operation = {
+      operationId: evil,
+      summary: evil,
+      parameters: [{ name: evil, in: 'path', schema: { enum: [evil] } }],
+      'x-foregate-messages': {
+        by: evil,
+        client: { [evil]: ref, ['__proto__']: true },
+        backend: { 'a-b': ref, 1: { patternProperties: { '^a': ref } } },
+      },
+    };
+    const document = {
+      openapi: '3.1.0',
+      paths: { '/a': { get: operation } },
+      components: { schemas: { [evil]: schema, class: schema } },
+    };
+    const { stderr } = await typesFor(JSON.stringify(document), ['-o', 'types.ts']);
+    assert.equal(stderr, '');
+    const tsc = join(import.meta.dirname, '../../node_modules/.bin/tsc');
+    const compile = promisify(execFile);
+    await compile(tsc, ['--strict', '--declaration', '--types', '', '--target', 'es2023', 'types.ts'], { cwd: folder });
+    const script = await readFile(join(folder, 'types.js'), 'utf8');
+    assert.equal(script.replaceAll(/\/\*.*?\*\//gs, '').trim(), 'export {};');
+  });
+
   for (const [exit, what, document, told] of [
     [1, 'describes no messages', 'openapi: 3.1.0\npaths: {}\n', /^api\.yaml has no operation with "x-foregate-messages"\.$/m],
     [
       2,
       'has an unknown member',
       'openapi: 3.1.0\npaths:\n  /a:\n    get:\n      x-foregate-messages:\n        clients: {}\n        client: { a: true }\n',
-      /^api\.yaml:6:9 +\S+clients +is not known here/m,
+      /^api\.yaml:6:9 +\S+clients +is not known here; did you mean "client"\?$/m,
     ],
     [
       2,

@@ -6,15 +6,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import jsonwebtoken from 'jsonwebtoken';
 import { createBackend } from '../../examples/described-chat/backend.ts';
-import { readApiDocument } from '../../openapi/api-document.ts';
-import { describedOperations } from '../../openapi/described-operations.ts';
-import { messagePolicies } from '../../openapi/messages.ts';
-import { clearStage, eventually, onClear, setStage } from '../protocol/stage.ts';
+import { createPublisher } from '../../gateway/backend/express.ts';
+import { createForegate, loadText } from '../../gateway/index.ts';
+import { clearStage, eventually, onClear } from '../protocol/stage.ts';
+import { openClient, refusedClient } from '../support/client.ts';
 import { freePort } from '../support/processes.ts';
 
 const root = join(import.meta.dirname, '../..');
 const example = join(root, 'examples/described-chat');
+const secret = 'a secret of thirty-two bytes or more';
 
 describe('handlers with described types', () => {
   let folder: string;
@@ -85,19 +87,26 @@ describe('examples/described-chat', () => {
     const server = createBackend(`http://127.0.0.1:${controlPort}/`).listen(0, '127.0.0.1');
     onClear(() => void server.close());
     await once(server, 'listening');
-    const document = await readApiDocument(join(example, 'chat.openapi.yaml'));
-    const { operations, findings } = describedOperations(document);
-    assert.deepEqual(findings, []);
-    const [joinRoom] = operations;
-    assert.ok(joinRoom);
-    const { route, control } = messagePolicies(joinRoom.messages, document);
-    const stage = await setStage({
-      route: { policies: route },
-      targets: [{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }],
-      settings: { control: { host: '127.0.0.1', port: controlPort, policies: control } },
-    });
-    const client = await stage.open('/rooms/lobby');
-    await eventually(async () => (await stage.members('room-lobby')) === 1);
+    const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const settings = {
+      listen: [{ host: '127.0.0.1', port: 0 }],
+      control: { host: '127.0.0.1', port: controlPort },
+      openapi: [{ file: 'chat.openapi.yaml', target, security: { bearerAuth: { secret } } }],
+    };
+    const foregate = await createForegate(await loadText(JSON.stringify(settings), join(example, 'foregate.yaml')));
+    await foregate.start();
+    onClear(() => foregate.stop());
+    const [url = ''] = foregate.addresses.clients;
+    const headers = {
+      authorization: `Bearer ${jsonwebtoken.sign({ sub: 'ann' }, secret, { audience: 'chat', expiresIn: 600 })}`,
+    };
+    const refused = await refusedClient(`${url.replace('http', 'ws')}/rooms/Lobby`, { headers });
+    assert.match(refused.body, /path parameter \\"room\\" must match/);
+    const client = await openClient(`${url.replace('http', 'ws')}/rooms/lobby`, { headers });
+    onClear(() => client.socket.terminate());
+    const { control } = foregate.addresses;
+    const members = async () => (await fetch(`${control}/connections?channel=room-lobby`)).json() as Promise<unknown[]>;
+    await eventually(async () => (await members()).length === 1);
     const say = (message: object): void => client.send(JSON.stringify(message));
     const heard = async (): Promise<unknown> => JSON.parse(await client.nextText());
     say({ type: 'rename', name: 'no name' });
@@ -116,7 +125,8 @@ describe('examples/described-chat', () => {
       code: 'bad-request',
       detail: "/quotes/quotes must have required property 'text'.",
     });
-    await assert.rejects(stage.say('room-lobby', '{"type":"said","name":"ann"}'), /400 .*required property 'text'/);
+    const wrong = createPublisher(control).publish('room-lobby', { message: '{"type":"said","name":"ann"}' });
+    await assert.rejects(wrong, /400: The message must have required property 'text'/);
     say({ type: 'say', text: '/help' });
     assert.deepEqual(await heard(), { type: 'error', code: 'no-command' });
   });

@@ -293,6 +293,8 @@ describe('a channel of AsyncAPI', () => {
     [{ use: 'jwt', secret: 's', from: { query: 'token' } }, false],
     [{ use: 'api-key', file: 'keys', from: { header: 'authorization' } }, true],
     [{ use: 'basic', file: 'users' }, false],
+    [{ use: 'any-of', of: [{ use: 'jwt', secret: 's' }, [{ use: 'introspect' }]] }, true],
+    [{ use: 'any-of', of: [{ use: 'jwt', secret: 's' }, []] }, false],
   ] as const)
     it(`has a bearer token ${isMet ? 'checked' : 'not checked'} by ${JSON.stringify(policy)}`, async () => {
       const text = document({
@@ -357,6 +359,17 @@ describe('a channel of AsyncAPI', () => {
     it(`with ${what} is told with its place`, async () => {
       assert.deepEqual((await read('x.yaml', { text: document(more) })).errors, [expected]);
     });
+
+  it('leaves examples of messages alone, which may look like references', async () => {
+    const examples = [{ payload: { $ref: '#/nowhere' }, headers: { $ref: 'none.yaml' } }];
+    const text = document({
+      channels: { a: { address: '/a', messages: { m: { ...kind('m'), examples } } } },
+      operations: { x: { action: 'send', channel: { $ref: '#/channels/a' } } },
+    });
+    assert.deepEqual((await read('x.yaml', { text })).routes.map(summary), [
+      'a /a websocket wss://chat.example [backend by type: m]',
+    ]);
+  });
 
   it('has servers whose variables need a default, where they say more than a target does', async () => {
     const text = stringify({

@@ -51,6 +51,14 @@ const anyPolicy: fc.Arbitrary<Mapping> = fc.oneof(
     { use: 'mtls' },
     { use: 'basic', file: 'users' },
     { use: 'ticket' },
+    { use: 'any-of', of: [{ use: 'jwt', jwks: 'https://id.example/jwks' }, [{ use: 'basic', file: 'users' }, { use: 'mtls' }]] },
+    {
+      use: 'any-of',
+      of: [
+        { use: 'jwt', jwks: 'https://id.example/jwks' },
+        { use: 'jwt', secret: '${TOKEN}' },
+      ],
+    },
     { use: 'channels', allow: ['a*'] },
     { use: 'jwt', jwks: 'https://id.example/jwks', from: { query: 'a b&', cookie: 'ü' } },
     { use: 'jwt', jwks: 'https://id.example/jwks', required: false },

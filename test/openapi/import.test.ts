@@ -53,6 +53,18 @@ function uses({ routes }: LoadedConfig): string[] {
 }
 
 describe('an OpenAPI document', () => {
+  it('says of all messages what holds for WebSockets and event streams, and not for plain requests', async () => {
+    const config = await loaded(`${withServer}x-foregate-messages: { backend: { price: { type: object } }, publish: [ticker] }
+paths:
+  /ticker: { get: { operationId: ticker, responses: { "200": { content: { text/event-stream: {} } } } } }
+  /orders: { get: { operationId: orders } }
+`);
+    const used = config.routes.map(({ settings, policies }) => [settings.id, ...policies.map(({ use }) => use)]);
+    assert.deepEqual(used, [['ticker', 'message-schema'], ['orders']]);
+    const [published] = config.controlPolicies;
+    assert.deepEqual([published?.options['channels'], published?.options['eventStreams']], [['ticker'], true]);
+  });
+
   it('gives a route for each path, with the methods that are treated alike', async () => {
     const config = await loaded(`${withServer}paths:
   /orders: { get: {}, post: {}, delete: { operationId: drop all, x-foregate-route: { idle: 1m } } }

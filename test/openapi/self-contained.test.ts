@@ -170,6 +170,18 @@ describe('schemas of documents', () => {
     });
   }
 
+  it('are refused where they are too deep, however they are', () => {
+    const chain = (levels: number): object =>
+      Array.from({ length: levels }).reduce<object>((below) => ({ properties: { a: below, b: below } }), {});
+    assert.deepEqual(told(selfContained(chain(100), linked({}), {}).findings), []);
+    assert.ok(compileForeignSchema(made(chain(100)) as object)({ a: {} }).kind === 'valid');
+    for (const levels of [101, 3000]) {
+      const [first, ...more] = told(selfContained(chain(levels), linked({}), {}).findings);
+      assert.match(first ?? '', /^is too deep: a schema may have 100 levels/);
+      assert.deepEqual(more, []);
+    }
+  });
+
   it('are refused with the name of a format or pattern that cannot be used, and with the part it stands in', () => {
     const wrong = { format: 'colour', patternProperties: { '(?=a)': {} }, pattern: '\\1(' };
     const { findings } = selfContained({ allOf: [wrong] }, linked({}), {});
