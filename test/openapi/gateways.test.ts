@@ -161,7 +161,7 @@ components: { securitySchemes: { key: { type: apiKey, in: header, name: k } } }
     const [, inDocument] = linesOf(await loadText(join(folder, 'foregate.yaml'), text, parts, {}));
     assert.match(
       inDocument ?? '',
-      /^ {2}api\.yaml:2:19 .*write "x-foregate: \{ target: \{ url: "http:\/\/b", timeout: 29s \} \}"$/,
+      /^ {2}api\.yaml:2:18 .*write "x-foregate: \{ target: \{ url: "http:\/\/b", timeout: 29s \} \}"$/,
     );
   });
 
