@@ -143,8 +143,8 @@ function tellTrust({ settings: { forwarded, trustedProxies } }: LoadedConfig, lo
 
 /** What the gateways of the routes would cut off, unless they are set up otherwise. */
 function tellLimits(loaded: LoadedConfig, log: Log): void {
-  for (const { route, about, detail, changes } of limitWarnings(loaded))
-    log.warn('gateway.limit', { route, about, detail, changes: changes.map(changeLine) });
+  for (const { changes, ...warning } of limitWarnings(loaded))
+    log.warn('gateway.limit', { ...warning, changes: changes.map(changeLine) });
 }
 
 function reloadOnSignal(options: RunOptions, log: Log, reload: () => Promise<Reloaded>): void {

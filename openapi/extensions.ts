@@ -84,3 +84,35 @@ function unknownMembers(value: Mapping, known: readonly string[]): DocumentFindi
   const unknown = Object.keys(value).filter((member) => !known.includes(member));
   return unknown.map((key) => ({ owner: value, key, at: 'key', message: 'is not a known key', known }));
 }
+
+/** What is no part of any route, or is one elsewhere. */
+const elsewhere: ReadonlySet<string> = new Set([
+  'pathItems',
+  'webhooks',
+  'callbacks',
+  'example',
+  'examples',
+  'default',
+  'const',
+  'enum',
+]);
+
+/** Extensions in other places than the document, its paths and operations: there nobody reads them. */
+export function misplacedExtensions(root: Mapping, levels: ReadonlySet<unknown>): DocumentFinding[] {
+  const seen = new Set<unknown>();
+  const findings: DocumentFinding[] = [];
+  const visit = (part: unknown): void => {
+    if (typeof part !== 'object' || part === null || seen.has(part)) return;
+    seen.add(part);
+    if (isMapping(part) && !levels.has(part)) findings.push(...ownExtensions(part));
+    for (const [key, value] of Object.entries(part)) if (!elsewhere.has(key) && !key.startsWith('x-')) visit(value);
+  };
+  visit(root);
+  return findings;
+}
+
+function ownExtensions(part: Mapping): DocumentFinding[] {
+  const names = extensionNames.filter((name) => Object.hasOwn(part, name));
+  const message = 'stands where nobody reads it: it belongs to the document, a path or an operation';
+  return names.map((key) => ({ owner: part, key, at: 'key', message }));
+}

@@ -10,7 +10,7 @@ import type { ApiDocument } from './api-document.ts';
 import type { Described, DescribedPolicy, DescribedRoute } from './described-route.ts';
 import type { DocumentFinding } from './document-finding.ts';
 import { documentRemarks, openOperation } from './document-remarks.ts';
-import { extensionFindings, type Level } from './extensions.ts';
+import { extensionFindings, misplacedExtensions, type Level } from './extensions.ts';
 import { readGateway } from './gateway-members.ts';
 import { MessageReader } from './route-messages.ts';
 import { versionFault } from './openapi-version.ts';
@@ -90,6 +90,7 @@ class Import {
     const root: Level = { kind: 'document', part: this.#document.root };
     const { items, findings } = pathItems(this.#document, this.#origins);
     this.#findings.push(...findings, ...extensionFindings(root), ...this.#unknownSchemes(root), ...sameTemplates(items));
+    this.#findings.push(...misplacedExtensions(this.#document.root, this.#levelParts(items)));
     this.#remarks.push(...documentRemarks(this.#document, items));
     const drafts = items.flatMap((item) => joined(this.#draftsOf(item, root)));
     const routes = drafts.map((draft) => this.#route(draft));
@@ -97,17 +98,26 @@ class Import {
     return routes;
   }
 
-  #unknownSchemes({ part }: Level): DocumentFinding[] {
-    const said = this.#basics([part])['security'];
+  /** Where extensions may stand; a path may be made of two parts. */
+  #levelParts(items: readonly PathItem[]): ReadonlySet<unknown> {
+    const { root, follow } = this.#document;
+    const written = items.flatMap(({ path, paths }) => [paths[path], follow(paths[path])]);
+    return new Set([root, ...written, ...items.flatMap(({ operations }) => operations.map(({ operation }) => operation))]);
+  }
+
+  /** With those of the entry for the document. */
+  #unknownSchemes({ kind, part }: Level): DocumentFinding[] {
+    const basics = kind === 'document' ? this.#basics([part]) : part['x-foregate'];
+    const said = isMapping(basics) ? basics['security'] : undefined;
     return isMapping(said) ? this.#security.unknownDetails(said) : [];
   }
 
   #draftsOf(item: PathItem, root: Level): Draft[] {
     const path: Level = { kind: 'path', part: item.item };
-    this.#findings.push(...extensionFindings(path));
+    this.#findings.push(...extensionFindings(path), ...this.#unknownSchemes(path));
     return item.operations.flatMap((operation) => {
       const level: Level = { kind: 'operation', part: operation.operation };
-      this.#findings.push(...extensionFindings(level));
+      this.#findings.push(...extensionFindings(level), ...this.#unknownSchemes(level));
       return this.#drafts(item, operation, [root.part, path.part, level.part]);
     });
   }

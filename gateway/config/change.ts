@@ -32,7 +32,15 @@ export function targetChange(loaded: LoadedConfig, at: { route: number; target: 
   const written = valueAt(loaded, base);
   if (typeof written !== 'string') return changeAt(loaded, [...base, key], wish);
   const mapping = `{ url: ${JSON.stringify(written)}, ${key}: ${wish.wanted} }`;
-  return { ...placed(loaded, base), ...change([...base, key], wish, true), write: `${single ? 'target:' : '-'} ${mapping}` };
+  const write = single ? `target: ${mapping}` : `- ${mapping}`;
+  const place = placed(loaded, base);
+  // The entry of a document has a target as a route has.
+  const isDescribed = loaded.source.isDescribed(at.route) && place.file !== loaded.source.file;
+  return {
+    ...place,
+    ...change([...base, key], wish, true),
+    write: isDescribed ? `x-foregate: { target: ${mapping} }` : write,
+  };
 }
 
 /** A setting of a route, which may stand in `defaults`, such as `limits`, `queueBytes`. */
@@ -59,7 +67,13 @@ function changeAt(loaded: LoadedConfig, path: Path, wish: Wish): Change {
   const known = path.findLastIndex((_, index) => isThere(loaded, path.slice(0, index + 1))) + 1;
   const [first, ...rest] = path.slice(known === path.length ? -1 : known).map(String);
   const write = `${first ?? ''}: ${rest.reduceRight((inner, key) => `{ ${key}: ${inner} }`, wish.wanted)}`;
-  return { ...placed(loaded, path), ...change(path, wish, known < path.length), write };
+  // In a document the options of a route have a mapping of their own.
+  const isNew = known === 2 && path[0] === 'routes' && loaded.source.isDescribed(Number(path[1]));
+  return {
+    ...placed(loaded, path),
+    ...change(path, wish, known < path.length),
+    write: isNew ? `x-foregate-route: { ${write} }` : write,
+  };
 }
 
 function change(path: Path, { now }: Wish, isDefault: boolean): Pick<Change, 'path' | 'now' | 'isDefault'> {

@@ -11,6 +11,8 @@ export interface ConfigSource {
   readonly value: unknown;
   /** The place of a value, of its key, or of the nearest thing above it, in whichever file. */
   locate(path: Path, at: 'value' | 'key'): PlaceInFile;
+  /** Whether a route, by its number, comes of a document. */
+  isDescribed(route: number): boolean;
   /** Whether no variables are put into a part. */
   isVerbatim(part: object): boolean;
 }
@@ -42,6 +44,7 @@ export function composedSource(source: Source, described: readonly Described[]):
       const inDocument = found(path);
       return inDocument === undefined ? placeIn(source, path, at) : inDocument.part.locate(inDocument.rest, at);
     },
+    isDescribed: (route) => route >= ownRoutes.length,
     isVerbatim: (part) => described.some((one) => one.isVerbatim(part)),
   };
 }

@@ -15,12 +15,27 @@ export interface LimitWarning {
   /** What the gateway does and what follows from it: a sentence. */
   readonly detail: string;
   readonly changes: readonly Change[];
+  /** So many other routes of the same document have it too, and the same change. */
+  readonly others?: number;
 }
 
-/** In the order of the routes. */
+/** In the order of the routes. What thousands of routes of a document have in common is told once. */
 export function limitWarnings(loaded: LoadedConfig): LimitWarning[] {
-  return loaded.routes.flatMap(({ settings, adapter: { facts } }, route) =>
+  const all = loaded.routes.flatMap(({ settings, adapter: { facts } }, route) =>
     facts === undefined ? [] : settings.targets.flatMap((_, target) => warningsOf({ loaded, route, target, facts })),
+  );
+  const same = new Map<string, LimitWarning[]>();
+  for (const warning of all) {
+    const key = JSON.stringify([
+      warning.detail,
+      ...warning.changes.map(({ file, line, column, write }) => [file, line, column, write]),
+    ]);
+    const group = same.get(key) ?? [];
+    group.push(warning);
+    same.set(key, group);
+  }
+  return [...same.values()].flatMap(([first, ...others]) =>
+    first === undefined ? [] : [others.length === 0 ? first : { ...first, others: others.length }],
   );
 }
 
@@ -50,8 +65,8 @@ function inOne(changes: readonly Change[]): Change[] {
 
 /** For a person at a terminal: one line for each warning, and one for each change. */
 export function warningLines(warnings: readonly LimitWarning[]): string[] {
-  return warnings.flatMap(({ route, detail, changes }) => [
-    `warning: route ${route}: ${detail}`,
+  return warnings.flatMap(({ route, detail, changes, others }) => [
+    `warning: route ${route}${others === undefined ? '' : ` and ${others} more`}: ${detail}`,
     ...changes.map((change) => `  ${changeLine(change)}`),
   ]);
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportLines } from '../../bin/export-warnings.ts';
 import { documentWarnings, problemLine } from '../../gateway/config/document-warnings.ts';
+import { limitWarnings, warningLines } from '../../gateway/config/gateway-limits.ts';
 import { loadText, type LoadedConfig } from '../../gateway/config/load.ts';
 import { parts } from '../../gateway/parts.ts';
 
@@ -202,6 +203,22 @@ components: { securitySchemes: { key: { type: apiKey, in: header, name: k } } }
       'warning: api.yaml:8:5  paths["/a"].post  is left out ("ignore")',
       'warning: api.yaml:9:34  components.securitySchemes.key  is asked for by no operation, so nobody checks it',
     ]);
+  });
+
+  it('and limits that many operations meet are told once, with what to write into the document', async () => {
+    const paths = 'paths: { /a: { get: {} }, /b: { get: {} }, /c: { get: {} } }';
+    const linesOf = (config: LoadedConfig): string[] =>
+      warningLines(limitWarnings(config)).map((text) => text.replaceAll(`${folder}/`, ''));
+    const [first, second] = linesOf(await loaded(`openapi: 3.1.0\n${paths}\n`, 'aws'));
+    assert.match(first ?? '', /^warning: route get-a and 2 more: AWS/);
+    assert.match(second ?? '', /^ {2}foregate\.yaml:2:37 .*write "target: \{ url: "http:\/\/gateway:8000", timeout: 29s \}"$/);
+    await writeFile(join(folder, 'api.yaml'), `openapi: 3.1.0\nservers: [{ url: "http://b" }]\n${paths}\n`);
+    const text = 'defaults: { adapter: aws }\nopenapi: [api.yaml]';
+    const [, inDocument] = linesOf(await loadText(join(folder, 'foregate.yaml'), text, parts, {}));
+    assert.match(
+      inDocument ?? '',
+      /^ {2}api\.yaml:2:18 .*write "x-foregate: \{ target: \{ url: "http:\/\/b", timeout: 29s \} \}"$/,
+    );
   });
 
   it('and what a gateway cannot do of it is told by its export', async () => {
