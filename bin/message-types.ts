@@ -7,12 +7,13 @@ import { problemOf } from '../gateway/config/documents.ts';
 import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
 import { ConfigError } from '../gateway/core/problem.ts';
 import { readApiDocument, type ApiDocument } from '../openapi/api-document.ts';
-import { describedOperations, type DescribedOperations } from '../openapi/described-operations.ts';
+import { describedChannelOperations, describedOperations, type DescribedOperations } from '../openapi/described-operations.ts';
 import type { DocumentFinding } from '../openapi/document-finding.ts';
 import { messageTypeSchema } from '../openapi/message-types.ts';
 
 interface Options {
-  readonly openapi: string;
+  readonly openapi?: string;
+  readonly asyncapi?: string;
   readonly output?: string;
   readonly network?: boolean;
 }
@@ -20,26 +21,33 @@ interface Options {
 export function typesCommand(): Command {
   return new Command('types')
     .description(
-      'Writes TypeScript types of the messages and path parameters of each operation with "x-foregate-messages", for "foregate/express". Needs the package json-schema-to-typescript.',
+      'Writes TypeScript types of the messages and path parameters of each operation with "x-foregate-messages", or of each channel of an AsyncAPI document, for "foregate/express". Needs the package json-schema-to-typescript.',
     )
-    .requiredOption('--openapi <file>', 'the OpenAPI document')
+    .option('--openapi <file>', 'an OpenAPI document')
+    .option('--asyncapi <file>', 'an AsyncAPI document')
     .option('-o, --output <file>', 'where to write, also over what is there (default: standard output)')
     .option('--network', 'follow "$ref"s to http(s) URLs')
     .action(types);
 }
 
-async function types({ openapi, output, network = false }: Options): Promise<void> {
-  const text = await typesOf(await readApiDocument(openapi, { network }));
+async function types({ openapi, asyncapi, output, network = false }: Options): Promise<void> {
+  const file = openapi ?? asyncapi;
+  if (file === undefined || (openapi !== undefined && asyncapi !== undefined))
+    throw new Error('Name one document, with --openapi or --asyncapi.');
+  const document = await readApiDocument(file, { network });
+  const text = await typesOf(
+    document,
+    openapi === undefined ? describedChannelOperations(document) : describedOperations(document),
+  );
   if (output === undefined) process.stdout.write(text);
   else await writeFile(output, text);
 }
 
 /** @throws ConfigError for what is wrong with the document, and Error where it describes no messages */
-async function typesOf(document: ApiDocument): Promise<string> {
-  const described = describedOperations(document);
+async function typesOf(document: ApiDocument, described: DescribedOperations): Promise<string> {
   const { operations } = described;
   refuse(described.findings, described);
-  if (operations.length === 0) throw new Error(`${document.file} has no operation with "x-foregate-messages".`);
+  if (operations.length === 0) throw new Error(`${document.file} describes no messages, which "x-foregate-messages" does.`);
   const { schema, findings } = messageTypeSchema(operations, document);
   refuse(findings, described);
   return typescript(schema, basename(document.file));

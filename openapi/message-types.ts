@@ -20,13 +20,12 @@ export function messageTypeSchema(operations: readonly DescribedOperation[], sou
 }
 
 function operationSchema({ description, messages, path }: DescribedOperation, source: SchemaSource): Mapping {
-  const { by, client, backend } = messages;
+  const sides = messages.flatMap(({ by, client, backend }) =>
+    Object.entries({ client, backend }).map(([side, kinds]) => ({ side, by, kinds })),
+  );
+  const described = sides.flatMap(({ side, by, kinds }) => (kinds === undefined ? [] : [[side, choice(kinds, by, source)]]));
   return {
-    ...closed({
-      ...(client && { client: choice(client, by, source) }),
-      ...(backend && { backend: choice(backend, by, source) }),
-      ...(Object.keys(path).length > 0 && { path: closed(path) }),
-    }),
+    ...closed({ ...Object.fromEntries(described), ...(Object.keys(path).length > 0 && { path: closed(path) }) }),
     ...(description !== '' && { description }),
   };
 }

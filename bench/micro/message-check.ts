@@ -36,8 +36,9 @@ const messages: Readonly<Record<string, string>> = {
 async function chatPolicy() {
   const document = await readApiDocument(join(import.meta.dirname, '../../examples/described-chat/chat.openapi.yaml'));
   const [operation] = describedOperations(document).operations;
-  if (operation === undefined) throw new Error('The document describes no messages.');
-  const { use: _use, ...options } = messagePolicies(operation.messages, document).route[0] ?? {};
+  const [described] = operation?.messages ?? [];
+  if (described === undefined) throw new Error('The document describes no messages.');
+  const { use: _use, ...options } = messagePolicies(described, document).route[0] ?? {};
   return createPolicy(messageSchema, options);
 }
 

@@ -73,6 +73,42 @@ components:
     assert.doesNotMatch(written, /plain/);
   });
 
+  it('makes the same of the channels of an AsyncAPI document', async () => {
+    const document = `
+asyncapi: 3.0.0
+info: { title: Chat, version: 1.0.0 }
+channels:
+  room:
+    address: /rooms/{id}
+    description: A room.
+    parameters: { id: {}, kind: { enum: [a, b] } }
+    messages:
+      say: { payload: { $ref: '#/components/schemas/Say' } }
+      said: { payload: { type: object, properties: { event: { const: said } }, required: [event] } }
+  silent: { address: /silent }
+operations:
+  hear: { action: receive, channel: { $ref: '#/channels/room' }, messages: [{ $ref: '#/channels/room/messages/say' }] }
+  tell: { action: send, channel: { $ref: '#/channels/room' }, messages: [{ $ref: '#/channels/room/messages/said' }] }
+components:
+  schemas:
+    Say: { type: object, properties: { type: { const: say }, text: { type: string } }, required: [type, text] }
+`;
+    await writeFile(join(folder, 'chat.yaml'), document);
+    const { stdout, stderr } = await foregate(['types', '--asyncapi', 'chat.yaml'], { cwd: folder });
+    assert.equal(stderr, '');
+    const compact = stdout.replaceAll(/\s+/g, ' ');
+    const room = "room: { client: Say; backend: { event: 'said'; }; path: { id: string; kind: 'a' | 'b'; }; };";
+    assert.ok(compact.includes(`/** * A room. */ ${room}`), stdout);
+    assert.doesNotMatch(stdout, /silent/);
+  });
+
+  it('wants to be told of one document', async () => {
+    for (const args of [[], ['--openapi', 'a.yaml', '--asyncapi', 'b.yaml']]) {
+      const { code, stderr } = await foregate(['types', ...args], { cwd: folder });
+      assert.deepEqual([code, stderr], [1, 'Name one document, with --openapi or --asyncapi.\n']);
+    }
+  });
+
   it('is TypeScript and nothing but types, whatever names stand in the document', async () => {
     const evil = "*/ x'); process.exit(1); \\ `${1}` \u2028\n/*";
     const schema = { type: 'object', title: evil, description: evil, properties: { [evil]: { const: evil }, constructor: {} } };
@@ -102,7 +138,12 @@ components:
   });
 
   for (const [exit, what, document, told] of [
-    [1, 'describes no messages', 'openapi: 3.1.0\npaths: {}\n', /^api\.yaml has no operation with "x-foregate-messages"\.$/m],
+    [
+      1,
+      'describes no messages',
+      'openapi: 3.1.0\npaths: {}\n',
+      /^api\.yaml describes no messages, which "x-foregate-messages" does\.$/m,
+    ],
     [
       2,
       'has an unknown member',
