@@ -172,7 +172,7 @@ const routeOptions = {
   faultDelay: FaultDelaySchema,
   cors: flag(
     false,
-    'Add the CORS fields that the backend leaves out, so that pages of every origin can use the answers, with the cookies of their users. Preflight requests still go to the backend.',
+    'Add the CORS fields that the backend leaves out, so that pages of every origin can use the answers, with the cookies of their users. Preflight requests go to the backend, but are answered here where policies or the adapter look at credentials, which browsers do not send with them.',
   ),
   jsonp: Type.Optional(
     Type.Object(

@@ -1,12 +1,22 @@
 /** Fields that let pages of other origins use the answers (Fetch standard, "CORS protocol"), where the backend has not written them (GRIP 8.6). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { header, isHopByHop, type HeaderDraft, type HeaderList } from '../core/headers.ts';
+import type { ClientRequest } from '../core/session.ts';
 import { beforeHead } from './before-head.ts';
 
 /** Adds the fields to whatever is answered, in the moment the head is written. */
 export function allowCrossOrigin(request: IncomingMessage, response: ServerResponse): void {
   const asked = request.rawHeaders;
   beforeHead(response, (headers) => [...headers, ...crossOriginFields(asked, headers)]);
+}
+
+/** A browser's question whether a page may make a request (Fetch standard, "CORS-preflight request"). */
+export function isPreflight({ method, headers }: ClientRequest): boolean {
+  return (
+    method === 'OPTIONS' &&
+    header(headers, 'origin') !== undefined &&
+    header(headers, 'access-control-request-method') !== undefined
+  );
 }
 
 const methods = 'OPTIONS, HEAD, GET, POST, PUT, DELETE';

@@ -25,7 +25,7 @@ import { RequestSession } from '../session/request-session.ts';
 import { WebSocketSession } from '../session/websocket-session.ts';
 import { formatExtension, offersGrip } from '../wire/grip-socket.ts';
 import { arrivingRequest, goesInCircles, meantMethod, namedRoute, type ArrivalTerms } from './arrival.ts';
-import { allowCrossOrigin } from './cross-origin.ts';
+import { allowCrossOrigin, isPreflight } from './cross-origin.ts';
 import { chosenSubprotocol, handshakeFlaw, HandshakeServer, offeredSubprotocols } from './handshake.ts';
 import { jsonpRequest } from './jsonp.ts';
 import { WebSocketHandshake, type OpenHandshake, type Upgrade } from './open-handshake.ts';
@@ -75,6 +75,10 @@ export class Front {
     const { sockjs: terms } = route;
     if (terms !== undefined && this.#sockJs.handle({ request, response, client, route, terms })) return;
     if (route.cors) allowCrossOrigin(request, response);
+    if (route.cors && route.hooks.connect.length > 0 && isPreflight(client)) {
+      answerRequest(response, preflightAnswer);
+      return;
+    }
     const { jsonp, limits } = route;
     const meant = jsonp === undefined ? request : jsonpRequest(request, response, jsonp, limits.replyBytes);
     if ('status' in meant) {
@@ -260,6 +264,9 @@ export class Front {
 const revoked = deny('revoked', errors.revoked.text, {
   headers: ['WWW-Authenticate', `Bearer error="invalid_token", error_description="${errors.revoked.text}"`],
 });
+
+/** The browser asks for itself, without credentials: policies would refuse what they are to decide about later. */
+const preflightAnswer = { ...textReply(204, '', []), headers: [] };
 
 function noRoute(router: Router, asked: Asked): Reply {
   const methods = router.methods(asked);

@@ -43,6 +43,21 @@ describe('CORS', () => {
     assert.equal(stage.backend.requests[0]?.method, 'OPTIONS');
   });
 
+  it('answers a preflight itself where a policy would refuse it, as browsers send no credentials', async () => {
+    const apiKey = { use: 'api-key', keys: [{ key: 'k1', name: 'ann' }], from: { header: 'apikey' } };
+    const stage = await setHoldStage({ route: { cors: true, policies: [apiKey] }, answer: byPath({ '/': { body: 'x' } }) });
+    const asked = [...origin, 'Access-Control-Request-Method: GET', 'Access-Control-Request-Headers: apikey'];
+    const { status, headers } = await ask(stage, '/', { method: 'OPTIONS', headers: asked });
+    assert.equal(status, 204);
+    assert.equal(headers.get('access-control-allow-headers'), 'apikey');
+    assert.equal(headers.get('access-control-allow-origin'), 'https://app.example');
+    assert.equal(stage.backend.requests.length, 0);
+    // Whatever is no preflight needs the key.
+    for (const others of [origin, ['Access-Control-Request-Method: GET'], []])
+      assert.equal((await ask(stage, '/', { method: 'OPTIONS', headers: others })).status, 401);
+    assert.equal((await ask(stage, '/', { headers: [...asked] })).status, 401);
+  });
+
   it('stands on streams, held answers and errors of Foregate too', async () => {
     const answers: Record<string, BackendReply> = {
       '/events': stream('c', { 'X-Own': '1' }),
