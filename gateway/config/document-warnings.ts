@@ -7,7 +7,7 @@ import { inOrder } from './report.ts';
 /** In the order of the documents. */
 export function documentWarnings(loaded: LoadedConfig): Problem[] {
   const told = loaded.documents.flatMap(({ described }) => described.remarks.map((remark) => problemOf(remark, described)));
-  const all = [...told, ...bufferedStreams(loaded)];
+  const all = [...told, ...bufferedStreams(loaded), ...hiddenRoutes(loaded)];
   // What stands in the document or a path is told for each of its operations.
   return inOrder([...new Map(all.map((problem) => [JSON.stringify(problem), problem])).values()]);
 }
@@ -26,6 +26,35 @@ function bufferedStreams({ documents, routes }: LoadedConfig): Problem[] {
     const text = isStream ? holdsBack(routes[before + index]) : undefined;
     return text === undefined ? [] : [{ ...locate(['match', 'transports'], 'value'), message: text }];
   });
+}
+
+/** Of two routes for the same requests the first is found. */
+function hiddenRoutes({ documents, routes }: LoadedConfig): Problem[] {
+  const described = documents.flatMap((one) => one.described.routes);
+  const before = routes.length - described.length;
+  const first = new Map<string, string>();
+  return routes.flatMap(({ settings: { id, match } }, index) => {
+    const keys = requestsOf(match);
+    const other = keys.map((key) => first.get(key)).find((found) => found !== undefined);
+    for (const key of keys) if (!first.has(key)) first.set(key, id);
+    const route = described[index - before];
+    if (other === undefined || route === undefined) return [];
+    return [
+      {
+        ...route.locate(['match', 'template'], 'value'),
+        message: `has requests that the route ${other} gets, since it comes first`,
+      },
+    ];
+  });
+}
+
+/** Each kind of request that a template matches. */
+function requestsOf({ host, template, tls, transports, methods = ['*'] }: LoadedRoute['settings']['match']): string[] {
+  if (template === undefined) return [];
+  const place = [host?.toLowerCase(), template.replaceAll(/\{[^{}]*\}/g, '{}'), tls];
+  return transports.flatMap((transport) =>
+    (transport === 'websocket' ? [''] : methods).map((method) => JSON.stringify([...place, transport, method])),
+  );
 }
 
 function holdsBack(route: LoadedRoute | undefined): string | undefined {

@@ -205,6 +205,21 @@ components: { securitySchemes: { key: { type: apiKey, in: header, name: k } } }
     ]);
   });
 
+  it('and a route that another one hides is told', async () => {
+    const document = 'openapi: 3.1.0\nservers: [{ url: "http://b" }]\npaths: { "/a/{b}": { get: {}, put: {} } }\n';
+    await writeFile(join(folder, 'api.yaml'), document);
+    const own = 'routes: [{ id: own, match: { template: "/a/{c}", methods: [PUT], transports: [http] }, target: "http://a" }]';
+    const config = await loadText(
+      join(folder, 'foregate.yaml'),
+      `${own}\nopenapi: [api.yaml, { file: api.yaml, host: h }]`,
+      parts,
+      {},
+    );
+    assert.deepEqual(warnings(config), [
+      'warning: api.yaml:3:10  paths["/a/{b}"]  has requests that the route own gets, since it comes first',
+    ]);
+  });
+
   it('and limits that many operations meet are told once, with what to write into the document', async () => {
     const paths = 'paths: { /a: { get: {} }, /b: { get: {} }, /c: { get: {} } }';
     const linesOf = (config: LoadedConfig): string[] =>
