@@ -24,6 +24,8 @@ export class Reading {
   readonly #faults = new Map<string, readonly Problem[]>();
   /** URLs of files that references lead into. */
   readonly #wanted = new Set<string | undefined>();
+  /** What references lead to, by the file they stand in: thousands may name the same part. */
+  readonly #targets = new Map<URL, Map<string, unknown>>();
   #files = 0;
 
   constructor(file: string, read: ReadFile) {
@@ -52,8 +54,11 @@ export class Reading {
   /** Undefined if it leads nowhere; a `$ref` if it leads from one to the next without an end. */
   target(ref: string, near: object): unknown {
     const base = this.places.fileOf(near)?.url;
-    if (base === undefined || !URL.canParse(ref, base)) return undefined;
-    const found = this.#found(new URL(ref, base).href);
+    if (base === undefined) return undefined;
+    const targets = this.#targets.get(base) ?? new Map<string, unknown>();
+    this.#targets.set(base, targets);
+    if (!targets.has(ref)) targets.set(ref, URL.canParse(ref, base) ? this.#found(new URL(ref, base).href) : undefined);
+    const found = targets.get(ref);
     // Where more stands beside a `$ref` on the way, both are put together, which is a new part.
     if (isMapping(found) && this.places.fileOf(found) === undefined) this.places.alias(found, near);
     return found;
@@ -115,9 +120,10 @@ export class Reading {
 
   #lost(reference: Reference): readonly Problem[] {
     const target = this.target(reference.$ref, reference);
+    if (target !== undefined && !isReference(target)) return [];
     const place = this.places.locate(reference, '$ref', 'value') ?? wholeFile(this.#file);
     const shown = JSON.stringify(reference.$ref);
-    if (target !== undefined) return isReference(target) ? [{ ...place, message: `leads in a circle: ${shown}` }] : [];
+    if (target !== undefined) return [{ ...place, message: `leads in a circle: ${shown}` }];
     const url = fileOf(reference, this.places);
     const faults = url && this.#faults.get(url.href);
     // Behind a file that cannot be read nothing else can be found.

@@ -32,8 +32,11 @@ const aliasesMax = 100;
 export function parseSource(file: string, text: string): Source {
   const lines = new LineCounter();
   const document = parse(file, text, lines);
-  const faults = telling([...document.errors, ...document.warnings]);
-  if (faults.length > 0) throw new ConfigError(faults.map((fault) => syntaxProblem(file, fault, lines)));
+  // A mistake causes the next: only the first is told.
+  const [fault] = [...document.errors, ...document.warnings];
+  if (fault !== undefined) throw new ConfigError([syntaxProblem(file, fault, lines)]);
+  const twice = secondKeys(document.contents);
+  if (twice.length > 0) throw new ConfigError(twice.map((offset) => twiceProblem(file, lines.linePos(offset))));
   const unknown = text.includes('*') ? unknownAliases(document) : [];
   if (unknown.length > 0) throw new ConfigError(unknown.map((offset) => aliasProblem(file, lines.linePos(offset))));
   const value = toValue(file, document);
@@ -71,17 +74,25 @@ function unreadable(error: unknown, advice: string): string {
 function parse(file: string, text: string, lineCounter: LineCounter): Document {
   try {
     // No pretty errors: they quote lines of the file, which may hold secrets.
-    return parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, strict: true });
+    return parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false, strict: true });
   } catch {
     // The parser gives up on thousands of nested brackets.
     throw problem(file, { message: 'is nested too deeply' });
   }
 }
 
-/** Keys that stand twice are all told; of other mistakes only the first, since it causes the next. */
-function telling(faults: readonly YAMLError[]): YAMLError[] {
-  const others = faults.filter(({ code }) => code !== 'DUPLICATE_KEY');
-  return others.length > 0 ? others.slice(0, 1) : [...faults];
+/** Where keys stand that stood in their mapping before. The parser's own search takes long where there are thousands. */
+function secondKeys(node: unknown): number[] {
+  if (isSeq(node)) return node.items.flatMap(secondKeys);
+  if (!isMap(node)) return [];
+  const keys = new Set<unknown>();
+  return node.items.flatMap(({ key, value }) => {
+    const name = isScalar(key) ? String(key.value) : key;
+    const isSecond = keys.has(name);
+    keys.add(name);
+    const below = secondKeys(value);
+    return isSecond && isScalar(key) ? [key.range?.[0] ?? 0, ...below] : below;
+  });
 }
 
 function toValue(file: string, document: Document): unknown {
@@ -99,7 +110,6 @@ function toValue(file: string, document: Document): unknown {
 }
 
 const syntaxTexts: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'this key stands here twice',
   TAB_AS_INDENT: 'tabs cannot indent YAML; use spaces',
   MULTIPLE_DOCS: 'only one document may stand in the file',
   BAD_INDENT: 'the indentation does not fit the lines above, or a bracket is not closed',
@@ -126,6 +136,10 @@ function unknownAliases(document: Document): number[] {
     },
   });
   return offsets;
+}
+
+function twiceProblem(file: string, { line, col }: { line: number; col: number }): Problem {
+  return { file, line, column: col, path: '', message: 'this key stands here twice' };
 }
 
 function aliasProblem(file: string, { line, col }: { line: number; col: number }): Problem {

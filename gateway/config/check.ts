@@ -38,9 +38,16 @@ function compiled(schema: JsonSchema): Compiled {
   return check;
 }
 
+/** One for all, since each has to learn first what a schema is. */
+let shared: Ajv2020 | undefined;
+
 function compile(schema: JsonSchema): Compiled {
   try {
-    return ajv().compile(schema);
+    // Schemas of different owners may carry the same `$id`.
+    const checker = JSON.stringify(schema).includes('"$id"') ? ajv() : (shared ??= ajv());
+    const check = checker.compile(schema);
+    checker.removeSchema(schema);
+    return check;
   } catch (error) {
     // The first of many reasons is enough.
     return (error instanceof Error ? error.message : String(error)).split(',', 1)[0] ?? '';
@@ -48,7 +55,9 @@ function compile(schema: JsonSchema): Compiled {
 }
 
 function ajv(): Ajv2020 {
-  const checker = new Ajv2020({ allErrors: true, verbose: true, strictTypes: false, strictRequired: false, logger: false });
+  // Most schemas check one value: it takes longer to make their code short than it saves.
+  const code = { optimize: false };
+  const checker = new Ajv2020({ allErrors: true, verbose: true, strictTypes: false, strictRequired: false, logger: false, code });
   checker.addVocabulary([secretMark, pemMark, derivedMark]);
   addFormats.default(checker);
   return checker;
