@@ -6,10 +6,14 @@ import type { compile } from 'json-schema-to-typescript';
 import { problemOf } from '../gateway/config/documents.ts';
 import { isMapping, type Mapping } from '../gateway/core/mapping.ts';
 import { ConfigError } from '../gateway/core/problem.ts';
-import { readApiDocument, type ApiDocument } from '../openapi/api-document.ts';
-import { describedChannelOperations, describedOperations, type DescribedOperations } from '../openapi/described-operations.ts';
-import type { DocumentFinding } from '../openapi/document-finding.ts';
-import { messageTypeSchema } from '../openapi/message-types.ts';
+import { readApiDocument, type ApiDocument } from '../openapi/document/api-document.ts';
+import {
+  describedChannelOperations,
+  describedOperations,
+  type DescribedOperations,
+} from '../openapi/messages/described-operations.ts';
+import type { DocumentFinding } from '../openapi/document/document-finding.ts';
+import { messageTypeSchema } from '../openapi/messages/message-types.ts';
 
 interface Options {
   readonly openapi?: string;

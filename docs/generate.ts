@@ -9,7 +9,7 @@ import { parts } from '../gateway/parts.ts';
 import { configurationPage, errorsPage, metricsPage, policiesPage } from '../gateway/config/reference.ts';
 import { editorSchema } from '../gateway/config/schema.ts';
 import { createMetrics } from '../gateway/control/metrics.ts';
-import { controlDocument } from '../openapi/control-document.ts';
+import { controlDocument } from '../openapi/control/control-document.ts';
 import { differencesPage } from '../test/conformance/differences.ts';
 
 const root = new URL('../', import.meta.url);

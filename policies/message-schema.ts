@@ -9,7 +9,7 @@ import { limits } from '../gateway/core/limits.ts';
 import { definePolicy, deny, type Policy } from '../gateway/core/policy.ts';
 import type { Publication } from '../gateway/core/publication.ts';
 import { eventData } from '../gateway/wire/event-stream.ts';
-import { compileForeignSchema, type SchemaCheck } from '../openapi/json-schema.ts';
+import { compileForeignSchema, type SchemaCheck } from '../openapi/schema/json-schema.ts';
 import { checkBackendMessages } from './backend-messages.ts';
 import { exceeded } from './json-extent.ts';
 import { AnswerText, answerText, Over, overOf } from './over.ts';

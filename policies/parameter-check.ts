@@ -1,7 +1,7 @@
 /** Reads and checks one parameter. What is said of a fault names the parameter and what is expected, never a part of the value. */
 import { ForegateError } from '../gateway/core/errors.ts';
 import { limits } from '../gateway/core/limits.ts';
-import { compileForeignSchema, type SchemaCheck, type SchemaFault } from '../openapi/json-schema.ts';
+import { compileForeignSchema, type SchemaCheck, type SchemaFault } from '../openapi/schema/json-schema.ts';
 import { exceeded } from './json-extent.ts';
 import { meaningsOf, shapeOf, type ValueShape } from './parameter-shape.ts';
 import {

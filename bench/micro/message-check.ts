@@ -6,9 +6,9 @@
 import { join } from 'node:path';
 import type { Message } from '../../gateway/core/event.ts';
 import { createPolicy, testSession } from '../../gateway/testing/index.ts';
-import { readApiDocument } from '../../openapi/api-document.ts';
-import { describedOperations } from '../../openapi/described-operations.ts';
-import { messagePolicies } from '../../openapi/messages.ts';
+import { readApiDocument } from '../../openapi/document/api-document.ts';
+import { describedOperations } from '../../openapi/messages/described-operations.ts';
+import { messagePolicies } from '../../openapi/messages/messages.ts';
 import { messageSchema } from '../../policies/message-schema.ts';
 
 const rounds = 7;

@@ -1,8 +1,8 @@
 /** The configuration as it was written: one file, and the API documents that it names. */
 import { isMapping, type Mapping } from '../core/mapping.ts';
 import { formatPath, type Path, type PlaceInFile } from '../core/problem.ts';
-import type { Described, DescribedPolicy } from '../../openapi/described-route.ts';
-import type { Source } from '../../openapi/source.ts';
+import type { Described, DescribedPolicy } from '../../openapi/routes/described-route.ts';
+import type { Source } from '../../openapi/document/source.ts';
 
 export interface ConfigSource {
   /** As the caller named it. */

@@ -15,7 +15,7 @@ import { firstPerPlace, inOrder, type Finding } from './report.ts';
 import { checkRules } from './rules.ts';
 import { checkingSchema, plain } from './schema.ts';
 import { fillIn, substitute, type Environment } from './secrets.ts';
-import { parseSource, readText } from '../../openapi/source.ts';
+import { parseSource, readText } from '../../openapi/document/source.ts';
 import { composedSource, type ConfigSource } from './config-source.ts';
 import { readDocuments, type MoreDocuments, type ReadDocument } from './documents.ts';
 import { testBackendUrl } from '../core/target-settings.ts';

@@ -1,6 +1,6 @@
 /**
  * The control API: publishing and recovering by plain handlers, everything else by Express. What it answers is written down in
- * `openapi/control-document.ts`; errors of the JSON calls are problem details (RFC 9457).
+ * `openapi/control/control-document.ts`; errors of the JSON calls are problem details (RFC 9457).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response } from 'express';

@@ -4,8 +4,8 @@ import type { ControlHost, Renewal } from '../core/control-host.ts';
 import { errors, ForegateError } from '../core/errors.ts';
 import { sessionId } from '../core/ids.ts';
 import type { Revocation } from '../core/revocation.ts';
-import { ConncheckBody, listLimit, RefreshBody, RenewBody, RevokeBody } from '../../openapi/control-schemas.ts';
-import { compileSchema, describeFault, type SchemaCheck } from '../../openapi/json-schema.ts';
+import { ConncheckBody, listLimit, RefreshBody, RenewBody, RevokeBody } from '../../openapi/control/control-schemas.ts';
+import { compileSchema, describeFault, type SchemaCheck } from '../../openapi/schema/json-schema.ts';
 import { jsonAnswer, problemAnswer, send, type Answer } from './answer.ts';
 import type { Operation } from './operation.ts';
 

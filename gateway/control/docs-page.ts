@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Response } from 'express';
-import { docsFiles } from '../../openapi/control-schemas.ts';
+import { docsFiles } from '../../openapi/control/control-schemas.ts';
 import type { MaybePromise } from '../core/promise.ts';
 import { problemAnswer, send, type Answer } from './answer.ts';
 import type { Operation } from './operation.ts';

@@ -1,5 +1,5 @@
 /** Calls for probes and dashboards, and the document of the API itself. */
-import { controlDocument } from '../../openapi/control-document.ts';
+import { controlDocument } from '../../openapi/control/control-document.ts';
 import type { ControlHost } from '../core/control-host.ts';
 import { jsonAnswer, send, type Answer } from './answer.ts';
 import type { Operation } from './operation.ts';

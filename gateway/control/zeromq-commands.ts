@@ -1,5 +1,5 @@
 /** The commands of Pushpin's REP socket (GRIP 6.6): a tnetstring map `{id, method, args}` in, `{id, success, value}` out. */
-import { connectionIdsMax } from '../../openapi/control-schemas.ts';
+import { connectionIdsMax } from '../../openapi/control/control-schemas.ts';
 import type { ControlHost } from '../core/control-host.ts';
 import { ForegateError, toForegateError } from '../core/errors.ts';
 import { channelName, sessionId } from '../core/ids.ts';

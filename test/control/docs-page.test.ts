@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { controlServer } from '../../gateway/control/server.ts';
 import { need } from '../support/debian.ts';
-import { documentedOperations } from '../openapi/document-schemas.ts';
+import { documentedOperations } from '../openapi/control/document-schemas.ts';
 import { documentedCalls } from './documented-calls.ts';
 import { controlParts, FakeHost, listen } from './fake-host.ts';
 

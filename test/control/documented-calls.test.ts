@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { documentedOperations, responseOf } from '../openapi/document-schemas.ts';
+import { documentedOperations, responseOf } from '../openapi/control/document-schemas.ts';
 import { answerFaults, requestFaults, type Exchange } from './documented-calls.ts';
 
 const good: Exchange = {

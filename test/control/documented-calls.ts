@@ -8,7 +8,7 @@ import type { ClientRequest, Server } from 'node:http';
 import { getHttpOperationsFromSpec } from '@stoplight/prism-http/dist/utils/operations.js';
 import { validateInput, validateOutput } from '@stoplight/prism-http/dist/validator/index.js';
 import supertest from 'supertest';
-import { completeDocument } from '../openapi/complete-document.ts';
+import { completeDocument } from '../openapi/control/complete-document.ts';
 
 type Operation = Parameters<typeof validateInput>[0]['resource'];
 type Method = 'get' | 'head' | 'post' | 'put' | 'delete' | 'patch' | 'options';

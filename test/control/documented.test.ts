@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Server } from 'node:http';
 import type { Response } from 'supertest';
 import { deny, noHooks } from '../../gateway/core/policy.ts';
-import { documentedOperations } from '../openapi/document-schemas.ts';
+import { documentedOperations } from '../openapi/control/document-schemas.ts';
 import { documentedCalls, faultyCalls } from './documented-calls.ts';
 import { controlParts, FakeHost, listen, plainServer, publishBody } from './fake-host.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { Agent, request, type Server } from 'node:http';
 import { text } from 'node:stream/consumers';
 import * as fc from 'fast-check';
-import { documentedOperations, type DocumentedOperation } from '../openapi/document-schemas.ts';
-import { fitting, nearlyFitting } from '../openapi/schema-values.ts';
+import { documentedOperations, type DocumentedOperation } from '../openapi/control/document-schemas.ts';
+import { fitting, nearlyFitting } from '../openapi/control/schema-values.ts';
 import { answerFaults, requestFaults, type Exchange } from './documented-calls.ts';
 import { controlParts, FakeHost, listen, plainServer } from './fake-host.ts';
 
