@@ -1,4 +1,5 @@
 /** The operations of an OpenAPI document: what of it becomes routes. */
+import type { OpenAPIV3 } from 'openapi-types';
 import { isMapping, type Mapping } from '../../gateway/core/mapping.ts';
 import type { ApiDocument } from '../document/api-document.ts';
 import type { DocumentFinding } from '../document/document-finding.ts';
@@ -19,10 +20,26 @@ export interface Operation {
   readonly operation: Mapping;
 }
 
-const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
+// The names are the specification's; what stands under them is believed only when it was looked at.
+const methods: readonly string[] = [
+  'get',
+  'put',
+  'post',
+  'delete',
+  'options',
+  'head',
+  'patch',
+  'trace',
+] satisfies readonly `${OpenAPIV3.HttpMethods}`[];
 
 /** What stands beside a method in a path. */
-const others = ['summary', 'description', 'servers', 'parameters', '$ref'];
+const others: readonly string[] = [
+  'summary',
+  'description',
+  'servers',
+  'parameters',
+  '$ref',
+] satisfies readonly (keyof OpenAPIV3.PathItemObject)[];
 
 export interface PathItems {
   readonly items: readonly PathItem[];
