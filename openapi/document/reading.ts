@@ -4,7 +4,7 @@
  */
 import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { $RefParser, type FileInfo, type ParserOptions } from '@apidevtools/json-schema-ref-parser';
+import type { $RefParser, FileInfo, ParserOptions } from '@apidevtools/json-schema-ref-parser';
 import { limits } from '../../gateway/core/limits.ts';
 import { isMapping, type Mapping } from '../../gateway/core/mapping.ts';
 import { ConfigError, type PlaceInFile, type Problem } from '../../gateway/core/problem.ts';
@@ -18,7 +18,7 @@ export class Reading {
   readonly #file: string;
   readonly #url: URL;
   readonly #read: ReadFile;
-  readonly #parser = new $RefParser();
+  #parser: $RefParser | undefined;
   readonly #references = new Set<Reference>();
   /** Why a file could not be read, by its URL. */
   readonly #faults = new Map<string, readonly Problem[]>();
@@ -36,6 +36,9 @@ export class Reading {
 
   /** What the first file says, once all others are read. @throws ConfigError with all that cannot be read, or leads nowhere */
   async readAll(): Promise<Mapping> {
+    // Loaded here, as few configurations have documents.
+    const { $RefParser: Parser } = await import('@apidevtools/json-schema-ref-parser');
+    this.#parser = new Parser();
     try {
       await this.#parser.resolve(this.#url.href, this.#terms());
     } catch {
@@ -67,7 +70,7 @@ export class Reading {
   /** Also of members that every object has by birth nothing is found. */
   #found(url: string): unknown {
     try {
-      const found: unknown = this.#parser.$refs.get(url);
+      const found: unknown = this.#parser?.$refs.get(url);
       return typeof found === 'function' ? undefined : (found ?? undefined);
     } catch {
       return undefined;

@@ -39,7 +39,7 @@ export function parseSource(file: string, text: string): Source {
   if (twice.length > 0) throw new ConfigError(twice.map((offset) => twiceProblem(file, lines.linePos(offset))));
   const unknown = text.includes('*') ? unknownAliases(document) : [];
   if (unknown.length > 0) throw new ConfigError(unknown.map((offset) => aliasProblem(file, lines.linePos(offset))));
-  const value = toValue(file, document);
+  const value = toValue(file, document, text.includes('&'));
   if (!isMap(document.contents))
     throw problem(file, { ...start(document, lines), message: 'must be a mapping of keys, such as "routes:" or "openapi:"' });
   return { file, value, locate: (path, at) => locate(document, lines, path, at) };
@@ -95,11 +95,11 @@ function secondKeys(node: unknown): number[] {
   });
 }
 
-function toValue(file: string, document: Document): unknown {
+function toValue(file: string, document: Document, hasAnchors: boolean): unknown {
   try {
     const value: unknown = document.toJS({ maxAliasCount: aliasesMax });
     // Refuses an anchor that is used inside itself.
-    JSON.stringify(value);
+    if (hasAnchors) JSON.stringify(value);
     return value;
   } catch (error) {
     const many = error instanceof ReferenceError && error.message.startsWith('Excessive');
