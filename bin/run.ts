@@ -46,6 +46,7 @@ async function run(options: RunOptions): Promise<void> {
   const load = (configuration: ConfigurationText): Promise<LoadedConfig> => loadConfiguration(configuration, options.port);
   const number = process.env[workerVariable];
   if (cluster.isWorker && number !== undefined) return (await import('./worker.ts')).runWorker({ number: Number(number), load });
+  const cameEarly = awaitReload();
   const { findings, ...configuration } = await readConfiguration(options);
   const loaded = await load(configuration);
   const log = createLog(loaded.settings.log);
@@ -59,6 +60,7 @@ async function run(options: RunOptions): Promise<void> {
     const { findings: _, ...next } = await readConfiguration(options);
     return running.reload(await load(next), next);
   });
+  if (cameEarly()) process.emit('SIGHUP');
   tellAddresses(running.addresses, log);
 }
 
@@ -145,6 +147,19 @@ function tellTrust({ settings: { forwarded, trustedProxies } }: LoadedConfig, lo
 function tellLimits(loaded: LoadedConfig, log: Log): void {
   for (const { changes, ...warning } of limitWarnings(loaded))
     log.warn('gateway.limit', { ...warning, changes: changes.map(changeLine) });
+}
+
+/** A signal that comes while the program starts would end it; gives whether one came, once it is waited for elsewhere. */
+function awaitReload(): () => boolean {
+  let came = false;
+  const note = (): void => {
+    came = true;
+  };
+  process.on('SIGHUP', note);
+  return () => {
+    process.off('SIGHUP', note);
+    return came;
+  };
 }
 
 function reloadOnSignal(options: RunOptions, log: Log, reload: () => Promise<Reloaded>): void {

@@ -170,6 +170,16 @@ describe('foregate run', () => {
     deepEqual([await statusOf(`${url}/a`), await statusOf(`${url}/b`)], [404, 200]);
   });
 
+  it('reads it again after its start at a SIGHUP that comes before', async () => {
+    const text = `listen: [{ port: 0 }]\ncontrol: { port: 0 }\nroutes:\n  - id: a\n    target: ${target}\n    adapter: aws\n`;
+    await writeFile(join(folder, 'foregate.yaml'), text);
+    started = startForegate(['run', '--port', '0'], { cwd: folder });
+    // This line comes before the servers are loaded.
+    await outputOf(started, /"event":"gateway\.limit"/);
+    process.kill(started.pid, 'SIGHUP');
+    await outputOf(started, /"event":"listening"[^]*"event":"config\.reloaded"|"event":"config\.reloaded"[^]*"event":"listening"/);
+  });
+
   it('goes on unchanged when the new configuration is wrong, and logs the lines that `check` prints', async () => {
     await write('a');
     const { url, run } = await start();
