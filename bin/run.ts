@@ -1,6 +1,7 @@
 /** `foregate run`: the program itself, in one process or in several, and what it makes of signals. */
 import cluster from 'node:cluster';
 import { Command } from 'commander';
+import { documentWarnings, problemLine } from '../gateway/config/document-warnings.ts';
 import { changeLine, limitWarnings } from '../gateway/config/gateway-limits.ts';
 import { listenerSettings } from '../gateway/config/listeners.ts';
 import type { LoadedConfig } from '../gateway/config/load.ts';
@@ -53,6 +54,7 @@ async function run(options: RunOptions): Promise<void> {
   tellFindings(findings, log);
   tellTrust(loaded, log);
   tellLimits(loaded, log);
+  tellDocuments(loaded, log);
   const running = loaded.settings.workers === 1 ? await runAlone(loaded, log) : await runWorkers(loaded, configuration, log);
   // Who reads the addresses may send a signal at once.
   stopOnSignals(running, log);
@@ -147,6 +149,14 @@ function tellTrust({ settings: { forwarded, trustedProxies } }: LoadedConfig, lo
 function tellLimits(loaded: LoadedConfig, log: Log): void {
   for (const { changes, ...warning } of limitWarnings(loaded))
     log.warn('gateway.limit', { ...warning, changes: changes.map(changeLine) });
+}
+
+/** A large document may have thousands: the log has the first, and how many there are. */
+function tellDocuments(loaded: LoadedConfig, log: Log): void {
+  const [first, ...more] = documentWarnings(loaded);
+  if (first === undefined) return;
+  const all = more.length > 0 ? { more: more.length, all: 'foregate check' } : {};
+  log.warn('document.remark', { text: problemLine(first).replace(/^warning: /, ''), ...all });
 }
 
 /** A signal that comes while the program starts would end it; gives whether one came, once it is waited for elsewhere. */

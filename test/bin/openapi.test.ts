@@ -30,7 +30,12 @@ describe('foregate with OpenAPI documents', () => {
   function document(path: string): Promise<void> {
     const { port } = backend.address() as AddressInfo; // A TCP server has no other kind of address.
     const operation = { parameters: [{ name: 'n', in: 'query', schema: { type: 'integer' } }] };
-    const api = { openapi: '3.1.0', servers: [{ url: `http://127.0.0.1:${port}/v1` }], paths: { [path]: { get: operation } } };
+    const api = {
+      openapi: '3.1.0',
+      webhooks: {},
+      servers: [{ url: `http://127.0.0.1:${port}/v1` }],
+      paths: { [path]: { get: operation } },
+    };
     return writeFile(join(folder, 'api.json'), JSON.stringify(api));
   }
 
@@ -61,6 +66,8 @@ describe('foregate with OpenAPI documents', () => {
     await writeFile(join(folder, 'own.yaml'), 'listen: [{ host: 127.0.0.1 }]\ncontrol: { port: 0 }\n');
     started = startForegate(['run', '-c', 'own.yaml', '--openapi', 'api.json', '--port', '0'], { cwd: folder });
     const [, url = ''] = await outputOf(started, /"for":"clients","address":"([^"]+)"/);
+    // What may surprise in it, as `foregate check` tells it.
+    await outputOf(started, /"text":"api\.json:1:\d+ {2}.*no routes.*"event":"document\.remark"/);
     equal(await answer(`${url}/v1/things?n=1`), '200 backend: /v1/things?n=1');
     match(await answer(`${url}/v1/things?n=x`), /^400 .*query parameter \\?"n/);
     match(await answer(`${url}/v1/things`, 'POST'), /^405/);

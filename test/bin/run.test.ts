@@ -177,7 +177,10 @@ describe('foregate run', () => {
     // This line comes before the servers are loaded.
     await outputOf(started, /"event":"gateway\.limit"/);
     process.kill(started.pid, 'SIGHUP');
-    await outputOf(started, /"event":"listening"[^]*"event":"config\.reloaded"|"event":"config\.reloaded"[^]*"event":"listening"/);
+    await outputOf(
+      started,
+      /"event":"listening"[^]*"event":"config\.reloaded"|"event":"config\.reloaded"[^]*"event":"listening"/,
+    );
   });
 
   it('goes on unchanged when the new configuration is wrong, and logs the lines that `check` prints', async () => {
