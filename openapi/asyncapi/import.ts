@@ -4,7 +4,6 @@
  * behind it: what the application receives, clients send.
  */
 import { isMapping, type Mapping } from '../../gateway/core/mapping.ts';
-import type { PlaceInFile } from '../../gateway/core/problem.ts';
 import type { ApiDocument } from '../document/api-document.ts';
 import { asyncApiVersionFault } from './version.ts';
 import { channelMessages } from './channel-messages.ts';
@@ -12,12 +11,14 @@ import { bindingOf, channelParameters } from './channel-parameters.ts';
 import { ChannelSecurity } from './channel-security.ts';
 import { basePathOf, channelServer, originOf, protocolOf, type ChannelServer, type Transport } from './channel-servers.ts';
 import { describedChannels, type DescribedChannel } from './described-channel.ts';
-import type { Described, DescribedPolicy, DescribedRoute } from '../routes/described-route.ts';
+import type { Described, DescribedRoute } from '../routes/described-route.ts';
 import type { DocumentFinding } from '../document/document-finding.ts';
+import { DocumentPlaces } from '../routes/document-places.ts';
 import { extensionFindings } from '../routes/extensions.ts';
 import type { ImportTerms } from '../routes/import.ts';
-import { Origins, type Member, type Origin } from '../document/origins.ts';
-import { OwnPolicies, type OwnPolicy } from '../messages/own-policies.ts';
+import type { Member, Origin, Origins } from '../document/origins.ts';
+import { OwnPolicies } from '../messages/own-policies.ts';
+import { channelsPolicy, innermost, listedPolicies, type PlacedPolicy } from '../routes/listed-policies.ts';
 import { RouteIds } from '../routes/route-ids.ts';
 import { MessageReader } from '../messages/route-messages.ts';
 import { ParameterReader } from '../routes/route-parameters.ts';
@@ -42,6 +43,7 @@ interface Draft {
 class AsyncApiImport {
   readonly #document: ApiDocument;
   readonly #terms: ImportTerms;
+  readonly #places: DocumentPlaces;
   readonly #origins: Origins;
   readonly #needs: ChannelSecurity;
   readonly #parameters: ParameterReader;
@@ -54,7 +56,8 @@ class AsyncApiImport {
   constructor(document: ApiDocument, terms: ImportTerms) {
     this.#document = document;
     this.#terms = terms;
-    this.#origins = new Origins((owner, key, at) => this.#locate(owner, key, at));
+    this.#places = new DocumentPlaces(document, terms.locateEntry);
+    this.#origins = this.#places.origins;
     this.#needs = new ChannelSecurity(document, this.#origins);
     this.#parameters = new ParameterReader(document, this.#origins);
     this.#messages = new MessageReader(document, this.#origins);
@@ -65,14 +68,12 @@ class AsyncApiImport {
   described(): Described {
     const fault = asyncApiVersionFault(this.#document.root);
     const routes = fault === undefined ? this.#routes() : [];
-    return {
+    return this.#places.described({
       routes,
-      controlPolicies: this.#messages.controlPolicies().map((settings) => this.#placed(settings)),
+      controlPolicies: this.#messages.controlPolicies().map((settings) => this.#places.placed(settings)),
       findings: fault === undefined ? eachOnce(this.#findings) : [fault],
       remarks: eachOnce(this.#remarks),
-      locate: ({ owner, key, at }) => this.#origins.place(owner, key, at) ?? wholeFile(this.#document.file),
-      isVerbatim: (part) => this.#origins.isVerbatim(part),
-    };
+    });
   }
 
   #routes(): DescribedRoute[] {
@@ -183,7 +184,7 @@ class AsyncApiImport {
       ...this.#origins.members(this.#merged(channel, 'x-foregate-errors')),
       ...(policies.length === 0 ? [] : [{ key: 'policies', value: this.#origins.list(policies), origin: place }]),
     ]);
-    return { ...this.#placed(settings), isStream: servers[0]?.transport === 'http' };
+    return { ...this.#places.placed(settings), isStream: servers[0]?.transport === 'http' };
   }
 
   #id({ channel, options, place }: Draft, servers: readonly ChannelServer[], isWhole: boolean): Member {
@@ -253,19 +254,20 @@ class AsyncApiImport {
     return broken;
   }
 
-  #policies(draft: Draft, template: Member | undefined, servers: readonly ChannelServer[]): OwnPolicy[] {
+  #policies(draft: Draft, template: Member | undefined, servers: readonly ChannelServer[]): PlacedPolicy[] {
     const { channel, place } = draft;
     const { root } = this.#document;
-    const owner = [root, channel.channel].findLast((level) => level['x-foregate-policies'] !== undefined);
+    const owner = innermost([root, channel.channel], 'x-foregate-policies');
     const own = owner === undefined ? [] : this.#own.read(owner['x-foregate-policies']);
     const made = [
       ...this.#security(draft, servers, own),
       ...this.#parameterPolicy(draft, template, own),
-      ...this.#channelPolicy(channel),
+      ...channelsPolicy([root, channel.channel], this.#origins),
     ];
     const messages = servers.some(({ transport }) => transport === 'websocket') ? this.#messagePolicies(channel, own) : [];
     return [
-      ...this.#defaults(),
+      // They come before those of the document, whose list would replace them.
+      ...listedPolicies(this.#terms.defaults, 'policies'),
       ...made.map((value) => ({ value, origin: place })),
       ...own,
       ...messages.map((value) => ({ value, origin: place })),
@@ -275,7 +277,7 @@ class AsyncApiImport {
   #security(
     { channel, basics, options }: Draft,
     servers: readonly ChannelServer[],
-    own: readonly OwnPolicy[],
+    own: readonly PlacedPolicy[],
   ): readonly Mapping[] {
     const asking = [...servers.map(({ server }) => server), ...channel.operations.map(({ operation }) => operation)];
     const needed = this.#needs.needs(
@@ -294,7 +296,7 @@ class AsyncApiImport {
     return policies;
   }
 
-  #parameterPolicy({ channel }: Draft, template: Member | undefined, own: readonly OwnPolicy[]): Mapping[] {
+  #parameterPolicy({ channel }: Draft, template: Member | undefined, own: readonly PlacedPolicy[]): Mapping[] {
     if (own.some(({ value }) => isUsing(value, 'parameters'))) return [];
     const operations = channel.operations.map(({ operation }) => operation);
     const terms = { document: this.#document, origins: this.#origins };
@@ -306,19 +308,7 @@ class AsyncApiImport {
     return policy === undefined ? [] : [policy];
   }
 
-  #channelPolicy({ channel }: DescribedChannel): Mapping[] {
-    const owner = [this.#document.root, channel].findLast((level) => level['x-foregate-channels'] !== undefined);
-    if (owner === undefined) return [];
-    const origin = { owner, key: 'x-foregate-channels' };
-    return [
-      this.#origins.mapping([
-        { key: 'use', value: 'channels', origin },
-        { key: 'allow', value: owner['x-foregate-channels'], origin },
-      ]),
-    ];
-  }
-
-  #messagePolicies(channel: DescribedChannel, own: readonly OwnPolicy[]): readonly Mapping[] {
+  #messagePolicies(channel: DescribedChannel, own: readonly PlacedPolicy[]): readonly Mapping[] {
     const extension = this.#merged(channel, 'x-foregate-messages');
     const checks = own.flatMap(({ value }) => (isMapping(value) && isUsing(value, 'message-schema') ? [value] : []));
     const checked = (['client', 'backend'] as const).filter((sender) =>
@@ -332,22 +322,6 @@ class AsyncApiImport {
       this.#findings.push(...findings);
       return policies;
     });
-  }
-
-  /** They come before those of the document, whose list would replace them. */
-  #defaults(): OwnPolicy[] {
-    const { policies } = this.#terms.defaults;
-    if (!Array.isArray(policies)) return [];
-    return policies.map((value: unknown, index) => ({ value, origin: { owner: policies, key: index } }));
-  }
-
-  #placed(settings: Mapping): DescribedPolicy {
-    return { settings, locate: (path, at) => this.#origins.locate(settings, path, at) ?? wholeFile(this.#document.file) };
-  }
-
-  #locate(owner: object, key: string | number | undefined, at: 'key' | 'value'): PlaceInFile | undefined {
-    const place = this.#document.locate(owner, key, at);
-    return place.line > 0 ? place : this.#terms.locateEntry(owner, key, at);
   }
 }
 
@@ -390,8 +364,4 @@ function eachOnce(findings: readonly DocumentFinding[]): DocumentFinding[] {
 function noChannels(root: Mapping): DocumentFinding {
   const message = 'describes no channel of WebSockets or HTTP';
   return 'channels' in root ? { owner: root, key: 'channels', at: 'key', message } : { owner: root, at: 'value', message };
-}
-
-function wholeFile(file: string): PlaceInFile {
-  return { file, line: 0, column: 0, path: '' };
 }

@@ -2,13 +2,9 @@
 import { isMapping, type Mapping } from '../../gateway/core/mapping.ts';
 import type { ApiDocument } from '../document/api-document.ts';
 import type { DocumentFinding } from '../document/document-finding.ts';
-import type { Origin, Origins } from '../document/origins.ts';
+import type { Origins } from '../document/origins.ts';
+import type { PlacedPolicy } from '../routes/listed-policies.ts';
 import { selfContained } from '../schema/self-contained.ts';
-
-export interface OwnPolicy {
-  readonly value: unknown;
-  readonly origin: Origin;
-}
 
 export class OwnPolicies {
   readonly #document: ApiDocument;
@@ -23,7 +19,7 @@ export class OwnPolicies {
   }
 
   /** The entries of a list. */
-  read(list: unknown): OwnPolicy[] {
+  read(list: unknown): PlacedPolicy[] {
     const followed = this.#document.follow(list);
     if (!Array.isArray(followed)) return [];
     return followed.map((entry: unknown, index) => ({

@@ -5,17 +5,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Adapter } from '../../gateway/core/adapter.ts';
 import { isMapping, type Mapping } from '../../gateway/core/mapping.ts';
-import type { PlaceInFile } from '../../gateway/core/problem.ts';
 import type { ApiDocument } from '../document/api-document.ts';
-import type { Described, DescribedPolicy, DescribedRoute } from './described-route.ts';
+import type { Described, DescribedRoute } from './described-route.ts';
 import type { DocumentFinding } from '../document/document-finding.ts';
+import { DocumentPlaces } from './document-places.ts';
+import { channelsPolicy, innermost, listedPolicies, type PlacedPolicy } from './listed-policies.ts';
 import { documentRemarks, openOperation } from './document-remarks.ts';
 import { extensionFindings, misplacedExtensions, type Level } from './extensions.ts';
 import { readGateway } from './gateway-members.ts';
 import { MessageReader } from '../messages/route-messages.ts';
 import { versionFault } from './openapi-version.ts';
 import { pathItems, usesOf, type Operation, type PathItem } from './operations.ts';
-import { Origins, type Locate, type Member, type Origin } from '../document/origins.ts';
+import type { Locate, Member, Origin, Origins } from '../document/origins.ts';
 import { ParameterReader } from './route-parameters.ts';
 import { RouteIds } from './route-ids.ts';
 import { encodedPath } from './request-path.ts';
@@ -55,6 +56,7 @@ interface Draft {
 class Import {
   readonly #document: ApiDocument;
   readonly #terms: ImportTerms;
+  readonly #places: DocumentPlaces;
   readonly #origins: Origins;
   readonly #security: SecurityReader;
   readonly #parameters: ParameterReader;
@@ -66,7 +68,8 @@ class Import {
   constructor(document: ApiDocument, terms: ImportTerms) {
     this.#document = document;
     this.#terms = terms;
-    this.#origins = new Origins((owner, key, at) => this.#locate(owner, key, at));
+    this.#places = new DocumentPlaces(document, terms.locateEntry);
+    this.#origins = this.#places.origins;
     this.#security = new SecurityReader(document, this.#origins);
     this.#parameters = new ParameterReader(document, this.#origins);
     this.#messages = new MessageReader(document, this.#origins);
@@ -76,14 +79,12 @@ class Import {
   described(): Described {
     const fault = versionFault(this.#document.root);
     const routes = fault === undefined ? this.#routes() : [];
-    return {
+    return this.#places.described({
       routes,
-      controlPolicies: this.#messages.controlPolicies().map((settings) => this.#placed(settings)),
+      controlPolicies: this.#messages.controlPolicies().map((settings) => this.#places.placed(settings)),
       findings: fault === undefined ? this.#findings : [fault],
       remarks: this.#remarks,
-      locate: ({ owner, key, at }) => this.#origins.place(owner, key, at) ?? wholeFile(this.#document.file),
-      isVerbatim: (part) => this.#origins.isVerbatim(part),
-    };
+    });
   }
 
   #routes(): DescribedRoute[] {
@@ -225,7 +226,7 @@ class Import {
       readonly options: Mapping;
       readonly place: Origin;
     },
-  ): { readonly value: unknown; readonly origin: Origin }[] {
+  ): PlacedPolicy[] {
     const [root = {}, path = {}, operation = {}] = levels;
     const { basics, template, lasts, options, place } = about;
     const security = this.#security.read([root, operation], {
@@ -238,32 +239,15 @@ class Import {
     const made = [
       ...security.policies,
       ...(parameters.policy === undefined ? [] : [parameters.policy]),
-      ...this.#channels(levels),
+      ...channelsPolicy(levels, this.#origins),
     ];
     const own = innermost(levels, 'x-foregate-policies');
     return [
-      ...this.#listed(this.#terms.defaults, 'policies'),
+      ...listedPolicies(this.#terms.defaults, 'policies'),
       ...made.map((value) => ({ value, origin: place })),
-      ...(own === undefined ? [] : this.#listed(own, 'x-foregate-policies')),
+      ...(own === undefined ? [] : listedPolicies(own, 'x-foregate-policies')),
       ...messages.policies.map((value) => ({ value, origin: place })),
     ];
-  }
-
-  #channels(levels: readonly Mapping[]): Mapping[] {
-    const level = innermost(levels, 'x-foregate-channels');
-    if (level === undefined) return [];
-    const origin = { owner: level, key: 'x-foregate-channels' };
-    return [
-      this.#origins.mapping([
-        { key: 'use', value: 'channels', origin },
-        { key: 'allow', value: level['x-foregate-channels'], origin },
-      ]),
-    ];
-  }
-
-  #listed(owner: Mapping, key: string): { readonly value: unknown; readonly origin: Origin }[] {
-    const list = owner[key];
-    return Array.isArray(list) ? list.map((value: unknown, index) => ({ value, origin: { owner: list, key: index } })) : [];
   }
 
   #route({ id, isNamed, match, rest, isStream }: Draft): DescribedRoute {
@@ -273,16 +257,7 @@ class Import {
       { key: 'match', value: this.#origins.mapping(match), origin: match[0]?.origin ?? id.origin },
       ...this.#origins.members(rest),
     ]);
-    return { ...this.#placed(settings), isStream };
-  }
-
-  #placed(settings: Mapping): DescribedPolicy {
-    return { settings, locate: (path, at) => this.#origins.locate(settings, path, at) ?? wholeFile(this.#document.file) };
-  }
-
-  #locate(owner: object, key: string | number | undefined, at: 'key' | 'value'): PlaceInFile | undefined {
-    const place = this.#document.locate(owner, key, at);
-    return place.line > 0 ? place : this.#terms.locateEntry(owner, key, at);
+    return { ...this.#places.placed(settings), isStream };
   }
 }
 
@@ -318,11 +293,6 @@ function idOf(operation: Mapping, options: Mapping, made: string, place: Origin,
   return { key: 'id', value: made, origin: place };
 }
 
-/** Lists replace one another: the innermost counts. */
-function innermost(levels: readonly Mapping[], name: string): Mapping | undefined {
-  return levels.toReversed().find((level) => level[name] !== undefined);
-}
-
 /** Two paths that differ only in the names of their parameters are one. */
 function sameTemplates(items: readonly PathItem[]): DocumentFinding[] {
   const first = new Map<string, string>();
@@ -346,8 +316,4 @@ const targetAdvice = 'write "target: http://gateway:8000" into the entry of the 
 function noOperations(root: Mapping): DocumentFinding {
   const message = 'describes no operation that could be a route';
   return 'paths' in root ? { owner: root, key: 'paths', at: 'key', message } : { owner: root, at: 'value', message };
-}
-
-function wholeFile(file: string): PlaceInFile {
-  return { file, line: 0, column: 0, path: '' };
 }
